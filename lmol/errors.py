@@ -1,0 +1,53 @@
+"""The user's mistakes: where it is, what was found, what was expected, and what to do about it."""
+
+from __future__ import annotations
+
+
+class LmolError(Exception):
+    """A mistake of the user's, told in one or two lines; the command ends with exit code 2.
+
+    Every message has the same four parts, so that no part is forgotten.
+    """
+
+    def __init__(self, where: object, *, got: object, expected: str, remedy: str) -> None:
+        self.where, self.got, self.expected, self.remedy = str(where), str(got), expected, remedy
+        super().__init__(f"{where}: got {got}; expected {expected}.\n  -> {remedy}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keyword-only parts survive pickling, which a launcher with worker processes needs."""
+        return _rebuild, (type(self), self.where, self.got, self.expected, self.remedy)
+
+
+def _rebuild(kind: type[LmolError], where: str, got: str, expected: str, remedy: str) -> LmolError:
+    return kind(where, got=got, expected=expected, remedy=remedy)
+
+
+class DataError(LmolError):
+    """Images, score tables, fold lists or pairs."""
+
+
+class ModelError(LmolError):
+    """Base weights, prompt, answer words, adapter targets."""
+
+
+class CheckpointError(LmolError):
+    """A checkpoint folder that does not fit the model that it is loaded into."""
+
+
+class TrainingError(LmolError):
+    """Training that cannot go on, such as a non-finite loss."""
+
+
+class RunFolderError(LmolError):
+    """A run folder that exists already, or is not a run folder."""
+
+
+class ConfigError(LmolError):
+    """All problems of one configuration, reported together."""
+
+    def __init__(self, problems: list[LmolError]) -> None:
+        self.problems = problems
+        Exception.__init__(self, "\n".join(str(problem) for problem in problems))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return ConfigError, (self.problems,)

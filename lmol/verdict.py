@@ -1,0 +1,40 @@
+"""The three answers, the rule that turns two scores into one of them, and what a swap does to them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+SCORE_DECIMALS = 9
+"""Differences are rounded to this many decimals: scores carry six, and 3.0 - 2.8 > 0.2 in binary."""
+
+
+class Verdict(IntEnum):
+    """The class index of each answer; logits and probabilities stand in this order."""
+
+    FIRST = 0
+    SECOND = 1
+    SIMILAR = 2
+
+    @property
+    def title(self) -> str:
+        """The word in tables and CSV files: First, Second or Similar."""
+        return self.name.capitalize()
+
+
+TITLES = tuple(verdict.title for verdict in Verdict)
+
+SWAPPED = (Verdict.SECOND, Verdict.FIRST, Verdict.SIMILAR)
+"""SWAPPED[v] is the answer to (B, A) that agrees with the answer v to (A, B); its own inverse."""
+
+
+def label_pairs(score1: ArrayLike, score2: ArrayLike, theta: float) -> NDArray[np.int64]:
+    """Verdict index of each pair: Similar where |score1 - score2| <= theta, else the higher one.
+
+    score1, score2: shape (P,), on the score scale, as is theta. Returns shape (P,).
+    """
+    gap = np.round(np.asarray(score1, float) - np.asarray(score2, float), SCORE_DECIMALS)
+    higher = np.where(gap > 0, Verdict.FIRST, Verdict.SECOND)
+    return np.where(np.abs(gap) <= theta, Verdict.SIMILAR, higher).astype(np.int64)
