@@ -1,0 +1,1 @@
+"""The values of every setting: Hydra config groups, installed as lmol.conf."""

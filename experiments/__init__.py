@@ -1,0 +1,1 @@
+"""Recipes, ablations and sweeps (Hydra groups), and the programs behind recorded numbers."""

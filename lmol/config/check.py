@@ -1,0 +1,122 @@
+"""The composed values become a typed Config, or all of their problems are reported at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import is_dataclass
+from typing import Any, get_type_hints
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import TypeAdapter, ValidationError
+
+from lmol.config.groups import CONF, packaged_options
+from lmol.config.keys import did_you_mean, meaning, target_keys, tree_keys
+from lmol.config.problems import problems_of
+from lmol.config.rules import broken_rules
+from lmol.config.schema import Config
+from lmol.config.targets import target_missing, target_problems
+from lmol.errors import ConfigError, LmolError
+
+WITHOUT_MODEL = ("prepare",)
+"""Tasks that build neither model nor trainer: their targets, which import torch, stay unread."""
+
+HEAVY = ("model", "train")
+COMPLETED_BY_PROGRAM = "train"
+
+
+def check(values: DictConfig) -> Config:
+    """The typed configuration. Raises ConfigError with every problem that the values have."""
+    problems: list[LmolError] = []
+    plain = _resolved(values, "", problems)
+    config, mistyped = _typed(plain)
+    problems += _without_repeats(mistyped, problems)
+    problems += _of_targets(plain)
+    problems += broken_rules(_valid_groups(plain))
+    if problems or config is None:
+        raise ConfigError(problems)
+    return config
+
+
+def _resolved(node: Any, key: str, problems: list[LmolError]) -> Any:
+    """Plain dictionaries and lists; a value that cannot be had is noted and left out."""
+    if isinstance(node, ListConfig):
+        return [_resolved(node[index], f"{key}.{index}", problems) for index in range(len(node))]
+    if not isinstance(node, DictConfig):
+        return node
+    plain: dict[str, Any] = {}
+    for name in map(str, node):
+        where = f"{key}.{name}" if key else name
+        try:
+            plain[name] = _resolved(node[name], where, problems)
+        except OmegaConfBaseException as error:
+            problems.append(_unresolved(node, name, where, error))
+    return plain
+
+
+def _unresolved(node: DictConfig, name: str, where: str, error: Exception) -> LmolError:
+    if OmegaConf.is_missing(node, name):
+        remedy = f"give it on the command line: {where}=..."
+        return LmolError(where, got="???", expected="a value", remedy=remedy)
+    raw = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(raw, dict)
+    return LmolError(
+        where,
+        got=raw.get(name),
+        expected="an interpolation that has a value",
+        remedy=str(error).splitlines()[0],
+    )
+
+
+def _typed(plain: dict[str, Any]) -> tuple[Config | None, list[LmolError]]:
+    """Strict, as JSON: "3" is no number and true is no 1, while fp32 is a Precision."""
+    try:
+        text = json.dumps(plain, default=str)
+        return TypeAdapter(Config).validate_json(text, strict=True), []
+    except ValidationError as error:
+        return None, problems_of(error, plain, "", tree_keys(), _meaning)
+
+
+def _valid_groups(plain: dict[str, Any]) -> dict[str, Any]:
+    """The typed groups that have no problem of their own, so that rules can still be asked."""
+    groups = {}
+    for name, kind in get_type_hints(Config).items():
+        if is_dataclass(kind) and name in plain:
+            with suppress(ValidationError):
+                text = json.dumps(plain[name], default=str)
+                groups[name] = TypeAdapter(kind).validate_json(text, strict=True)
+    return groups
+
+
+def _meaning(key: str) -> str | None:
+    return meaning(key) if key in tree_keys() else None
+
+
+def _without_repeats(mistyped: list[LmolError], problems: list[LmolError]) -> list[LmolError]:
+    """A value that could not be resolved is not missing as well."""
+    known = {problem.where for problem in problems}
+    return [problem for problem in mistyped if problem.where not in known]
+
+
+def _of_targets(plain: dict[str, Any]) -> Iterator[LmolError]:
+    task = plain.get("task")
+    name = task.get("name") if isinstance(task, dict) else None
+    yield from _of_task(name)
+    for key in target_keys():
+        group, _, field = key.partition(".")
+        target = (plain.get(group) or {}).get(field)
+        if not isinstance(target, dict) or (group in HEAVY and name in WITHOUT_MODEL):
+            continue
+        if "_target_" not in target:
+            yield target_missing(key)
+        else:
+            yield from target_problems(key, target, complete=group != COMPLETED_BY_PROGRAM)
+
+
+def _of_task(name: object) -> Iterator[LmolError]:
+    names = packaged_options(CONF)["task"]
+    if isinstance(name, str) and name not in names:
+        remedy = did_you_mean(name, names)
+        yield LmolError("task.name", got=name, expected="a task of LMOL", remedy=remedy)

@@ -1,0 +1,163 @@
+"""How a command ends: what is told on standard error, the exit code, and nothing left behind.
+
+0: done. 1: a fault of the program, with its traceback. 2: a mistake of the user's, told in a line
+or two. 130: interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from lmol.config.keys import did_you_mean
+from lmol.errors import LmolError
+
+FAULT, MISTAKE, INTERRUPTED = 1, 2, 130
+SWEEP_RECORD = "multirun.yaml"
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job of a multirun that did not end well."""
+
+    folder: Path
+    error: Exception
+    debug: bool
+
+    @property
+    def code(self) -> int:
+        return MISTAKE if isinstance(self.error, LmolError) else FAULT
+
+
+_failures: list[Failure] = []
+_new_folders: list[Path] = []
+
+
+class NewFolders(Callback):
+    """Remembers which folders Hydra is about to make, so that unused ones can be taken away."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        _remember(Path(config.hydra.run.dir))
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        _remember(Path(config.hydra.sweep.dir))
+
+
+def _remember(folder: Path) -> None:
+    """The folder and its parents, as far as they do not exist, deepest first."""
+    path = folder.absolute()
+    _new_folders.extend(place for place in (path, *path.parents) if not place.exists())
+
+
+def reported(job: Callable[[DictConfig], Result]) -> Callable[[DictConfig], Result]:
+    """A job whose mistake ends the command at once, or in a multirun is told at its end."""
+
+    @wraps(job)
+    def run(values: DictConfig) -> Result:
+        try:
+            return job(values)
+        except Exception as error:
+            hydra = HydraConfig.get()
+            folder, debug = Path(hydra.runtime.output_dir), values.get("debug") is True
+            if hydra.mode is RunMode.MULTIRUN:
+                _failures.append(Failure(folder, error, debug))
+            elif isinstance(error, LmolError):
+                tell(error, debug)
+                raise SystemExit(MISTAKE) from error
+            raise
+
+    return run
+
+
+def tell(error: Exception, debug: bool = False) -> None:
+    """The message alone for a mistake of the user's, the traceback for all else and in debug."""
+    if debug or not isinstance(error, LmolError):
+        traceback.print_exception(error)
+    else:
+        print(error, file=sys.stderr)
+
+
+@contextmanager
+def command_ending(debug: bool) -> Iterator[None]:
+    """Turns what ends a command early into a message and an exit code; removes unused folders."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _tell_failures()
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+    except Exception as error:
+        if not _failures and not isinstance(
+            error, LmolError | HydraException | OmegaConfBaseException
+        ):
+            raise
+        raise SystemExit(_tell_all(error, debug)) from None
+    finally:
+        _failures.clear()
+        _remove_unused()
+
+
+def _tell_all(error: Exception, debug: bool) -> int:
+    """Every failed job of a multirun, or the one error; returns the exit code."""
+    _tell_failures()
+    if not _failures:
+        tell(error if isinstance(error, LmolError) else composition_mistake(error), debug)
+        return MISTAKE
+    return min(failure.code for failure in _failures)
+
+
+def _tell_failures() -> None:
+    for failure in _failures:
+        print(f"\nFailed: {failure.folder}", file=sys.stderr)
+        tell(failure.error, failure.debug)
+
+
+def composition_mistake(error: Exception) -> LmolError:
+    """What Hydra or OmegaConf could not compose, as an error of ours."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        return LmolError(
+            group or "configuration",
+            got=f"{option!r}",
+            expected=f"one of {', '.join(error.options or [])}",
+            remedy=did_you_mean(option, error.options or []),
+        )
+    return LmolError(
+        "configuration",
+        got=" ".join(str(error).split()),
+        expected="files and overrides that Hydra can compose",
+        remedy="python -m lmol.run --help lists groups and options; a sweep needs the flag -m",
+    )
+
+
+def _remove_unused() -> None:
+    """The folders that this command made, where no run claimed them; nothing else is touched."""
+    for folder in _new_folders:
+        if folder.is_dir():
+            _remove_empty(folder)
+    _new_folders.clear()
+
+
+def _remove_empty(folder: Path) -> None:
+    for child in [child for child in folder.iterdir() if child.is_dir()]:
+        _remove_empty(child)
+    left = [child.name for child in folder.iterdir()]
+    if left == [SWEEP_RECORD]:
+        (folder / SWEEP_RECORD).unlink()
+    if left in ([], [SWEEP_RECORD]):
+        folder.rmdir()

@@ -1,0 +1,57 @@
+"""The config groups and their options: conf/, experiments/, and folders that the user adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+CONF, EXPERIMENTS = "lmol.conf", "lmol.experiments"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Groups:
+    """Options by group; `added` names the groups that are no part of the default composition."""
+
+    options: dict[str, set[str]]
+    added: frozenset[str]
+
+
+def find_groups(searchpath: Iterable[str]) -> Groups:
+    """All groups. searchpath: further places, each pkg://..., file://... or a folder."""
+    composed, added = packaged_options(CONF), packaged_options(EXPERIMENTS)
+    for place in searchpath:
+        for group, options in _options(_folder(place)).items():
+            (composed if group in composed else added).setdefault(group, set()).update(options)
+    return Groups(options=composed | added, added=frozenset(added))
+
+
+def packaged_options(package: str) -> dict[str, set[str]]:
+    """The groups of conf/ or of experiments/, by the package that it is installed as."""
+    return _options(files(package))
+
+
+def _folder(place: str) -> Traversable:
+    if place.startswith("pkg://"):
+        return files(place.removeprefix("pkg://"))
+    return Path(place.removeprefix("file://"))
+
+
+def _options(root: Traversable) -> dict[str, set[str]]:
+    """Group names, as data or data/schedule, and the names of the YAML files in each."""
+    found: dict[str, set[str]] = {}
+    for folder in root.iterdir() if root.is_dir() else ():
+        if folder.is_dir():
+            names = {file.name.removesuffix(".yaml") for file in folder.iterdir() if _yaml(file)}
+            found |= {folder.name: names} if names else {}
+            found |= {f"{folder.name}/{group}": o for group, o in _options(folder).items()}
+    return found
+
+
+def _yaml(file: Traversable) -> bool:
+    return file.name.endswith(".yaml")

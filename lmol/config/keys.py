@@ -1,0 +1,59 @@
+"""The keys of the typed tree, their meaning, and the nearest valid one to a typo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import is_dataclass
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, get_type_hints
+
+from lmol.config.schema import Config, Target
+
+
+@cache
+def tree_keys() -> dict[str, Any]:
+    """Every dotted key, nodes before what is in them, with its type."""
+    return dict(_below(Config, ""))
+
+
+def _below(kind: type, prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, hint in get_type_hints(kind).items():
+        yield prefix + name, hint
+        if is_dataclass(hint):
+            yield from _below(hint, f"{prefix}{name}.")  # type: ignore[arg-type]
+
+
+def target_keys() -> list[str]:
+    """Dotted keys of the swappable nodes."""
+    return [key for key, hint in tree_keys().items() if hint == Target]
+
+
+def meaning(key: str) -> str | None:
+    """The one line that the schema has about a key; None where it has none."""
+    parent, _, name = key.rpartition(".")
+    kind: Any = tree_keys()[parent] if parent else Config
+    description: str | None = kind.__pydantic_fields__[name].description
+    return description
+
+
+def is_known(key: str) -> bool:
+    """Whether a dotted key is in the tree, or below a swappable node, which its class checks."""
+    return key in tree_keys() or any(key.startswith(f"{target}.") for target in target_keys())
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """The valid word that was most likely meant; a full key is found by its last part too."""
+    words = list(words)
+    last = word.rpartition(".")[2]
+    same_last = [candidate for candidate in words if candidate.rpartition(".")[2] == last]
+    close = get_close_matches(word, words, n=1)
+    return same_last[0] if len(same_last) == 1 else next(iter(close), None)
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """The remedy for an unknown word: the nearest valid one, or all of them where none is near."""
+    words = sorted(words)
+    found = nearest(word, words)
+    top = [candidate for candidate in words if "." not in candidate]
+    return f"did you mean {found}?" if found else f"choose among {', '.join(top or words)}"

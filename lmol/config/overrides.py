@@ -1,0 +1,159 @@
+"""The command line before Hydra reads it: shorthands written out, and every mistake in it reported.
+
+A value override becomes `++key=value`: Hydra would stop at the first unknown key, while here all
+keys are compared with the typed tree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, ValueType
+from hydra.errors import HydraException
+
+from lmol.config.groups import Groups, find_groups
+from lmol.config.keys import did_you_mean, is_known, tree_keys
+from lmol.config.problems import unknown_key
+from lmol.errors import ConfigError, LmolError
+
+NUMBER = r"-?\d+(?:\.\d+)?"
+FOLD = re.compile(
+    rf"\+*fold=(['\"]?)(\[?{NUMBER}(?:,{NUMBER})*\]?|(?:range|choice)\([-\d,\s]*\))\1"
+)
+"""fold= with a number, a list of them or a range: Hydra takes no number as a group option."""
+
+SWEEP_FOLDER = "hydra.sweep.subdir"
+MULTIRUN_KEYS = ("sweep", "hydra.mode")
+"""What makes a multirun without the flag -m."""
+
+
+def rewrite_arguments(arguments: Sequence[str]) -> list[str]:
+    """Hydra's flags untouched, then the overrides as Hydra is to read them.
+
+    Raises ConfigError with all overrides that no configuration could take.
+    """
+    args = get_args_parser().parse_intermixed_args(list(arguments))
+    if args.shell_completion or args.experimental_rerun:
+        return list(arguments)
+    flags = [argument for argument in arguments if argument not in args.overrides]
+    return flags + rewrite_overrides(
+        args.overrides, config_dir=args.config_dir, multirun=args.multirun
+    )
+
+
+def rewrite_overrides(
+    overrides: Sequence[str], *, config_dir: str | None = None, multirun: bool = False
+) -> list[str]:
+    """Overrides as Hydra is to read them. Raises ConfigError with all that cannot be read."""
+    problems: list[LmolError] = []
+    parsed = list(_parsed(map(_fold_index, overrides), problems))
+    if not multirun and not any(o.key_or_group in MULTIRUN_KEYS for o in parsed):
+        problems += [_sweep_without_multirun(o) for o in parsed if o.is_sweep_override()]
+    groups = find_groups(chain([config_dir] if config_dir else [], _searchpath(parsed)))
+    for override in parsed:
+        problems += _problems(override, groups)
+    if problems:
+        raise ConfigError(problems)
+    return [_rewritten(override, groups) for override in parsed] + _sweep_folder(parsed, groups)
+
+
+def _fold_index(override: str) -> str:
+    """fold=3 is fold.index=3; a list of folds is a sweep over them; fold=official stays."""
+    found = FOLD.fullmatch(override)
+    return f"fold.index={found[2].strip('[]')}" if found else override
+
+
+def _parsed(overrides: Iterator[str], problems: list[LmolError]) -> Iterator[Override]:
+    parser = OverridesParser.create()
+    for text in overrides:
+        try:
+            yield parser.parse_override(text)
+        except HydraException as error:
+            problems.append(_unreadable(text, error))
+
+
+def _unreadable(text: str, error: HydraException) -> LmolError:
+    return LmolError(
+        f"argument {text}",
+        got=" ".join(str(error).split()),
+        expected="key=value",
+        remedy="write key=value without spaces; put a value with other signs in quotes",
+    )
+
+
+def _sweep_without_multirun(override: Override) -> LmolError:
+    return LmolError(
+        override.key_or_group,
+        got=f"several values, {str(override.input_line).partition('=')[2]}",
+        expected="one value, as this is no multirun",
+        remedy="add -m to run one job a value; a list is written key=[a,b], a text key='a,b'",
+    )
+
+
+def _searchpath(overrides: Sequence[Override]) -> list[str]:
+    """Where hydra.searchpath=[...] looks for further groups."""
+    values = [o.value() for o in overrides if o.key_or_group == "hydra.searchpath"]
+    return [str(place) for value in values if isinstance(value, list) for place in value]
+
+
+def _problems(override: Override, groups: Groups) -> Iterator[LmolError]:
+    key = override.key_or_group
+    if override.is_hydra_override():
+        return
+    if key in groups.options:
+        yield from _unknown_options(override, groups)
+    elif not is_known(key):
+        yield unknown_key(key, {*tree_keys(), *groups.added})
+
+
+def _unknown_options(override: Override, groups: Groups) -> Iterator[LmolError]:
+    group = override.key_or_group
+    for option in _chosen(override):
+        if option not in groups.options[group]:
+            yield LmolError(
+                group,
+                got=f"{option!r}",
+                expected=f"one of {', '.join(sorted(groups.options[group]))}",
+                remedy=did_you_mean(option, groups.options[group]),
+            )
+
+
+def _chosen(override: Override) -> list[str]:
+    """The options that a group override names; a pattern and a deletion name none."""
+    if override.is_delete() or override.value_type is ValueType.GLOB_CHOICE_SWEEP:
+        return []
+    if override.is_sweep_override():
+        return list(override.sweep_string_iterator())
+    value = override.value()
+    names = value if isinstance(value, list) else [value]
+    return [str(name) for name in names if name is not None]
+
+
+def _rewritten(override: Override, groups: Groups) -> str:
+    """With the prefix that Hydra wants: none for a group of conf/, + for an added one, ++ else."""
+    assert override.input_line is not None
+    bare = override.input_line.lstrip("+")
+    if override.is_hydra_override() or override.is_delete():
+        return override.input_line
+    if override.key_or_group in groups.added:
+        return f"+{bare}"
+    return bare if override.key_or_group in groups.options else f"++{bare}"
+
+
+def _sweep_folder(overrides: Sequence[Override], groups: Groups) -> list[str]:
+    """A folder a job, named after the fold and whatever else the command line sweeps."""
+    if any(override.key_or_group == SWEEP_FOLDER for override in overrides):
+        return []
+    swept = [o.key_or_group for o in overrides if o.is_sweep_override()]
+    others = [key for key in swept if key != "fold.index" and not key.startswith("hydra")]
+    parts = [f"{key.replace('/', '.')}=${{slug:{_value_of(key, groups)}}}" for key in others]
+    name = ",".join(["fold_${fold.index}", *parts])
+    return [f"{SWEEP_FOLDER}='{name}'"] if parts else []
+
+
+def _value_of(key: str, groups: Groups) -> str:
+    return f"${{hydra:runtime.choices.{key}}}" if key in groups.options else f"${{{key}}}"

@@ -1,0 +1,150 @@
+"""Rules between settings: a setting that cannot be honoured beside another is an error.
+
+A rule's parameters are named after the groups that it reads; it is asked where those are valid.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from lmol.config.schema import (
+    Attention,
+    DataConfig,
+    FoldConfig,
+    FoldKind,
+    ModelConfig,
+    OptimConfig,
+    Precision,
+    Schedule,
+    TrainConfig,
+)
+from lmol.errors import LmolError
+
+OFFICIAL_FOLDS = 5
+"""SCUT-FBP5500 is released with five cross-validation lists."""
+
+Rule = Callable[..., Iterator[LmolError]]
+
+
+def broken_rules(groups: Mapping[str, Any]) -> list[LmolError]:
+    """What breaks a rule. groups: by name, those whose single values are all valid."""
+    problems: list[LmolError] = []
+    for rule in RULES:
+        read = inspect.signature(rule).parameters
+        if read.keys() <= groups.keys():
+            problems += rule(**{name: groups[name] for name in read})
+    return problems
+
+
+def _fold_index(fold: FoldConfig) -> Iterator[LmolError]:
+    k, index = fold.k, fold.index
+    if not 1 <= index <= k:
+        yield LmolError(
+            "fold.index",
+            got=f"{index}, a fold index outside 1..k",
+            expected=f"1 to {k}",
+            remedy=f"hold out one of the folds 1 to {k}, such as fold=1",
+        )
+
+
+def _official_folds(fold: FoldConfig) -> Iterator[LmolError]:
+    if fold.kind is FoldKind.OFFICIAL and fold.k != OFFICIAL_FOLDS:
+        yield LmolError(
+            "fold.k",
+            got=fold.k,
+            expected=f"{OFFICIAL_FOLDS}, the number of the release's own lists",
+            remedy="leave fold.k alone, or split anew with fold=seeded",
+        )
+
+
+def _near_band(data: DataConfig) -> Iterator[LmolError]:
+    near_band, theta = data.schedule.get("near_band"), data.theta
+    if isinstance(near_band, float | int) and near_band > theta:
+        yield LmolError(
+            "data.schedule.near_band",
+            got=near_band,
+            expected=f"at most data.theta = {theta}: the band lies within Similar",
+            remedy="lower data.schedule.near_band or raise data.theta",
+        )
+
+
+def _answers(data: DataConfig) -> Iterator[LmolError]:
+    answers = data.answers
+    words = (answers.first, answers.second, answers.similar)
+    if len({word.strip() for word in words}) < len(words):
+        yield LmolError(
+            "data.answers",
+            got=", ".join(words),
+            expected="three different words",
+            remedy="the model tells the answers apart by their first tokens",
+        )
+
+
+def _learning_rates(optim: OptimConfig) -> Iterator[LmolError]:
+    if optim.lr_lora == 0 and optim.lr_projector == 0:
+        yield LmolError(
+            "optim.lr_lora, optim.lr_projector",
+            got="0 and 0",
+            expected="at least one above 0: nothing would be trained",
+            remedy="raise one of the two learning rates",
+        )
+
+
+def _cycles(optim: OptimConfig) -> Iterator[LmolError]:
+    if optim.cycles > 1 and optim.schedule is not Schedule.COSINE_RESTARTS:
+        yield LmolError(
+            "optim.cycles",
+            got=f"{optim.cycles} with schedule {optim.schedule.value}",
+            expected="1, as only cosine_restarts has cycles",
+            remedy="set optim.schedule=cosine_restarts or optim.cycles=1",
+        )
+
+
+def _ramp(train: TrainConfig) -> Iterator[LmolError]:
+    ramp = train.loss.consistency
+    if ramp.start != ramp.end and ramp.ramp_ratio == 0:
+        yield LmolError(
+            "train.loss.consistency",
+            got=f"start {ramp.start}, end {ramp.end}, ramp_ratio 0",
+            expected="start equal to end where no step is given to the ramp",
+            remedy="set ramp_ratio above 0 or start to the value of end",
+        )
+
+
+def _flash_attention(model: ModelConfig) -> Iterator[LmolError]:
+    base = model.backbone
+    flash = base.get("attention") == Attention.FLASH_ATTENTION_2.value
+    if flash and base.get("dtype") == Precision.FP32.value:
+        yield LmolError(
+            "model.backbone.attention",
+            got="flash_attention_2 with dtype fp32",
+            expected="dtype bf16 or fp16, the ones it computes in",
+            remedy="set model.backbone.dtype=bf16 or model.backbone.attention=sdpa",
+        )
+
+
+def _half_precisions(model: ModelConfig, train: TrainConfig) -> Iterator[LmolError]:
+    halves = {Precision.BF16.value, Precision.FP16.value}
+    pair = {model.backbone.get("dtype"), train.precision.value}
+    if pair == halves:
+        yield LmolError(
+            "train.precision",
+            got=f"{train.precision.value} over {model.backbone['dtype']} weights",
+            expected="the same half precision for both, or fp32 for one",
+            remedy="set train.precision and model.backbone.dtype alike",
+        )
+
+
+RULES: tuple[Rule, ...] = (
+    _fold_index,
+    _official_folds,
+    _near_band,
+    _answers,
+    _learning_rates,
+    _cycles,
+    _ramp,
+    _flash_attention,
+    _half_precisions,
+)

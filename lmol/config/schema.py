@@ -1,0 +1,237 @@
+"""The typed tree behind conf/: every key with its type, its range and one line of meaning.
+
+Values live in YAML alone; no field here has a default, so a key missing from a file is found.
+A node of type Target is swappable: its `_target_` names a class of the lmol package, and its other
+keys are checked against that class's signature.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from typing_extensions import dataclass_transform
+
+from lmol.config.choices import Attention as Attention
+from lmol.config.choices import AuditLevel as AuditLevel
+from lmol.config.choices import FoldKind as FoldKind
+from lmol.config.choices import Precision as Precision
+from lmol.config.choices import ProjectorStart as ProjectorStart
+from lmol.config.choices import PromptForm as PromptForm
+from lmol.config.choices import Quantization as Quantization
+from lmol.config.choices import Schedule as Schedule
+from lmol.config.choices import TrackingMode as TrackingMode
+from lmol.config.choices import ValidationMetric as ValidationMetric
+
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def node(kind: type[T]) -> type[T]:
+    """A frozen dataclass of the tree, which refuses unknown keys, infinity and NaN."""
+    return cast("type[T]", dataclass(frozen=True, kw_only=True, config=STRICT)(kind))
+
+
+def _regular_expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"a regular expression ({error})") from error
+    return text
+
+
+Count = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+ProperShare = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32 - 1000)]
+Target = dict[str, Any]
+Pattern = Annotated[str, AfterValidator(_regular_expression)]
+
+
+@node
+class TaskConfig:
+    """Which command runs."""
+
+    name: Annotated[str, Field(description="module lmol.tasks.<name> that runs")]
+
+
+@node
+class AnswersConfig:
+    """The words the model answers with; their first tokens must differ."""
+
+    first: Annotated[str, Field(min_length=1, description="answer: image 1 is better")]
+    second: Annotated[str, Field(min_length=1, description="answer: image 2 is better")]
+    similar: Annotated[str, Field(min_length=1, description="answer: neither is better")]
+
+
+@node
+class DataConfig:
+    """Images with scores, the question asked about them, and how pairs are drawn."""
+
+    root: Annotated[str | None, Field(description="folder of the data set")]
+    source: Annotated[Target, Field(description="builds the table image, path, score, group")]
+    schedule: Annotated[Target, Field(description="draws the training pairs of a fold")]
+    theta: Annotated[NonNegative, Field(description="score gap up to which two are Similar")]
+    question: Annotated[str, Field(min_length=1, description="the question put to the model")]
+    answers: Annotated[AnswersConfig, Field(description="the three answer words")]
+
+
+@node
+class FoldConfig:
+    """How images are split into folds, and which fold is held out."""
+
+    kind: Annotated[FoldKind, Field(description="official lists of the release, or seeded folds")]
+    index: Annotated[int, Field(description="the held-out fold, 1..k")]
+    k: Annotated[int, Field(ge=2, description="number of folds")]
+    seed: Annotated[Seed, Field(description="seed of the split into seeded folds")]
+    validation: Annotated[
+        ProperShare, Field(description="share of training-fold images kept for choosing `best`")
+    ]
+
+
+@node
+class LoraConfig:
+    """Low-rank adapters on the language model."""
+
+    r: Annotated[Count, Field(description="rank")]
+    alpha: Annotated[Positive, Field(description="scale; the update is alpha / r times B A")]
+    dropout: Annotated[float, Field(ge=0, lt=1, description="dropout before A")]
+    targets: Annotated[Pattern, Field(description="regular expression over full module paths")]
+
+
+@node
+class ModelConfig:
+    """The base model and what is trained on it."""
+
+    backbone: Annotated[Target, Field(description="loads the frozen base and its processor")]
+    projector: Annotated[ProjectorStart, Field(description="fresh weights, or the base's own")]
+    lora: Annotated[LoraConfig, Field(description="adapters on the language model")]
+    prompt: Annotated[PromptForm, Field(description="the processor's chat template, or plain")]
+    compile: Annotated[bool, Field(description="torch.compile the base")]
+    cache_features: Annotated[
+        bool, Field(description="run the frozen vision tower once an image, keep its output")
+    ]
+
+
+@node
+class OptimConfig:
+    """AdamW with two learning rates, and their schedule."""
+
+    lr_lora: Annotated[NonNegative, Field(description="peak learning rate of the adapters")]
+    lr_projector: Annotated[NonNegative, Field(description="peak learning rate of the projector")]
+    weight_decay: Annotated[NonNegative, Field(description="decoupled decay, not on biases")]
+    beta1: Annotated[float, Field(ge=0, lt=1, description="decay of the first moment")]
+    beta2: Annotated[float, Field(ge=0, lt=1, description="decay of the second moment")]
+    epsilon: Annotated[Positive, Field(description="added to the root of the second moment")]
+    grad_clip: Annotated[NonNegative, Field(description="largest global gradient norm; 0 = off")]
+    schedule: Annotated[Schedule, Field(description="shape of the decay after the warm-up")]
+    warmup_ratio: Annotated[float, Field(ge=0, lt=1, description="share of steps of warm-up")]
+    floor: Annotated[Share, Field(description="lowest learning rate, as a share of the peak")]
+    cycles: Annotated[Count, Field(description="number of cycles of cosine_restarts")]
+
+
+@node
+class ConsistencyConfig:
+    """lambda(t): linear from start to end over the first ramp_ratio of the steps."""
+
+    start: Annotated[NonNegative, Field(description="weight of the swap term at step 0")]
+    end: Annotated[NonNegative, Field(description="weight after the ramp; = start for static")]
+    ramp_ratio: Annotated[Share, Field(description="share of the steps that the ramp takes")]
+
+
+@node
+class LossConfig:
+    """L = CE + lambda(t) * SymKL."""
+
+    w_similar: Annotated[NonNegative, Field(description="class weight of Similar; others 1")]
+    swap_ce_weight: Annotated[NonNegative, Field(description="weight of CE on the swapped order")]
+    consistency: Annotated[ConsistencyConfig, Field(description="weight of the swap term")]
+
+
+@node
+class EarlyStoppingConfig:
+    """Stop when the validation metric no longer improves."""
+
+    patience: Annotated[int, Field(ge=0, description="validations without gain; 0 = off")]
+    min_delta: Annotated[NonNegative, Field(description="smallest gain that counts")]
+
+
+@node
+class TrainConfig:
+    """The training loop."""
+
+    trainer: Annotated[Target, Field(description="the Trainer subclass")]
+    collator: Annotated[Target, Field(description="makes a batch of pairs")]
+    epochs: Annotated[Positive, Field(description="passes over the training pairs")]
+    batch_pairs: Annotated[Count, Field(description="pairs a device and micro-batch")]
+    accumulation: Annotated[Count, Field(description="micro-batches an optimizer step")]
+    precision: Annotated[Precision, Field(description="autocast precision")]
+    activation_checkpointing: Annotated[bool, Field(description="recompute in backward")]
+    loss: Annotated[LossConfig, Field(description="the terms of the loss")]
+    metric: Annotated[ValidationMetric, Field(description="chooses `best`, stops early")]
+    validation_pairs: Annotated[Count, Field(description="most pairs asked a validation")]
+    validate_every: Annotated[Share, Field(gt=0, description="as a share of all steps")]
+    log_every: Annotated[Count, Field(description="optimizer steps between log lines")]
+    early_stopping: Annotated[EarlyStoppingConfig, Field(description="when to give up")]
+    workers: Annotated[int, Field(ge=0, description="processes that read images; 0 = none")]
+
+
+@node
+class EvalConfig:
+    """Judging held-out pairs."""
+
+    pairs: Annotated[
+        Count | Literal["all"], Field(description="'all', or the size of a seeded sample")
+    ]
+    batch_pairs: Annotated[Count, Field(description="pairs a forward")]
+
+
+@node
+class RankingConfig:
+    """From comparisons to strengths."""
+
+    virtual_ties: Annotated[
+        Positive, Field(description="ties of each image with an average one: regularisation")
+    ]
+
+
+@node
+class AuditConfig:
+    """Gradient audit."""
+
+    level: Annotated[AuditLevel, Field(description="how much is audited")]
+
+
+@node
+class TrackingConfig:
+    """Experiment tracking beside the run folder."""
+
+    mode: Annotated[TrackingMode, Field(description="where runs are logged")]
+
+
+@node
+class Config:
+    """One job."""
+
+    name: Annotated[
+        str, Field(pattern=r"^[\w.-]+$", description="of the recipe: sweep folders, tables")
+    ]
+    seed: Annotated[Seed, Field(description="the job is seeded with seed + fold.index")]
+    debug: Annotated[bool, Field(description="show tracebacks of the user's mistakes")]
+    threads: Annotated[int, Field(ge=0, description="torch CPU threads; 0 = all cores")]
+    task: TaskConfig
+    data: DataConfig
+    fold: FoldConfig
+    model: ModelConfig
+    optim: OptimConfig
+    train: TrainConfig
+    eval: EvalConfig
+    ranking: RankingConfig
+    audit: AuditConfig
+    tracking: TrackingConfig

@@ -1,0 +1,163 @@
+"""The swappable nodes: a `_target_` names a class of this package, the other keys its arguments."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import partial
+from importlib import import_module
+from typing import Any, get_type_hints
+
+import hydra
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from typing_extensions import NotRequired, TypedDict, is_typeddict
+
+from lmol.config.keys import did_you_mean
+from lmol.config.problems import problems_of, unknown_key
+from lmol.errors import ConfigError, LmolError
+
+PACKAGE = "lmol."
+HYDRA_KEYS = ("_target_", "_partial_", "_recursive_", "_convert_")
+PARAMETERS = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
+
+
+def instantiate(target: Mapping[str, Any], **objects: Any) -> Any:
+    """Build what a swappable node names, with its values as the types that the class asks for.
+
+    objects: arguments that only the program has. With `_partial_: true` the result is the class
+    with the node's values filled in. Raises ConfigError for a target outside lmol, an unknown or
+    missing argument, or a value of the wrong type or range.
+    """
+    where = str(target.get("_target_"))
+    problems = target_problems(where, target, complete=not objects)
+    if problems:
+        raise ConfigError(problems)
+    kind = hydra.utils.instantiate({"_target_": target["_target_"], "_partial_": True})
+    filled = partial(kind, **_typed_arguments(target))
+    return filled if target.get("_partial_") else filled(**objects)
+
+
+def target_problems(key: str, target: Mapping[str, Any], *, complete: bool) -> list[LmolError]:
+    """What is wrong with a swappable node; its class is imported, and nothing is built.
+
+    complete: whether the node must hold all arguments, or the program adds some of its own.
+    """
+    refused = list(_refused(key, target))
+    if refused:
+        return refused
+    kind = _load(key, str(target["_target_"]))
+    if isinstance(kind, LmolError):
+        return [kind]
+    if is_dataclass(kind):
+        return _typed_problems(key, kind, target, complete and not target.get("_partial_"))
+    return list(_unknown_arguments(key, kind, target))
+
+
+def _refused(key: str, node: Any) -> Iterator[LmolError]:
+    """Targets outside the package, at any depth: Hydra would build the inner ones too."""
+    if isinstance(node, list):
+        node = dict(enumerate(node))
+    if not isinstance(node, Mapping):
+        return
+    for name, value in node.items():
+        if name == "_target_" and not str(value).startswith(PACKAGE):
+            yield _foreign(f"{key}._target_", value)
+        yield from _refused(f"{key}.{name}", value)
+
+
+def target_missing(key: str) -> LmolError:
+    """The error about a swappable node that names no class."""
+    return LmolError(
+        f"{key}._target_",
+        got="nothing",
+        expected="the full name of a class of the lmol package",
+        remedy="name the class that this part is built from",
+    )
+
+
+def _foreign(where: str, value: object) -> LmolError:
+    return LmolError(
+        where,
+        got=value,
+        expected="a class of the lmol package; a target outside lmol is refused",
+        remedy="add the class to the package and name it as lmol.<module>.<Class>",
+    )
+
+
+def _load(key: str, name: str) -> Any:
+    """The class, or the error about its name. Faults inside its module are not the user's."""
+    module_name, _, attribute = name.rpartition(".")
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module_name.startswith(error.name):
+            raise
+        return _no_class(key, name, f"there is no module {error.name}")
+    if isinstance(getattr(module, attribute, None), type):
+        return getattr(module, attribute)
+    own = [n for n, v in vars(module).items() if getattr(v, "__module__", "") == module_name]
+    classes = [n for n in own if isinstance(getattr(module, n), type)]
+    return _no_class(key, name, did_you_mean(attribute, classes))
+
+
+def _no_class(key: str, name: str, remedy: str) -> LmolError:
+    expected = "a class of the lmol package"
+    return LmolError(f"{key}._target_", got=name, expected=expected, remedy=remedy)
+
+
+def _arguments(target: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in target.items() if name not in HYDRA_KEYS}
+
+
+def _parameters(kind: Any, complete: bool) -> Any:
+    """A typed dictionary of the constructor's parameters: validates them and builds nothing."""
+    hints = get_type_hints(kind, include_extras=True)
+    taken = {
+        field.name: hints[field.name] if complete and _required(field) else _optional(hints, field)
+        for field in fields(kind)
+        if field.init
+    }
+    parameters = TypedDict("Parameters", taken)  # type: ignore[misc]
+    assert is_typeddict(parameters)
+    parameters.__pydantic_config__ = PARAMETERS  # type: ignore[attr-defined]
+    return TypeAdapter(parameters)
+
+
+def _required(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+def _optional(hints: dict[str, Any], field: Field[Any]) -> Any:
+    return NotRequired[hints[field.name]]
+
+
+def _typed_problems(
+    key: str, kind: Any, target: Mapping[str, Any], complete: bool
+) -> list[LmolError]:
+    values = _arguments(target)
+    valid = [f"{key}.{field.name}" for field in fields(kind) if field.init]
+    try:
+        _parameters(kind, complete).validate_json(json.dumps(values), strict=True)
+    except ValidationError as error:
+        return problems_of(error, values, f"{key}.", valid, lambda _: None)
+    return []
+
+
+def _typed_arguments(target: Mapping[str, Any]) -> dict[str, Any]:
+    kind, values = _load("", str(target["_target_"])), _arguments(target)
+    if not is_dataclass(kind):
+        return values
+    typed: dict[str, Any] = _parameters(kind, False).validate_json(json.dumps(values), strict=True)
+    return typed
+
+
+def _unknown_arguments(key: str, kind: Any, target: Mapping[str, Any]) -> Iterator[LmolError]:
+    parameters = inspect.signature(kind).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    names = [parameter.name for parameter in parameters]
+    for name in _arguments(target):
+        if name not in names:
+            yield unknown_key(f"{key}.{name}", [f"{key}.{known}" for known in names])

@@ -1,0 +1,40 @@
+"""The command: parse, open the run, call the task, return the metric."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from lmol.config import check
+from lmol.config.ending import command_ending, reported
+from lmol.config.overrides import rewrite_arguments
+from lmol.tracking.run_folder import RunFolder
+
+
+@hydra.main(version_base="1.3", config_path="pkg://lmol.conf", config_name="config")
+@reported
+def job(values: DictConfig) -> float | None:
+    """One job: check its values, claim its folder, run its task, return the metric to a sweeper."""
+    config = check(values)
+    task = import_module(f"lmol.tasks.{config.task.name}")
+    with RunFolder.claim(Path(HydraConfig.get().runtime.output_dir), config) as folder:
+        metric: float | None = task.run(config, folder)
+    return metric
+
+
+def main() -> None:
+    """Run the command line; exit codes are those of lmol.config.ending."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us as they are
+    with command_ending(debug="debug=true" in sys.argv):
+        sys.argv[1:] = rewrite_arguments(sys.argv[1:])
+        job()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""The command line before Hydra: shorthands, prefixes, and all mistakes together."""
+
+from pathlib import Path
+
+import pytest
+
+from lmol.config.overrides import rewrite_arguments, rewrite_overrides
+from lmol.errors import ConfigError
+
+
+def mistakes(*overrides: str) -> dict[str, str]:
+    """Message by the key it is about."""
+    with pytest.raises(ConfigError) as caught:
+        rewrite_overrides(overrides)
+    return {problem.where: str(problem) for problem in caught.value.problems}
+
+
+@pytest.mark.parametrize(
+    ("given", "index"),
+    [
+        ("fold=3", "3"),
+        ("fold=1,2,3", "1,2,3"),
+        ("fold=[1,2]", "1,2"),
+        ("fold=range(1,6)", "range(1,6)"),
+        ("fold='range(1,6)'", "range(1,6)"),
+        ("fold=-1", "-1"),
+    ],
+)
+def test_a_fold_number_is_the_fold_index(given: str, index: str) -> None:
+    assert rewrite_overrides([given], multirun=True) == [f"++fold.index={index}"]
+
+
+def test_a_named_fold_stays_a_group_choice() -> None:
+    assert rewrite_overrides(["fold=official"]) == ["fold=official"]
+
+
+def test_every_override_gets_the_prefix_that_hydra_wants() -> None:
+    given = ["optim.lr_lora=1e-3", "+seed=1", "++fold.k=3", "+model=tiny", "recipe=default"]
+    wanted = ["++optim.lr_lora=1e-3", "++seed=1", "++fold.k=3", "model=tiny", "+recipe=default"]
+    assert rewrite_overrides(given) == wanted
+
+
+def test_hydra_and_its_flags_are_left_alone() -> None:
+    given = ["--cfg", "job", "hydra.run.dir=x", "~recipe"]
+    assert rewrite_arguments(given) == given
+    completion = ["-sc", "install=bash"]
+    assert rewrite_arguments(completion) == completion
+
+
+def test_flags_may_stand_between_overrides() -> None:
+    assert rewrite_arguments(["fold=1,2", "-m", "seed=1"]) == ["-m", "++fold.index=1,2", "++seed=1"]
+
+
+@pytest.mark.parametrize("prefix", ["", "+", "++", "~"])
+def test_a_typo_names_the_nearest_key(prefix: str) -> None:
+    value = "" if prefix == "~" else "=1"
+    told = mistakes(f"{prefix}optim.lr_loar{value}")
+    assert "did you mean optim.lr_lora?" in told["optim.lr_loar"]
+
+
+def test_a_bare_name_finds_its_full_key() -> None:
+    assert "did you mean data.theta?" in mistakes("theta=0.1")["theta"]
+
+
+def test_all_mistakes_are_told_together() -> None:
+    told = mistakes("optim.lr_loar=1", "modle=tiny", "model=tinny", "no-equals-sign")
+    assert set(told) == {"optim.lr_loar", "modle", "model", "argument no-equals-sign"}
+    assert "did you mean tiny?" in told["model"]
+    assert "did you mean model?" in told["modle"]
+
+
+def test_several_values_need_a_multirun() -> None:
+    assert "add -m" in mistakes("fold=1,2")["fold.index"]
+    assert rewrite_overrides(["fold=1,2", "+sweep=folds"]) == ["++fold.index=1,2", "+sweep=folds"]
+
+
+def test_options_are_checked_in_lists_and_sweeps() -> None:
+    assert "no_swap" in mistakes("+ablation=[no_swap,no_swop]")["ablation"]
+    with pytest.raises(ConfigError, match="did you mean tiny"):
+        rewrite_overrides(["model=tiny,tinny"], multirun=True)
+    assert rewrite_overrides(["model=glob(*)"], multirun=True)[0] == "model=glob(*)"
+
+
+def test_options_of_folders_that_the_user_adds_are_valid(tmp_path: Path) -> None:
+    (tmp_path / "recipe").mkdir()
+    (tmp_path / "recipe" / "mine.yaml").write_text("seed: 1\n")
+    place = f"hydra.searchpath=[file://{tmp_path}]"
+    assert rewrite_overrides(["recipe=mine", place]) == ["+recipe=mine", place]
+    assert rewrite_overrides(["recipe=mine"], config_dir=str(tmp_path)) == ["+recipe=mine"]
+
+
+def test_the_job_folder_is_named_after_all_that_is_swept() -> None:
+    swept = rewrite_overrides(
+        ["fold=1,2", "optim.lr_lora=1,2", "data/schedule=glob(*)"], multirun=True
+    )
+    assert swept[-1] == (
+        "hydra.sweep.subdir='fold_${fold.index},optim.lr_lora=${slug:${optim.lr_lora}},"
+        "data.schedule=${slug:${hydra:runtime.choices.data/schedule}}'"
+    )
+    own = "hydra.sweep.subdir=mine"
+    assert rewrite_overrides(["seed=1,2", own], multirun=True) == ["++seed=1,2", own]
