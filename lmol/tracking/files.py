@@ -1,0 +1,49 @@
+"""Files that are whole or absent: written beside their place and renamed into it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path; what is written there takes the place of `path` if the block ends well."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text, with line feeds on every system."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.encode())
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON of values that may hold NumPy values, paths, enums, NaN or infinity (null)."""
+    return json.dumps(_plain(value), indent=indent, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    # NumPy and torch are known by their method alone: neither is imported for a JSON file.
+    return _plain(value.tolist()) if hasattr(value, "tolist") else value

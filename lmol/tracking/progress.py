@@ -1,0 +1,50 @@
+"""A progress bar on a terminal, plain log lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich import get_console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+log = logging.getLogger(__name__)
+
+PLAIN_LINES = 4
+"""Log lines from start to end where the output is not a terminal."""
+
+Advance = Callable[[int], None]
+
+
+@contextmanager
+def progress(description: str, total: int, unit: str) -> Iterator[Advance]:
+    """Show the progress of `total` units; the yielded function adds units that were done."""
+    console = get_console()
+    if not console.is_terminal:
+        yield _plain_lines(description, total, unit)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda units: bar.advance(task, units)
+
+
+def _plain_lines(description: str, total: int, unit: str) -> Advance:
+    start, done = time.monotonic(), 0
+
+    def advance(units: int) -> None:
+        nonlocal done
+        quarters, done = done * PLAIN_LINES // max(total, 1), done + units
+        if done * PLAIN_LINES // max(total, 1) > quarters:
+            rate = done / max(time.monotonic() - start, 1e-9)
+            log.info("%s: %d of %d %s (%.0f/s)", description, done, total, unit, rate)
+
+    return advance

@@ -1,0 +1,147 @@
+"""A run folder: claimed once, never overwritten, with a manifest that says how the run went."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from lmol.config import Config, as_dict, signature
+from lmol.errors import LmolError, RunFolderError
+from lmol.tracking.environment import describe_environment, peak_memory
+from lmol.tracking.files import replacing, to_json, write_text
+from lmol.tracking.run_log import LOGGER, run_log
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MANIFEST = "manifest.json"
+RUNNING, DONE, FAILED = "running", "done", "failed"
+
+
+class RunFolder:
+    """Where a run writes; open it with `with`, so that the manifest learns how the run ended.
+
+    path: absolute. Files appear whole or not at all; only run.log and metrics.jsonl grow.
+    """
+
+    def __init__(self, path: Path, facts: dict[str, Any], *, debug: bool) -> None:
+        self.path, self._facts, self._debug = path, facts, debug
+        self._open = ExitStack()
+
+    @classmethod
+    def claim(cls, path: Path, config: Config) -> RunFolder:
+        """Make the folder this run's own, and write config.yaml and the manifest.
+
+        Raises RunFolderError where it holds anything already, or another run claims it.
+        """
+        path = Path(path).absolute()
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()) or not _claimed(path / MANIFEST):
+            raise _exists(path)
+        seed = config.seed + config.fold.index
+        known = {"task": config.task.name, "name": config.name, "fold": config.fold.index}
+        facts = known | {"seed": seed, "signature": signature(config)} | describe_environment()
+        folder = cls(path, {"status": RUNNING, "error": None} | facts, debug=config.debug)
+        folder.note(start=_now(), end=None)
+        write_text(path / "config.yaml", yaml.safe_dump(as_dict(config), sort_keys=False))
+        return folder
+
+    def __enter__(self) -> RunFolder:
+        self._file_handler = self._open.enter_context(
+            run_log(self.path / "run.log", debug=self._debug)
+        )
+        LOGGER.info("Run folder: %s", self.path)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        status = DONE if error is None else FAILED
+        if error is not None:
+            self._log_error(error)
+        told = None if error is None else _describe(error)
+        self.note(status=status, error=told, end=_now(), **peak_memory())
+        self._open.close()
+
+    def note(self, **facts: Any) -> None:
+        """Add facts such as data_hash to the manifest, which is written anew."""
+        self._facts |= facts
+        write_text(self.path / MANIFEST, to_json(self._facts, indent=2) + "\n")
+
+    def folder(self, name: str) -> Path:
+        """A folder in this one, made where it is missing."""
+        path = self.path / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def write_table(self, name: str, table: pd.DataFrame) -> Path:
+        """Write a table as CSV without its index; name may hold a folder, as pairs/x.csv."""
+        path = self._place(name)
+        with replacing(path) as temporary:
+            table.to_csv(temporary, index=False, lineterminator="\n")
+        return path
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a text; name may hold a folder."""
+        path = self._place(name)
+        write_text(path, text)
+        return path
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Write JSON; NaN and infinity become null, NumPy values plain ones."""
+        return self.write_text(name, to_json(value, indent=2) + "\n")
+
+    def append_metrics(self, metrics: dict[str, Any]) -> None:
+        """Add a line to metrics.jsonl; it is on disk when this returns."""
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(to_json(metrics) + "\n")
+
+    def _place(self, name: str) -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _log_error(self, error: BaseException) -> None:
+        """Into run.log alone: the console is told by the command."""
+        mistake = isinstance(error, LmolError) and not self._debug
+        text = str(error) if mistake else "".join(traceback.format_exception(error))
+        record = logging.LogRecord(LOGGER.name, logging.ERROR, __file__, 0, text, None, None)
+        self._file_handler.handle(record)
+
+
+def _claimed(manifest: Path) -> bool:
+    """Whether this call made the file: of several runs at once, one does."""
+    try:
+        manifest.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _exists(path: Path) -> RunFolderError:
+    return RunFolderError(
+        path,
+        got="a run folder that exists",
+        expected="a folder that is new or empty: results are never overwritten",
+        remedy="choose another with hydra.run.dir=..., or leave the choice to the program",
+    )
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return f"{type(error).__name__}: {error}"
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

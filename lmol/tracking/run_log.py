@@ -1,0 +1,46 @@
+"""The log of a run: every line of logger "lmol" goes to run.log and to the console."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich import get_console
+from rich.highlighter import NullHighlighter
+from rich.logging import RichHandler
+
+LOGGER = logging.getLogger("lmol")
+FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+@contextmanager
+def run_log(path: Path, *, debug: bool) -> Iterator[logging.Handler]:
+    """Attach both handlers while the block runs; yields that of the file."""
+    file = logging.FileHandler(path, encoding="utf-8")
+    file.setFormatter(logging.Formatter(FILE_FORMAT))
+    handlers, level = (file, _console()), LOGGER.level
+    LOGGER.setLevel(logging.DEBUG if debug else logging.INFO)
+    for handler in handlers:
+        LOGGER.addHandler(handler)
+    try:
+        yield file
+    finally:
+        for handler in handlers:
+            LOGGER.removeHandler(handler)
+            handler.close()
+        LOGGER.setLevel(level)
+
+
+def _console() -> logging.Handler:
+    """Rich on a terminal, where a progress bar may stand below the lines; plain lines elsewhere."""
+    console = get_console()
+    if console.is_terminal:
+        return RichHandler(
+            console=console, show_path=False, show_level=False, highlighter=NullHighlighter()
+        )
+    plain = logging.StreamHandler(sys.stdout)
+    plain.setFormatter(logging.Formatter("%(message)s"))
+    return plain
