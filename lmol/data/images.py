@@ -1,0 +1,76 @@
+"""The one place that opens images: for training, and once beforehand to find the broken ones."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lmol.errors import DataError
+
+NAMED = 10
+"""Broken images that a message names; of the others it gives the number."""
+
+BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+"""What Pillow raises for files that are no image, cut short, or too large to decode safely."""
+
+
+def open_rgb(path: str | Path) -> Image.Image:
+    """An upright RGB picture: EXIF orientation applied, transparency over white, grey spread."""
+    with Image.open(path) as opened:
+        image = ImageOps.exif_transpose(opened)
+        if image.mode.startswith("I"):
+            image = image.point(lambda value: value / 256).convert("L")
+        if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+            image = image.convert("RGBA")
+            white = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(white, image)
+        return image.convert("RGB")
+
+
+def check_images(paths: Sequence[str], threads: int = 4) -> None:
+    """Decode every image once; raises DataError that names the broken ones, all together."""
+    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        problems = [problem for problem in pool.map(_problem, paths) if problem]
+    if problems:
+        more = f"\n  and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
+        raise DataError(
+            "images",
+            got=f"{len(problems)} of {len(paths)} that cannot be used:\n  "
+            + "\n  ".join(problems[:NAMED])
+            + more,
+            expected="files that are there, whole, and images of a sane size",
+            remedy="replace them, or take them out of the score table",
+        )
+
+
+def _problem(path: str) -> str | None:
+    """What is wrong with an image. JPEGs are decoded at an eighth: enough to find their end."""
+    if not Path(path).is_file():
+        return f"{path}: missing"
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (1, 1))
+            image.load()
+    except BROKEN as error:
+        return f"{path}: {_reason(error)}"
+    return None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        return "a decompression bomb (far more pixels than any photo)"
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"
+    return f"truncated or damaged ({error})"

@@ -1,0 +1,68 @@
+"""Label files: one `image score` a line, blank-separated, no header."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from lmol.errors import DataError
+
+Labels = dict[str, float]
+
+
+def read_labels(path: Path, low: float, high: float) -> Labels:
+    """Score by image name, in the order of the file.
+
+    Raises DataError with file:line for a malformed line, a second line for an image, and a score
+    that is no finite number in low..high.
+    """
+    labels: Labels = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        fields = line.split()
+        if len(fields) != 2:
+            raise _malformed(where, line)
+        name, text = fields
+        if name in labels:
+            raise duplicate(where, name)
+        labels[name] = parse_score(where, text, low, high)
+    if not labels:
+        raise _malformed(f"{path}:1", "an empty file")
+    return labels
+
+
+def parse_score(where: str, text: str, low: float, high: float) -> float:
+    """A finite score in low..high (both in points of score), or a DataError at `where`."""
+    try:
+        score = float(text)
+    except ValueError:
+        score = math.nan
+    if not low <= score <= high or math.isinf(score):
+        raise DataError(
+            where,
+            got=f"score {text!r}",
+            expected=f"a number from {low:g} to {high:g}",
+            remedy="correct the line, or the range of scores if it is meant so",
+        )
+    return score
+
+
+def duplicate(where: str, name: str) -> DataError:
+    """The error for an image that has a score already."""
+    return DataError(
+        where,
+        got=f"{name} a second time",
+        expected="one score for each image",
+        remedy="remove one of the two lines",
+    )
+
+
+def _malformed(where: str, line: str) -> DataError:
+    return DataError(
+        where,
+        got=repr(line.strip()),
+        expected="an image name and a score, separated by a blank",
+        remedy="correct the line",
+    )

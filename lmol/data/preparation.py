@@ -1,0 +1,53 @@
+"""From a source to the pairs of a fold: images checked, split, paired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lmol.config.schema import Config
+from lmol.data.folds import Source, Split
+from lmol.data.images import check_images
+from lmol.data.pairs import Schedule, all_pairs, sampled_pairs, training_pairs
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PreparedFold:
+    """The images of a fold and its pairs: of training, of validation, of the held-out images."""
+
+    split: Split
+    training_pairs: pd.DataFrame
+    validation_pairs: pd.DataFrame
+    held_out_pairs: pd.DataFrame
+
+
+def load_scores(source: Source) -> pd.DataFrame:
+    """The score table of a source, every image of which was decoded once. Raises DataError."""
+    scores = source.load()
+    check_images(scores["path"].tolist())
+    return scores
+
+
+def pair_fold(split: Split, schedule: Schedule, config: Config) -> PreparedFold:
+    """Draw the pairs of one fold from its seed, which is seed + fold."""
+    seed, theta = config.seed + split.fold, config.data.theta
+    return PreparedFold(
+        split=split,
+        training_pairs=training_pairs(split.train, schedule, theta, seed),
+        validation_pairs=_validation_pairs(split.validation, theta, config, seed),
+        held_out_pairs=_held_out_pairs(split.held_out, theta, config, seed),
+    )
+
+
+def _validation_pairs(
+    images: pd.DataFrame, theta: float, config: Config, seed: int
+) -> pd.DataFrame:
+    possible = len(images) * (len(images) - 1) // 2
+    return sampled_pairs(images, theta, min(config.train.validation_pairs, possible), seed)
+
+
+def _held_out_pairs(images: pd.DataFrame, theta: float, config: Config, seed: int) -> pd.DataFrame:
+    if config.eval.pairs == "all":
+        return all_pairs(images, theta)
+    return sampled_pairs(images, theta, int(config.eval.pairs), seed)
