@@ -1,0 +1,156 @@
+"""Train the embedded base's vision tower to read off what drawn faces were drawn from.
+
+The faces are others than any data set's (their seeds are far away), and the targets are the drawing
+parameters, never a score: the tower learns to see faces as CLIP's has, not to judge them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from multiprocessing import Pool
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import CLIPVisionConfig, CLIPVisionModel
+
+from lmol.data.faces import (
+    FEATURES,
+    FLAWS,
+    SIGNED_NUISANCES,
+    UNIT_NUISANCES,
+    Parameters,
+    draw_face,
+    sample_faces,
+)
+from lmol.experiments.tiny_base.processor import IMAGE_SIZE, PATCH_SIZE, build_processor
+
+log = logging.getLogger(__name__)
+
+TRAINING_SEED, TEST_SEED = 7_000_000, 8_000_000
+"""Data sets use small seeds; each chunk of faces has a seed of its own from here on."""
+
+CHUNK = 2500
+"""Faces drawn by one worker at a time."""
+
+NUISANCE_WEIGHT = 0.3
+PIXEL_NOISE = 0.03
+"""SD of noise added to normalised pixels."""
+
+VISION = CLIPVisionConfig(
+    hidden_size=160,
+    intermediate_size=320,
+    num_hidden_layers=6,
+    num_attention_heads=4,
+    image_size=IMAGE_SIZE,
+    patch_size=PATCH_SIZE,
+    hidden_act="gelu",
+)
+LAYER = -2
+"""The hidden state that LLaVA takes its features from; the last layer stays as it was."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Faces:
+    """pixels: uint8 (N, height, width, 3). targets: float32 (N, K), columns named by `names`."""
+
+    pixels: NDArray[np.uint8]
+    targets: NDArray[np.float32]
+    names: list[str]
+
+
+def draw_faces(num: int, seed: int) -> Faces:
+    """`num` faces (a multiple of CHUNK) with what they were drawn from."""
+    with Pool() as pool:
+        chunks = pool.map(_draw_chunk, range(seed, seed + num // CHUNK))
+    parameters = {
+        name: np.concatenate([faces[name] for faces, _ in chunks]) for name in chunks[0][0]
+    }
+    targets = targets_of(parameters)
+    return Faces(
+        pixels=np.concatenate([pixels for _, pixels in chunks]),
+        targets=np.stack(list(targets.values()), axis=1).astype(np.float32),
+        names=list(targets),
+    )
+
+
+def _draw_chunk(seed: int) -> tuple[Parameters, NDArray[np.uint8]]:
+    faces = sample_faces(CHUNK, seed)
+    rows = ({name: float(values[k]) for name, values in faces.items()} for k in range(CHUNK))
+    return faces, np.stack([np.asarray(draw_face(face, IMAGE_SIZE)) for face in rows])
+
+
+def targets_of(faces: Parameters) -> Parameters:
+    """What the tower is asked for: parameters that can be seen, asymmetry also with its side."""
+    seen = (*FEATURES, *FLAWS, *UNIT_NUISANCES, *SIGNED_NUISANCES)
+    return {name: faces[name] for name in seen} | {"lean": faces["asymmetry"] * faces["side"]}
+
+
+def target_weights(names: list[str]) -> Tensor:
+    """1 for what faces differ in as faces, NUISANCE_WEIGHT for colours, pose and light: (K,)."""
+    nuisances = {*UNIT_NUISANCES, *SIGNED_NUISANCES}
+    return torch.tensor([NUISANCE_WEIGHT if name in nuisances else 1.0 for name in names])
+
+
+class Reader(nn.Module):
+    """A CLIP vision tower with a linear head on its mean-pooled features."""
+
+    def __init__(self, num_targets: int) -> None:
+        super().__init__()
+        self.tower = CLIPVisionModel(VISION)
+        self.head = nn.Linear(VISION.hidden_size, num_targets)
+        positions = next(p for n, p in self.tower.named_parameters() if "position_embedding" in n)
+        nn.init.normal_(positions, std=0.3)  # CLIP's own small start takes long to tell places apart
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Standardised targets (B, K) of normalised pixels (B, 3, height, width)."""
+        states = self.tower(pixels, output_hidden_states=True).hidden_states[LAYER]
+        read: Tensor = self.head(states[:, 1:].mean(dim=1))
+        return read
+
+
+def normalise(pixels: NDArray[np.uint8]) -> Tensor:
+    """What the processor makes of pictures of the right size: (B, 3, height, width)."""
+    processor = build_processor().image_processor
+    mean, std = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
+    return ((torch.from_numpy(pixels) / 255 - mean) / std).permute(0, 3, 1, 2)
+
+
+def train_tower(num_faces: int, num_steps: int, batch: int, peak_lr: float) -> CLIPVisionModel:
+    """Regress the targets with AdamW and a one-cycle schedule; logs R2 on unseen faces."""
+    torch.manual_seed(0)
+    faces, test = draw_faces(num_faces, TRAINING_SEED), draw_faces(CHUNK, TEST_SEED)
+    mean, std = faces.targets.mean(0), faces.targets.std(0)
+    targets = torch.from_numpy((faces.targets - mean) / std)
+    reader, weights = Reader(len(faces.names)), target_weights(faces.names)
+    optimizer = torch.optim.AdamW(reader.parameters(), peak_lr, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, peak_lr, total_steps=num_steps, pct_start=0.05
+    )
+    start = time.monotonic()
+    for step in range(1, num_steps + 1):
+        rows = torch.randint(num_faces, (batch,))
+        pixels = normalise(faces.pixels[rows.numpy()])
+        read = reader(pixels + PIXEL_NOISE * torch.randn_like(pixels))
+        loss = (weights * (read - targets[rows]) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if step % 500 == 0 or step == num_steps:
+            scores = r_squared(reader, test, (test.targets - mean) / std)
+            log.info("step %d, %.0f s, loss %.4f", step, time.monotonic() - start, loss.item())
+            log.info("  R2 %s", ", ".join(f"{n} {v:.3f}" for n, v in scores.items()))
+    return reader.tower
+
+
+def r_squared(reader: Reader, faces: Faces, targets: NDArray[np.float32]) -> dict[str, float]:
+    """Share of variance explained of each standardised target."""
+    with torch.inference_mode():
+        batches = [reader(normalise(part)) for part in np.array_split(faces.pixels, 10)]
+    residuals = (torch.cat(batches).numpy() - targets) ** 2
+    return dict(zip(faces.names, (1 - residuals.mean(0) / targets.var(0)).tolist(), strict=True))

@@ -1,0 +1,123 @@
+"""What is trained on a frozen base: LoRA on the language model's attention, and the projector."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import pandas as pd
+from peft import LoraConfig as PeftLoraConfig
+from peft import PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
+from torch import nn
+from transformers import LlavaForConditionalGeneration
+
+from lmol.config.schema import LoraConfig, ProjectorStart
+from lmol.errors import ModelError
+from lmol.model.projector import LMOLProjector
+
+PROJECTOR = "multi_modal_projector"
+
+
+def adapt(
+    model: LlavaForConditionalGeneration, lora: LoraConfig, projector: ProjectorStart
+) -> PeftModel:
+    """Put a projector and adapters on a frozen base; nothing else can be trained.
+
+    The fresh projector is set before PEFT copies it: the copy is what is trained and saved.
+    Raises ModelError where the pattern matches nothing or more than the language model.
+    """
+    if projector is ProjectorStart.FRESH:
+        _set_fresh_projector(model)
+    targets = matching_modules(model, lora.targets)
+    peft_config = PeftLoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets,
+        modules_to_save=[PROJECTOR],
+        task_type="CAUSAL_LM",
+    )
+    with warnings.catch_warnings():
+        # PEFT 0.21 asks transformers 5 for is_gradient_checkpointing, a name that it deprecates.
+        warnings.simplefilter("ignore", FutureWarning)
+        adapted = get_peft_model(model, peft_config)
+    assert adapted_modules(adapted) == targets, "PEFT adapted other modules than the pattern names"
+    return adapted  # type: ignore[return-value]
+
+
+def matching_modules(model: nn.Module, pattern: str) -> set[str]:
+    """Full paths of the linear layers that the pattern matches; all in the language model.
+
+    Raises ModelError otherwise: bare names such as q_proj exist in the vision tower too.
+    """
+    names = {
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and _matches(pattern, name)
+    }
+    outside = sorted(name for name in names if "language_model." not in name)
+    if not names or outside:
+        raise ModelError(
+            "model.lora.targets",
+            got=f"{pattern!r}, which matches {outside[0] if outside else 'no linear layer'}",
+            expected="full paths of linear layers of the language model",
+            remedy=r"use for example .*language_model\..*\.(q|k|v|o)_proj",
+        )
+    return names
+
+
+def _matches(pattern: str, name: str) -> bool:
+    try:
+        return re.fullmatch(pattern, name) is not None
+    except re.error as error:
+        raise ModelError(
+            "model.lora.targets",
+            got=f"{pattern!r} ({error})",
+            expected="a regular expression",
+            remedy=r"use for example .*language_model\..*\.(q|k|v|o)_proj",
+        ) from error
+
+
+def adapted_modules(model: PeftModel) -> set[str]:
+    """Full paths, within the base, of the layers that carry an adapter."""
+    base = model.get_base_model()
+    return {name for name, module in base.named_modules() if isinstance(module, LoraLayer)}
+
+
+def parameter_group(name: str) -> str:
+    """lora_A, lora_B or projector, from a trainable parameter's full name."""
+    for group in ("lora_A", "lora_B"):
+        if f".{group}." in name:
+            return group
+    assert PROJECTOR in name, f"{name} is trainable but belongs to no group"
+    return "projector"
+
+
+def trainable_table(model: nn.Module) -> pd.DataFrame:
+    """One row a trainable tensor: name, shape (as text), group, count (numbers in it)."""
+    rows = [
+        (name, "x".join(map(str, parameter.shape)), parameter_group(name), parameter.numel())
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    ]
+    return pd.DataFrame(rows, columns=["name", "shape", "group", "count"])
+
+
+def trainable_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """The trainable table with equal layers folded into one row; `tensors` tells how many."""
+    folded = table.assign(name=table["name"].map(_without_layer_index))
+    by = folded.groupby(["name", "shape", "group"], sort=False)
+    return by["count"].agg(tensors="size", count="sum").reset_index()
+
+
+def _without_layer_index(name: str) -> str:
+    short = name.removeprefix("adapted.base_model.model.model.")
+    return re.sub(r"\.\d+\.", ".*.", short)
+
+
+def _set_fresh_projector(model: LlavaForConditionalGeneration) -> None:
+    config = model.config
+    projector = LMOLProjector(config.vision_config.hidden_size, config.text_config.hidden_size)
+    own = next(model.model.multi_modal_projector.parameters())
+    model.model.multi_modal_projector = projector.to(own.device)

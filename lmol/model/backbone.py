@@ -1,0 +1,139 @@
+"""The frozen base: a stock LLaVA and its processor, from the hub's cache, a folder or this package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Annotated, Any, cast
+
+import torch
+from accelerate import PartialState
+from pydantic import Field
+from transformers import (
+    AutoConfig,
+    AutoProcessor,
+    BitsAndBytesConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+)
+
+from lmol.config.schema import Attention, Precision, Quantization
+from lmol.errors import ModelError
+
+DTYPES = {
+    Precision.FP32: torch.float32,
+    Precision.BF16: torch.bfloat16,
+    Precision.FP16: torch.float16,
+}
+
+UNQUANTIZED = ["model.multi_modal_projector", "model.vision_tower", "lm_head"]
+"""Kept out of quantisation. A bare "multi_modal_projector" would not match its run-time name."""
+
+PACKAGED = "pkg://"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """A loaded base and what turns images and text into its inputs."""
+
+    model: LlavaForConditionalGeneration
+    processor: LlavaProcessor
+
+    @property
+    def num_image_tokens(self) -> int:
+        """Tokens of one image after the vision tower's class token is dropped."""
+        vision = self.model.config.vision_config
+        return int((vision.image_size // vision.patch_size) ** 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LlavaBackbone:
+    """Where a stock LLaVA is, and in which form it is loaded.
+
+    weights: a hub id, a local folder, or pkg://package.folder for one that a package ships.
+    """
+
+    weights: Annotated[str, Field(min_length=1)]
+    revision: str | None
+    dtype: Precision
+    quantization: Quantization
+    double_quantization: bool
+    attention: Attention
+
+    def load(self) -> Base:
+        """Read processor and weights, frozen, in evaluation mode, on this process's device.
+
+        Raises ModelError where the weights are not to be had or are not a LLaVA.
+        """
+        try:
+            config = AutoConfig.from_pretrained(self.location, revision=self.revision)
+            self._check(config)
+            processor = AutoProcessor.from_pretrained(self.location, revision=self.revision)
+            model = LlavaForConditionalGeneration.from_pretrained(
+                self.location, revision=self.revision, **self._options()
+            )
+        except OSError as error:
+            raise self._missing(error) from error
+        model.requires_grad_(False).eval()
+        _keep_linear4bit_unpacked(model)
+        return Base(model=model, processor=cast(LlavaProcessor, processor))
+
+    @property
+    def location(self) -> str:
+        """`weights` with pkg:// resolved to a folder."""
+        if not self.weights.startswith(PACKAGED):
+            return self.weights
+        package, _, folder = self.weights.removeprefix(PACKAGED).rpartition(".")
+        return str(files(package) / folder)
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "dtype": DTYPES[Precision(self.dtype)],
+            "attn_implementation": Attention(self.attention).value,
+            "device_map": {"": PartialState().device},
+            "quantization_config": self._quantization(),
+        }
+
+    def _quantization(self) -> BitsAndBytesConfig | None:
+        kind = Quantization(self.quantization)
+        if kind is Quantization.NONE:
+            return None
+        if kind is Quantization.INT8:
+            return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=UNQUANTIZED)
+        return BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=self.double_quantization,
+            bnb_4bit_compute_dtype=DTYPES[Precision(self.dtype)],
+            llm_int8_skip_modules=UNQUANTIZED,
+        )
+
+    def _check(self, config: Any) -> None:
+        if not isinstance(config, LlavaConfig) or not isinstance(config.vision_feature_layer, int):
+            raise ModelError(
+                "model.backbone.weights",
+                got=f"{self.weights} of type {config.model_type}",
+                expected="a LLaVA with one vision feature layer",
+                remedy="choose model=tiny, model=llava_1_5_7b or model=llava_1_5_13b",
+            )
+
+    def _missing(self, error: OSError) -> ModelError:
+        reason = str(error).strip().splitlines()[0]
+        return ModelError(
+            "model.backbone.weights",
+            got=f"{self.weights!r}, which could not be read ({reason})",
+            expected="a hub id whose files are in the local cache or can be downloaded, or a folder",
+            remedy="check the name; without a network, download it elsewhere and give the folder",
+        )
+
+
+def _keep_linear4bit_unpacked(model: LlavaForConditionalGeneration) -> None:
+    """Keep 4-bit weights trainable-through on CPU.
+
+    With AVX512-BF16, bitsandbytes 0.50 repacks a Linear4bit in place at the first forward without
+    gradients; the next backward then gives no gradient to its input, with only a warning.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False

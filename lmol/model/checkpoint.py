@@ -1,0 +1,105 @@
+"""Checkpoints: adapter and projector in one set of tensors, written whole and read whole or not at all.
+
+A folder holds adapter_model.safetensors and adapter_config.json as PEFT writes them, the processor,
+and meta.json. PEFT's own loading passes over missing and unknown tensors; here the sets must be equal.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from lmol.errors import CheckpointError
+from lmol.model.comparer import Comparer
+
+WEIGHTS = "adapter_model.safetensors"
+META = "meta.json"
+
+
+def save_checkpoint(comparer: Comparer, folder: Path, meta: dict[str, Any]) -> None:
+    """Write a checkpoint beside its place, then move it there; an older one is replaced.
+
+    meta: facts of the run (metric, step, ...), kept in meta.json with the list of keys.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    comparer.adapted.save_pretrained(
+        str(partial), safe_serialization=True, save_embedding_layers=False
+    )
+    (partial / "README.md").unlink(missing_ok=True)
+    comparer.base.processor.save_pretrained(partial)
+    facts = {**meta, "keys": sorted(checkpoint_tensors(comparer))}
+    (partial / META).write_text(json.dumps(facts, indent=2) + "\n")
+    _replace(partial, folder)
+
+
+def _replace(partial: Path, folder: Path) -> None:
+    older = folder.with_name(f".{folder.name}.older")
+    shutil.rmtree(older, ignore_errors=True)
+    if folder.exists():
+        folder.rename(older)
+    partial.rename(folder)
+    shutil.rmtree(older, ignore_errors=True)
+
+
+def checkpoint_tensors(comparer: Comparer) -> dict[str, Tensor]:
+    """The trained tensors under the names that a checkpoint gives them."""
+    return get_peft_model_state_dict(comparer.adapted, save_embedding_layers=False)
+
+
+def load_checkpoint(comparer: Comparer, folder: Path) -> dict[str, Any]:
+    """Read a checkpoint's tensors into a comparer and return its meta.json.
+
+    Raises CheckpointError, before any weight is changed, where a tensor is missing, extra or of
+    another shape.
+    """
+    tensors = _read_tensors(folder)
+    expected = checkpoint_tensors(comparer)
+    _check_keys(folder, set(expected), set(tensors))
+    _check_shapes(folder, expected, tensors)
+    set_peft_model_state_dict(comparer.adapted, tensors)
+    facts: dict[str, Any] = json.loads((folder / META).read_text())
+    return facts
+
+
+def _read_tensors(folder: Path) -> dict[str, Tensor]:
+    try:
+        if not (folder / META).is_file():
+            raise FileNotFoundError(META)
+        return load_file(folder / WEIGHTS)
+    except (FileNotFoundError, SafetensorError) as error:
+        raise CheckpointError(
+            folder,
+            got=f"no readable checkpoint ({error})",
+            expected=f"{WEIGHTS} and {META}",
+            remedy="name a folder checkpoints/best or checkpoints/last of a run",
+        ) from error
+
+
+def _check_keys(folder: Path, expected: set[str], found: set[str]) -> None:
+    for kind, keys in (("is missing", expected - found), ("holds unknown", found - expected)):
+        if keys:
+            raise CheckpointError(
+                folder / WEIGHTS,
+                got=f"a checkpoint that {kind} {len(keys)} tensor(s), {min(keys)} first",
+                expected=f"exactly the {len(expected)} trained tensors of this model",
+                remedy="use the model and LoRA settings that the checkpoint was trained with",
+            )
+
+
+def _check_shapes(folder: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+    for key, tensor in expected.items():
+        if found[key].shape != tensor.shape:
+            raise CheckpointError(
+                folder / WEIGHTS,
+                got=f"{key} of shape {tuple(found[key].shape)}",
+                expected=f"shape {tuple(tensor.shape)}",
+                remedy="use the model and LoRA settings that the checkpoint was trained with",
+            )

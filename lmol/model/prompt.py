@@ -1,0 +1,103 @@
+"""What is asked, as token ids: both images, the question, and the three tokens an answer starts with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from lmol.config.schema import AnswersConfig, PromptForm
+from lmol.errors import ModelError
+from lmol.model.backbone import Base
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """The one prompt of a model: the same for every pair, since all images have equally many tokens.
+
+    text: as rendered. input_ids: shape (L,). answer_ids: the token ids of First, Second, Similar.
+    """
+
+    text: str
+    input_ids: Tensor
+    answer_ids: tuple[int, int, int]
+
+
+def build_prompt(base: Base, form: PromptForm, question: str, answers: AnswersConfig) -> Prompt:
+    """Render and tokenise the question; find the answers' tokens in context.
+
+    Raises ModelError where image tokens are missing or two answers begin with the same token.
+    """
+    text = render(base, form, question)
+    return Prompt(
+        text=text,
+        input_ids=tokenize(base, text),
+        answer_ids=find_answer_ids(base, text, (answers.first, answers.second, answers.similar)),
+    )
+
+
+def render(base: Base, form: PromptForm, question: str) -> str:
+    """The prompt's text with one image placeholder an image, both before the question."""
+    image = base.processor.image_token
+    if form is PromptForm.PLAIN:
+        return f"{image}{image}, {question}"
+    content = [{"type": "image"}, {"type": "image"}, {"type": "text", "text": question}]
+    rendered = base.processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True
+    )
+    return str(rendered)
+
+
+def tokenize(base: Base, text: str) -> Tensor:
+    """Token ids (L,) with each placeholder expanded to an image's tokens.
+
+    Raises ModelError where their number is not that of two images: a prompt is never truncated.
+    """
+    blank = np.zeros((8, 8, 3), dtype=np.uint8)
+    inputs = base.processor(text=text, images=[blank, blank], return_tensors="pt")
+    input_ids: Tensor = inputs["input_ids"][0]
+    found = int((input_ids == base.model.config.image_token_id).sum())
+    if found != 2 * base.num_image_tokens:
+        raise ModelError(
+            "model.backbone processor",
+            got=f"{found} image tokens in the prompt",
+            expected=f"2 x {base.num_image_tokens}",
+            remedy="patch_size and num_additional_image_tokens of the processor must fit the model",
+        )
+    return input_ids
+
+
+def find_answer_ids(base: Base, text: str, answers: tuple[str, str, str]) -> tuple[int, int, int]:
+    """The first token that each answer adds to the rendered prompt.
+
+    Looked up in context, since sentence-piece tokenisers change a word with what stands before it.
+    Raises ModelError where an answer is unknown to the vocabulary or two begin alike.
+    """
+    ids = tuple(_first_token_after(base, text, answer) for answer in answers)
+    if len(set(ids)) < len(ids):
+        tokens = base.processor.tokenizer.convert_ids_to_tokens(list(ids))
+        pairs = ", ".join(f"{a!r} -> {t!r}" for a, t in zip(answers, tokens, strict=True))
+        raise ModelError(
+            "data.answers",
+            got=pairs,
+            expected="three different first tokens",
+            remedy="choose answer words that this model's tokeniser tells apart",
+        )
+    return ids[0], ids[1], ids[2]
+
+
+def _first_token_after(base: Base, text: str, answer: str) -> int:
+    tokenizer = base.processor.tokenizer
+    separator = "" if text[-1].isspace() else " "
+    prompt = tokenizer(text)["input_ids"]
+    whole = tokenizer(text + separator + answer)["input_ids"]
+    added = whole[len(prompt) :]
+    if whole[: len(prompt)] != prompt or not added or added[0] == tokenizer.unk_token_id:
+        raise ModelError(
+            "data.answers",
+            got=f"{answer!r}, which is no word of its own after the prompt",
+            expected="an answer whose first token the model's tokeniser knows",
+            remedy="choose another answer word",
+        )
+    return int(added[0])

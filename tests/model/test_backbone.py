@@ -1,0 +1,53 @@
+"""Weights that are not there or are no LLaVA end in one clear message; 4-bit trains on a CPU."""
+
+import json
+
+import pytest
+import torch
+from conftest import build_tiny, tiny_backbone
+
+from lmol.errors import ModelError
+
+
+@pytest.mark.parametrize("weights", ["nobody/no-such-model", "/nowhere/at/all", "not a name!"])
+def test_unknown_or_missing_weights_are_an_error(weights):
+    with pytest.raises(ModelError, match=r"could not be read.*\n.*download it elsewhere"):
+        tiny_backbone(weights=weights).load()
+
+
+def test_a_model_of_another_kind_is_an_error(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    with pytest.raises(ModelError, match="of type llama; expected a LLaVA"):
+        tiny_backbone(weights=str(tmp_path)).load()
+
+
+def test_everything_in_a_loaded_base_is_frozen():
+    assert not any(p.requires_grad for p in tiny_backbone().load().model.parameters())
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "int8"])
+def test_quantised_training_has_gradients_before_and_after_an_evaluation(quantization):
+    """bitsandbytes repacks 4-bit weights on CPUs with AVX512-BF16 unless told not to."""
+    comparer = build_tiny(tiny_backbone(dtype="bf16", quantization=quantization))
+    size = comparer.base.model.config.vision_config.image_size
+    pixels = torch.randn(2, 2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    for _ in range(2):
+        comparer.train()(pixel_values=pixels).square().sum().backward()
+        trained = [p for p in comparer.parameters() if p.requires_grad]
+        assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in trained)
+        assert all(
+            p.grad.abs().sum() > 0
+            for n, p in comparer.named_parameters()
+            if "linear_" in n and p.requires_grad
+        )
+        comparer.zero_grad()
+        with torch.inference_mode():
+            comparer.eval()(pixel_values=pixels)
+
+
+def test_only_the_language_model_is_quantised():
+    comparer = build_tiny(tiny_backbone(dtype="bf16", quantization="nf4"))
+    quantised = {n for n, m in comparer.named_modules() if type(m).__name__ == "Linear4bit"}
+    layers = comparer.base.model.config.text_config.num_hidden_layers
+    assert len(quantised) == 7 * layers
+    assert all("language_model.layers" in name for name in quantised)
