@@ -1,0 +1,77 @@
+"""What is shown and recorded while a model trains."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from lmol.tracking.progress import Advance, progress
+
+log = logging.getLogger(__name__)
+
+
+def log_line(batch: int, logs: dict[str, float]) -> str:
+    """The one line that a training log shows of `batch` micro-batches."""
+    return (
+        f"Batch {batch:4d} | Epoch {logs['epoch']:.5f} | Loss: {logs['loss']:.3e} "
+        f"(CE: {logs['cross_entropy']:.3e}, Cons: {logs['consistency']:.3e}) | "
+        f"Acc: {logs['accuracy']:.4f} | LR: Proj = {logs['lr_projector']:.2e}, "
+        f"LoRA = {logs['lr_lora']:.2e} | Grad: {logs['grad_norm']:.2e}"
+    )
+
+
+class RunLog(TrainerCallback):
+    """Every training and validation record: logged, given to `record`, and kept in `records`."""
+
+    def __init__(self, record: Callable[[dict[str, Any]], None]) -> None:
+        self._record = record
+        self.records: list[dict[str, Any]] = []
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not state.is_world_process_zero or not logs:
+            return
+        if "loss" in logs:
+            log.info(log_line(state.global_step * args.gradient_accumulation_steps, logs))
+        elif any(name.startswith("eval_") for name in logs):
+            log.info(_validation_line(logs))
+        else:
+            return
+        self.records.append({"step": state.global_step, **logs})
+        self._record(self.records[-1])
+
+
+def _validation_line(logs: dict[str, float]) -> str:
+    shown = ("accuracy", "macro_f1", "cross_entropy", "pearson")
+    values = [(name, logs[f"eval_{name}"]) for name in shown]
+    return "Validation | " + " | ".join(f"{name}: {value:.4f}" for name, value in values)
+
+
+class ProgressBar(TrainerCallback):
+    """Optimizer steps on a Rich bar; where there is no terminal, the log lines tell as much."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._advance: Advance = lambda units: None
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            bar = progress("Training", state.max_steps, "steps")
+            self._advance = self._stack.enter_context(bar)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._advance(1)
+
+    def close(self) -> None:
+        """Take the bar off the terminal; also after an error, when on_train_end is not called."""
+        self._stack.close()

@@ -1,0 +1,71 @@
+"""L = CE + lambda(t) * SymKL over pairs that are seen in both orders.
+
+P pairs; logits are (P, 2, 3): order 0 is (A, B), order 1 is (B, A); classes as in lmol.verdict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, log_softmax
+
+from lmol.config.schema import ConsistencyConfig, LossConfig
+from lmol.verdict import SWAPPED
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossTerms:
+    """Scalars, in nats a pair; total = cross_entropy + lambda * consistency."""
+
+    total: Tensor
+    cross_entropy: Tensor
+    consistency: Tensor
+
+
+def needs_swapped_order(config: LossConfig) -> bool:
+    """Whether any term looks at order 1; without one its forward is not computed."""
+    ramp = config.consistency
+    return config.swap_ce_weight > 0 or ramp.start > 0 or ramp.end > 0
+
+
+def consistency_weight(config: ConsistencyConfig, progress: float) -> float:
+    """lambda at `progress` (share of all steps done): linear over the ramp, then constant."""
+    done = min(progress / config.ramp_ratio, 1.0) if config.ramp_ratio > 0 else 1.0
+    return config.start + (config.end - config.start) * done
+
+
+def pair_loss(logits: Tensor, targets: Tensor, config: LossConfig, progress: float) -> LossTerms:
+    """The loss of logits (P, O, 3) against targets (P, 2); O = 1 where the swap plays no part.
+
+    Sums over pairs are divided by P, not by the sum of class weights as torch's weighted mean does:
+    only so is a batch the mean of its micro-batches, and accumulation exact.
+    """
+    entropy = weighted_cross_entropy(logits[:, 0], targets[:, 0], config.w_similar)
+    if logits.shape[1] == 1:
+        return LossTerms(total=entropy, cross_entropy=entropy, consistency=entropy.new_zeros(()))
+    swapped = weighted_cross_entropy(logits[:, 1], targets[:, 1], config.w_similar)
+    entropy = (entropy + config.swap_ce_weight * swapped) / (1 + config.swap_ce_weight)
+    consistency = symmetric_kl(logits[:, 0], logits[:, 1])
+    weight = consistency_weight(config.consistency, progress)
+    total = entropy + weight * consistency
+    return LossTerms(total=total, cross_entropy=entropy, consistency=consistency)
+
+
+def weighted_cross_entropy(logits: Tensor, targets: Tensor, w_similar: float) -> Tensor:
+    """Mean over P pairs of the class weight times -log p(target), in nats."""
+    weights = logits.new_tensor([1.0, 1.0, w_similar])
+    return cross_entropy(logits, targets, weight=weights, reduction="sum") / len(logits)
+
+
+def symmetric_kl(logits: Tensor, swapped_logits: Tensor) -> Tensor:
+    """0.5 * (KL(p||q') + KL(q'||p)), mean over P pairs, in nats.
+
+    p comes from the order (A, B), q' from (B, A) with First and Second exchanged. Since
+    KL(p||q') + KL(q'||p) = sum (p - q') (log p - log q'), it needs no division.
+    """
+    log_p = log_softmax(logits, dim=-1)
+    log_q = log_softmax(swapped_logits, dim=-1)[:, list(SWAPPED)]
+    divergence = (log_p.exp() - log_q.exp()) * (log_p - log_q)
+    return 0.5 * torch.sum(divergence) / len(logits)

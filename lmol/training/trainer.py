@@ -1,0 +1,222 @@
+"""A transformers Trainer that classifies pairs: our loss, our optimizer groups, our checkpoints."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import Dataset
+from transformers import (
+    EarlyStoppingCallback,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+
+from lmol.config.schema import OptimConfig, Precision, TrainConfig, ValidationMetric
+from lmol.errors import TrainingError
+from lmol.model.checkpoint import save_checkpoint
+from lmol.model.comparer import Comparer
+from lmol.training.losses import LossTerms, needs_swapped_order, pair_loss
+from lmol.training.optim import build_optimizer, build_scheduler, learning_rates
+
+log = logging.getLogger(__name__)
+
+Validate = Callable[[], dict[str, float]]
+
+NOT_USED: Any = ()
+"""The Trainer wants a validation set before it calls `evaluate`, where `validate` stands for it."""
+
+
+@dataclass
+class LogWindow:
+    """Running sums between two log lines, kept on the device: no transfer until they are read."""
+
+    cross_entropy: Tensor | float = 0.0
+    consistency: Tensor | float = 0.0
+    correct: Tensor | float = 0.0
+    batches: int = 0
+    answers: int = 0
+
+    def add(self, terms: LossTerms, logits: Tensor, targets: Tensor) -> None:
+        """Take in one micro-batch: logits (P, O, 3), targets (P, O)."""
+        self.cross_entropy = self.cross_entropy + terms.cross_entropy.detach()
+        self.consistency = self.consistency + terms.consistency.detach()
+        self.correct = self.correct + (logits.detach().argmax(-1) == targets).sum()
+        self.batches += 1
+        self.answers += targets.numel()
+
+    def means(self) -> dict[str, float]:
+        """Mean terms a micro-batch (nats) and share of right answers over the orders seen."""
+        batches, answers = max(self.batches, 1), max(self.answers, 1)
+        return {
+            "cross_entropy": float(self.cross_entropy) / batches,
+            "consistency": float(self.consistency) / batches,
+            "accuracy": float(self.correct) / answers,
+        }
+
+
+class ComparisonTrainer(Trainer):
+    """Trains a Comparer on a PairDataset; `validate` judges validation pairs of the training fold.
+
+    `folder` receives `best` whenever the validation metric is better than before.
+    """
+
+    loss_is_scaled_for_ga = False
+    """Our loss is a mean over the micro-batch: the Trainer divides it by the accumulation steps."""
+
+    def __init__(
+        self,
+        *,
+        comparer: Comparer,
+        config: TrainConfig,
+        optim: OptimConfig,
+        seed: int,
+        folder: Path,
+        dataset: Dataset[Any],
+        collator: Callable[[Any], dict[str, Tensor]],
+        validate: Validate,
+        callbacks: list[TrainerCallback],
+    ) -> None:
+        self._config, self._optim, self.folder = config, optim, folder
+        self._validate, self._window = validate, LogWindow()
+        self._both_orders = needs_swapped_order(config.loss)
+        self._rates: dict[str, float] = {}
+        super().__init__(
+            model=comparer,
+            args=training_arguments(config, optim, seed, folder),
+            data_collator=collator,
+            train_dataset=dataset,
+            eval_dataset=NOT_USED,
+            callbacks=[*callbacks, *early_stopping(config)],
+        )
+        self.remove_callback(PrinterCallback)  # prints every record as a dictionary beside our lines
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Scalar loss of one micro-batch, in nats; raises TrainingError before a non-finite step."""
+        images = {key: value for key, value in inputs.items() if key != "targets"}
+        logits = model(**images, both_orders=self._both_orders)
+        targets = inputs["targets"][:, : logits.shape[1]]
+        progress = self.state.global_step / max(self.state.max_steps, 1)
+        terms = pair_loss(logits, targets, self._config.loss, progress)
+        if not torch.isfinite(terms.total):
+            raise self._non_finite(terms)
+        self._window.add(terms, logits, targets)
+        self._rates = learning_rates(self.optimizer) if self.optimizer else {}
+        return (terms.total, logits) if return_outputs else terms.total
+
+    def create_optimizer(self, model: nn.Module | None = None) -> AdamW:
+        """AdamW with the named groups of lmol.training.optim."""
+        if self.optimizer is None:
+            self.optimizer = build_optimizer(self.model, self._optim)
+        return self.optimizer
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> LambdaLR:
+        """The schedule of lmol.training.schedule."""
+        if self.lr_scheduler is None:
+            self.lr_scheduler = build_scheduler(
+                optimizer or self.optimizer, num_training_steps, self._optim
+            )
+        return self.lr_scheduler
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the loss terms, accuracy and both learning rates to a training record."""
+        if "loss" in logs:
+            logs.pop("learning_rate", None)
+            logs.update(self._window.means())
+            logs.update({f"lr_{name}": self._rates[name] for name in ("projector", "lora")})
+            self._window = LogWindow()
+        super().log(logs, start_time)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Judge the validation pairs; never the held-out fold."""
+        metrics = {f"eval_{name}": value for name, value in self._validate().items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
+        )
+        return metrics
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """Called by the Trainer whenever the validation metric is a new best."""
+        if self.args.should_save:
+            save_checkpoint(self.model, self.folder / "best", self.facts())
+
+    def facts(self) -> dict[str, Any]:
+        """What meta.json says about the present weights."""
+        return {
+            "step": self.state.global_step,
+            "epoch": self.state.epoch,
+            "metric": self._config.metric.value,
+            "best_value": self.state.best_metric,
+        }
+
+    def _non_finite(self, terms: LossTerms) -> TrainingError:
+        return TrainingError(
+            f"training step {self.state.global_step + 1}",
+            got=f"a loss of {terms.total.item()} (CE {terms.cross_entropy.item():.3e})",
+            expected="a finite loss",
+            remedy="lower the learning rates or set optim.grad_clip; `best` keeps the last good weights",
+        )
+
+
+def training_arguments(
+    config: TrainConfig, optim: OptimConfig, seed: int, folder: Path
+) -> TrainingArguments:
+    """Our settings in the Trainer's words; anything it would do by itself is switched off."""
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.batch_pairs,
+        gradient_accumulation_steps=config.accumulation,
+        max_grad_norm=optim.grad_clip,
+        bf16=config.precision is Precision.BF16,
+        fp16=config.precision is Precision.FP16,
+        seed=seed,
+        dataloader_num_workers=config.workers,
+        dataloader_drop_last=True,  # equal micro-batches: their mean is the batch's mean
+        dataloader_pin_memory=torch.cuda.is_available(),
+        eval_strategy="steps",
+        eval_steps=_validation_interval(config),
+        save_strategy="best",
+        metric_for_best_model=config.metric.value,
+        greater_is_better=config.metric is not ValidationMetric.CROSS_ENTROPY,
+        logging_steps=config.log_every,
+        logging_nan_inf_filter=False,
+        report_to=[],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        use_cpu=not torch.cuda.is_available(),
+    )
+    arguments.n_gpu  # noqa: B018 (reading it counts the devices)
+    arguments._n_gpu = 1  # one device a process: torchrun spreads over several, not DataParallel
+    return arguments
+
+
+def _validation_interval(config: TrainConfig) -> float:
+    """The Trainer takes a share below 1 as such and a larger number as steps; it ends with one."""
+    return config.validate_every if config.validate_every < 1 else float(10**9)
+
+
+def early_stopping(config: TrainConfig) -> list[TrainerCallback]:
+    """The stock callback on the validation metric, or none."""
+    stopping = config.early_stopping
+    if stopping.patience == 0:
+        return []
+    return [EarlyStoppingCallback(stopping.patience, stopping.min_delta)]
