@@ -1,0 +1,185 @@
+"""Pictures of one run as PNG: confusion matrix, ranking, learning curves and an overview.
+
+Figures are built without pyplot, so that nothing global is touched and no display is needed; a file
+appears under its name only when it is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import PercentFormatter
+from PIL import Image, ImageOps
+
+from lmol.evaluation.metrics import correlation_metrics
+
+DPI = 150
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"
+"""Two colours that the colour-blind tell apart (Okabe and Ito 2008), and one for the rest."""
+
+STRIP = 5
+"""Images at either end of the ranking in the overview."""
+
+THUMBNAIL = 256
+"""Pixels of a side of an image in the overview."""
+
+Record = Mapping[str, Any]
+
+
+def plot_confusion(confusion: pd.DataFrame, path: Path) -> None:
+    """confusion: counts, rows the label, columns the answer (metrics.confusion_table)."""
+    figure = Figure(figsize=(4.8, 4.6), layout="constrained")
+    _draw_confusion(figure.add_subplot(), confusion)
+    _save(figure, path)
+
+
+def plot_ranking(ranking: pd.DataFrame, slope: float, path: Path) -> None:
+    """Score against estimate. ranking: as in ranking.csv; slope: points of score per logit."""
+    figure = Figure(figsize=(5.4, 5.4), layout="constrained")
+    _draw_ranking(figure.add_subplot(), ranking, slope)
+    _save(figure, path)
+
+
+def plot_learning_curves(records: Sequence[Record], path: Path) -> None:
+    """Loss and accuracy by optimizer step. records: the lines of metrics.jsonl.
+
+    A training record has step, loss, cross_entropy and accuracy; a validation record has step,
+    eval_cross_entropy and eval_accuracy.
+    """
+    figure = Figure(figsize=(9.6, 4.2), layout="constrained")
+    loss, accuracy = figure.subplots(1, 2)
+    _draw_curve(loss, records, "loss", color=GREY, linewidth=1.0, label="training: whole loss")
+    _draw_training_and_validation(loss, records, "cross_entropy", "training: cross-entropy")
+    _draw_training_and_validation(accuracy, records, "accuracy", "training")
+    _title(loss, "Loss", "optimizer step", "nats")
+    _title(accuracy, "Accuracy of the verdict", "optimizer step", "")
+    loss.set_ylim(bottom=0.0)
+    accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    for axes in (loss, accuracy):
+        axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def plot_overview(
+    ranking: pd.DataFrame,
+    image_paths: Mapping[str, str],
+    confusion: pd.DataFrame,
+    slope: float,
+    path: Path,
+) -> None:
+    """Both ends of the ranking as pictures, above ranking and confusion matrix.
+
+    image_paths: file of each image id. Raises OSError where one of the files is not an image.
+    """
+    figure = Figure(figsize=(12.0, 8.0), layout=ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.09))
+    (best, worst), (left, right) = figure.subfigures(2, 2, squeeze=False, height_ratios=(0.32, 1.0))
+    shown = min(STRIP, len(ranking) // 2)
+    _draw_strip(best, ranking.head(shown), image_paths, "Ranked highest")
+    _draw_strip(worst, ranking.tail(shown), image_paths, "Ranked lowest")
+    _draw_ranking(left.add_subplot(), ranking, slope)
+    _draw_confusion(right.add_subplot(), confusion)
+    _save(figure, path)
+
+
+def _draw_confusion(axes: Axes, confusion: pd.DataFrame) -> None:
+    counts = confusion.to_numpy()
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.maximum(totals, 1)
+    axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
+    for (row, column), share in np.ndenumerate(shares):
+        percent = f"{share:.1%}" if totals[row, 0] else "-"
+        color = "white" if share > 0.55 else "black"
+        style: dict[str, Any] = {"ha": "center", "color": color}
+        axes.text(column, row - 0.04, percent, va="bottom", fontsize=14, **style)
+        axes.text(column, row + 0.06, f"{counts[row, column]:,}", va="top", fontsize=10, **style)
+    axes.set_xticks(range(len(confusion.columns)), confusion.columns)
+    axes.set_yticks(range(len(confusion.index)), confusion.index, rotation=90, va="center")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    accuracy = np.trace(counts) / max(counts.sum(), 1)
+    title = f"{counts.sum():,} pairs, accuracy {accuracy:.1%}"
+    _title(axes, title, "answer of the model", "label from the scores")
+
+
+def _draw_ranking(axes: Axes, ranking: pd.DataFrame, slope: float) -> None:
+    score, estimate = ranking["score"].to_numpy(), ranking["estimate"].to_numpy()
+    error = abs(slope) * ranking["stderr"].to_numpy()
+    low = min(score.min(), (estimate - error).min())
+    high = max(score.max(), (estimate + error).max())
+    margin = 0.04 * (high - low) or 0.5
+    limits = (low - margin, high + margin)
+    axes.plot(limits, limits, color=GREY, linestyle="--", linewidth=1.0, label="estimate = score")
+    axes.errorbar(
+        score, estimate, yerr=error, fmt="o", color=BLUE, markersize=4.0, alpha=_alpha(len(score)),
+        markeredgewidth=0.0, elinewidth=1.0, label="image, with one standard error",
+    )  # fmt: skip
+    axes.set(xlim=limits, ylim=limits, aspect="equal")
+    axes.legend(frameon=False, loc="best")
+    metrics = correlation_metrics(score, ranking["strength"].to_numpy(), estimate)
+    pearson = "undefined" if metrics["pearson"] is None else f"{metrics['pearson']:.3f}"
+    title = f"{len(ranking):,} images, Pearson {pearson}, MAE {metrics['mae']:.3f}"
+    _title(axes, title, "score of the raters", "estimate from comparisons")
+
+
+def _alpha(num_points: int) -> float:
+    """Opacity with which a few points are clear and thousands show their density."""
+    return float(np.clip(10.0 / np.sqrt(num_points), 0.25, 0.8))
+
+
+def _draw_strip(
+    figure: SubFigure, ranking: pd.DataFrame, image_paths: Mapping[str, str], title: str
+) -> None:
+    figure.suptitle(title, fontsize=12, fontweight="bold")
+    rows = zip(ranking["image"], ranking["score"], ranking["estimate"], strict=True)
+    for place, (image, score, estimate) in enumerate(rows, start=1):
+        axes = figure.add_subplot(1, STRIP, place)
+        axes.imshow(_thumbnail(image_paths[image]))
+        axes.set_axis_off()
+        axes.set_title(f"score {score:.2f}\nestimate {estimate:.2f}", y=-0.44, fontsize=9.5)
+        axes.set_anchor("N")
+
+
+def _thumbnail(path: str) -> Image.Image:
+    """The middle square of an image file."""
+    with Image.open(path) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+    return ImageOps.fit(upright, (THUMBNAIL, THUMBNAIL))
+
+
+def _draw_training_and_validation(
+    axes: Axes, records: Sequence[Record], name: str, training: str
+) -> None:
+    _draw_curve(axes, records, name, color=BLUE, linewidth=1.2, label=training)
+    _draw_curve(
+        axes, records, f"eval_{name}", color=ORANGE, linewidth=2.0, marker="o", markersize=5.0,
+        label=training.replace("training", "validation"),
+    )  # fmt: skip
+
+
+def _draw_curve(axes: Axes, records: Iterable[Record], name: str, **style: Any) -> None:
+    points = [(record["step"], record[name]) for record in records if name in record]
+    axes.plot([step for step, _ in points], [value for _, value in points], **style)
+
+
+def _title(axes: Axes, title: str, x: str, y: str) -> None:
+    axes.set_title(title, fontsize=12)
+    axes.set_xlabel(x, fontsize=11)
+    axes.set_ylabel(y, fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Written beside its place and renamed, so that a picture is whole or not there."""
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        figure.savefig(unfinished, format="png", dpi=DPI, metadata={"Software": None})
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

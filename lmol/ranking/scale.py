@@ -1,0 +1,79 @@
+"""From strengths in logits to the score scale, and the table of a ranking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from lmol.ranking.bradley_terry import BradleyTerryFit
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreScale:
+    """estimate = intercept + slope * strength; slope in points of score per logit.
+
+    Fitted on images of the training fold only: a line drawn through the held-out images would know
+    their scores, and MAE and RMSE would measure its fit and not the judge. The slope comes from
+    validation images, on which the model was not trained: on those that it has learnt by heart it
+    is surer than on new ones, so their slope would be too flat. Strengths are centred within each
+    set of images, so the intercept is the score of an average image, best known from all images of
+    the training fold; held-out images are taken to be as good on average. Both sets of strengths
+    must be shrunk alike (`matched_ties`).
+    """
+
+    slope: float
+    intercept: float
+
+    @classmethod
+    def fit(cls, strengths: Floats, scores: Floats, mean_score: float) -> ScoreScale:
+        """Least-squares slope; 0 where all strengths are equal, which tells nothing of a slope.
+
+        strengths, scores: shape (n,), of validation images. mean_score: of all images of the
+        training fold, points of score.
+        """
+        assert strengths.shape == scores.shape
+        deviations = strengths - strengths.mean()
+        variation = float(deviations @ deviations)
+        slope = 0.0 if np.ptp(strengths) == 0 else float(deviations @ scores) / variation
+        return cls(slope=slope, intercept=float(mean_score))
+
+    def estimate(self, strengths: Floats) -> Floats:
+        """Points of score, shape of `strengths`, which are centred."""
+        return self.intercept + self.slope * strengths
+
+
+def matched_ties(
+    virtual_ties: float, *, pairs: int, images: int, target_pairs: int, target_images: int
+) -> float:
+    """Virtual ties with which `pairs` of `images` are shrunk as much as the target with its own.
+
+    Virtual ties pull strengths towards 0, the more so the fewer comparisons an image has, and
+    validation images have fewer than held-out ones: fitted with the same number, their strengths
+    would spread less and the slope would be too steep. What counts is ties per comparison.
+    """
+    return virtual_ties * (pairs / images) / (target_pairs / target_images)
+
+
+def ranking_table(images: pd.DataFrame, fit: BradleyTerryFit, scale: ScoreScale) -> pd.DataFrame:
+    """Table image, score, strength, stderr, estimate, rank of n images, rank 1 the strongest first.
+
+    images: a Scores table in the order of the fit. strength and stderr are in logits, estimate on
+    the score scale. Images of equal strength share the better rank and stand in order of their id.
+    """
+    table = pd.DataFrame(
+        {
+            "image": images["image"].to_numpy(),
+            "score": images["score"].to_numpy(),
+            "strength": fit.strengths,
+            "stderr": fit.standard_errors,
+            "estimate": scale.estimate(fit.strengths),
+            "rank": rankdata(-fit.strengths, method="min").astype(np.int64),
+        }
+    )
+    return table.sort_values(["rank", "image"], ignore_index=True)
