@@ -1,0 +1,1 @@
+"""Side-by-side measurements: each prints a table, and with --json PATH writes its rows."""

@@ -1,0 +1,47 @@
+"""task=prepare: check the images, split them into folds, and write the pairs of all folds."""
+
+from __future__ import annotations
+
+import logging
+
+from lmol.config import Config, instantiate
+from lmol.data.folds import Split, split_folds, split_hash
+from lmol.data.pairs import pairs_csv
+from lmol.data.preparation import PreparedFold, load_scores, pair_fold
+from lmol.data.scores import data_hash
+from lmol.tracking.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config, run: RunFolder) -> None:
+    """Write the training and evaluation pairs of every fold."""
+    for split in load_folds(config, run):
+        save_pairs(pair_fold(split, instantiate(config.data.schedule), config), run)
+
+
+def prepare_fold(config: Config, run: RunFolder) -> PreparedFold:
+    """The one fold that task=train works on, its pairs written too."""
+    split = load_folds(config, run)[config.fold.index - 1]
+    run.note(split_hash=split_hash(split))
+    prepared = pair_fold(split, instantiate(config.data.schedule), config)
+    save_pairs(prepared, run)
+    return prepared
+
+
+def load_folds(config: Config, run: RunFolder) -> list[Split]:
+    """Load and check the data, and split it."""
+    source = instantiate(config.data.source)
+    scores = load_scores(source)
+    run.note(data_hash=data_hash(scores))
+    log.info("%d images, scores %.2f to %.2f", len(scores), *scores["score"].agg(["min", "max"]))
+    return split_folds(source, scores, config.fold)
+
+
+def save_pairs(prepared: PreparedFold, run: RunFolder) -> None:
+    """Write train_fold<k>_<n>.csv and eval_fold<k>_<n>.csv."""
+    fold = prepared.split.fold
+    for part, pairs in (("train", prepared.training_pairs), ("eval", prepared.held_out_pairs)):
+        run.write_text(f"pairs/{part}_fold{fold}_{len(pairs)}.csv", pairs_csv(pairs))
+        shares = ", ".join(f"{n} {label}" for label, n in pairs["label"].value_counts().items())
+        log.info("Fold %d %s: %d pairs (%s)", fold, part, len(pairs), shares)

@@ -1,0 +1,113 @@
+"""task=train, the main job: prepare pairs, train, judge the held-out fold, rank it, save it all."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pandas as pd
+import torch
+from transformers import set_seed
+
+from lmol.config import Config, instantiate
+from lmol.data.dataset import PairDataset
+from lmol.data.preparation import PreparedFold
+from lmol.evaluation.plots import plot_learning_curves
+from lmol.model.adapter import trainable_summary, trainable_table
+from lmol.model.checkpoint import load_checkpoint, save_checkpoint
+from lmol.model.comparer import Comparer, build_comparer
+from lmol.model.features import ImageStore, PixelImages, cache_features
+from lmol.tasks.held_out import judge_held_out, save, validation_metrics
+from lmol.tasks.prepare import prepare_fold
+from lmol.tracking.progress import progress
+from lmol.tracking.run_folder import RunFolder
+from lmol.training.callbacks import ProgressBar, RunLog
+from lmol.training.trainer import ComparisonTrainer
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config, run: RunFolder) -> float:
+    """Returns the best validation metric: of training-fold images, never of the held-out fold."""
+    seed_everything(config)
+    prepared = prepare_fold(config, run)
+    comparer = build(config)
+    show_trainable(comparer, run)
+    images = image_store(config, comparer, prepared)
+    best, train_seconds = fit(config, run, comparer, prepared, images)
+    start = time.monotonic()
+    conclusion = judge_held_out(config, comparer, prepared, images)
+    times = {"train_seconds": train_seconds, "eval_seconds": time.monotonic() - start}
+    save(run, conclusion, prepared.split.held_out, times)
+    return best
+
+
+def seed_everything(config: Config) -> None:
+    """Python, NumPy and torch from the fold's seed; the Trainer seeds its workers from it too."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    set_seed(config.seed + config.fold.index)
+
+
+def build(config: Config) -> Comparer:
+    """The comparer that the configuration describes, untrained."""
+    backbone = instantiate(config.model.backbone)
+    comparer = build_comparer(backbone, config.model, config.data.question, config.data.answers)
+    if config.train.activation_checkpointing:
+        comparer.enable_activation_checkpointing()
+    return comparer
+
+
+def show_trainable(comparer: Comparer, run: RunFolder) -> None:
+    """Save every trained tensor's name, shape, group and count; print them layer by layer alike."""
+    table = trainable_table(comparer)
+    run.write_table("trainable.csv", table)
+    lines = trainable_summary(table).to_string(index=False).splitlines()
+    log.info("Trained, everything else frozen:\n%s", "\n".join(lines))
+
+
+def image_store(config: Config, comparer: Comparer, prepared: PreparedFold) -> ImageStore:
+    """All images of the fold, as cached vision features or as pixels read when asked for."""
+    split = prepared.split
+    images = pd.concat([split.train, split.validation, split.held_out], ignore_index=True)
+    if not config.model.cache_features:
+        return PixelImages(comparer.base.processor.image_processor, images)
+    with progress("Vision features", len(images), "images") as advance:
+        return cache_features(comparer.base, images, advance)
+
+
+def fit(
+    config: Config, run: RunFolder, comparer: Comparer, prepared: PreparedFold, images: ImageStore
+) -> tuple[float, float]:
+    """Train, and leave the comparer with its best weights.
+
+    Returns the best validation metric and the seconds that training took.
+    """
+    record, bar = RunLog(run.append_metrics), ProgressBar()
+    trainer: ComparisonTrainer = instantiate(config.train.trainer)(
+        comparer=comparer,
+        config=config.train,
+        optim=config.optim,
+        seed=config.seed + config.fold.index,
+        folder=run.folder("checkpoints"),
+        dataset=PairDataset(prepared.training_pairs, images),
+        collator=instantiate(config.train.collator, image_key=images.key),
+        validate=lambda: validation_metrics(config, comparer, prepared, images),
+        callbacks=[record, bar],
+    )
+    start = time.monotonic()
+    try:
+        trainer.train()
+    finally:
+        bar.close()
+    seconds = time.monotonic() - start
+    keep_best(trainer, comparer)
+    plot_learning_curves(record.records, run.folder("plots") / "learning_curves.png")
+    return float(trainer.state.best_metric), seconds
+
+
+def keep_best(trainer: ComparisonTrainer, comparer: Comparer) -> None:
+    """Save the present weights as `last`, then go on with those of `best`."""
+    save_checkpoint(comparer, trainer.folder / "last", trainer.facts())
+    facts = load_checkpoint(comparer, trainer.folder / "best")
+    log.info("Best weights: step %s, %s %.4f", facts["step"], facts["metric"], facts["best_value"])
