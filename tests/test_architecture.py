@@ -1,0 +1,154 @@
+"""The rules of the house that a program can check: import arrows, sizes, and what is packaged."""
+
+import ast
+import configparser
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "lmol").rglob("*.py"))
+SIZED = [*FILES, *sorted((ROOT / "experiments").rglob("*.py"))]
+
+LAYERS: dict[str, int] = {
+    "errors": 0,
+    "verdict": 0,
+    "config": 1,
+    "tracking": 2,
+    "data": 3,
+    "model": 3,
+    "audit": 3,
+    "training": 4,
+    "evaluation": 4,
+    "ranking": 4,
+    "report": 4,
+    "tasks": 5,
+    "run": 6,
+}
+"""A part imports from lower layers and its own; where two share a layer, BESIDE says who may."""
+
+BESIDE = {
+    ("model", "data"),
+    ("data", "model"),
+    ("training", "evaluation"),
+    ("evaluation", "ranking"),
+    ("report", "evaluation"),
+}
+
+ONLY_IN = {
+    "peft": ("model",),
+    "bitsandbytes": ("model",),
+    "hydra": ("run", "config", "tasks"),
+    "omegaconf": ("run", "config", "tasks"),
+    "wandb": ("tracking",),
+}
+LIGHT = ("errors", "verdict", "config", "tracking", "run")
+HEAVY = ("torch", "transformers", "peft", "pandas", "matplotlib", "scipy", "sklearn", "wandb")
+
+
+def part(path: Path) -> str:
+    return path.relative_to(ROOT / "lmol").parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Full module names of all imports, those inside functions too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            yield str(node.module)
+
+
+def at_run_time(tree: ast.Module) -> ast.Module:
+    """The module without what only the type checker reads."""
+    kept = [n for n in tree.body if not (isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n))]
+    return ast.Module(body=kept, type_ignores=[])
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_arrows_run_one_way(path: Path) -> None:
+    importer = part(path)
+    for name in imports(parsed(path)):
+        if not name.startswith("lmol."):
+            continue
+        imported = name.split(".")[1]
+        lower = LAYERS[imported] < LAYERS.get(importer, 0)
+        assert lower or imported == importer or (importer, imported) in BESIDE, name
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_libraries_stay_where_they_belong(path: Path) -> None:
+    for name in imports(parsed(path)):
+        allowed = ONLY_IN.get(name.split(".")[0])
+        assert allowed is None or part(path) in allowed, name
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if part(p) in LIGHT], ids=str)
+def test_what_the_command_line_imports_is_light(path: Path) -> None:
+    for name in imports(at_run_time(parsed(path))):
+        assert name.split(".")[0] not in HEAVY, name
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of the body without the docstring."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def functions() -> dict[str, int]:
+    return {
+        f"{path.relative_to(ROOT)}:{node.name}:{node.lineno}": body_lines(node)
+        for path in SIZED
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
+def test_functions_are_short() -> None:
+    lines = functions()
+    assert {name: size for name, size in lines.items() if size > 40} == {}
+    assert statistics.median(lines.values()) <= 8
+    assert statistics.quantiles(lines.values(), n=10)[-1] <= 20
+
+
+def test_files_are_short() -> None:
+    sizes = {str(path): len(path.read_text().splitlines()) for path in SIZED}
+    assert {name: size for name, size in sizes.items() if size > 250} == {}
+    assert sizes[str(ROOT / "lmol" / "run.py")] <= 40
+
+
+@pytest.mark.parametrize("path", SIZED, ids=str)
+def test_names_say_what_is_inside(path: Path) -> None:
+    assert not {"utils", "helpers", "common", "misc", "manager"} & {path.stem, path.parent.name}
+
+
+def test_every_package_is_in_the_wheel() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    listed = set(setup["options"]["packages"].split())
+    inside = {path.parent.relative_to(ROOT) for path in FILES if path.name == "__init__.py"}
+    beside = {path.parent.relative_to(ROOT) for path in (ROOT / "experiments").rglob("__init__.py")}
+    found = {".".join(folder.parts) for folder in inside}
+    found |= {"lmol." + ".".join(folder.parts) for folder in beside} | {"lmol.conf"}
+    assert listed == found
+
+
+@pytest.mark.parametrize("folder", ["conf", "experiments"])
+def test_every_yaml_file_is_in_the_wheel(folder: str) -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    patterns = setup["options.package_data"][f"lmol.{folder}"].split()
+    packed = {path for pattern in patterns for path in (ROOT / folder).glob(pattern)}
+    assert set((ROOT / folder).rglob("*.yaml")) <= packed
+
+
+def test_every_folder_of_code_is_a_package() -> None:
+    folders = {path.parent for path in SIZED}
+    assert {str(folder) for folder in folders if not (folder / "__init__.py").exists()} == set()
