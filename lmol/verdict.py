@@ -1,4 +1,4 @@
-"""The three answers, the rule that turns two scores into one of them, and what a swap does to them."""
+"""The three answers, the rule that derives them from two scores, and what a swap does to them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 SCORE_DECIMALS = 9
-"""Differences are rounded to this many decimals: scores carry six, and 3.0 - 2.8 > 0.2 in binary."""
+"""Gaps are rounded to so many decimals: scores carry six, and 3.0 - 2.8 > 0.2 in binary."""
 
 
 class Verdict(IntEnum):

@@ -20,7 +20,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Runs the command in this process; returns exit code, standard output and error."""
 
     def run(*arguments: str) -> tuple[object, str, str]:
@@ -60,7 +60,7 @@ def test_help_and_cfg_import_nothing_heavy() -> None:
     assert ended.stdout.endswith("HEAVY []\n")
 
 
-def test_help_shows_groups_and_six_examples(command) -> None:  # type: ignore[no-untyped-def]
+def test_help_shows_groups_and_six_examples(command) -> None:
     code, out, _ = command("--help")
     assert code == 0
     for line in ("fold: official, seeded", "+recipe: default, scut_llava", "+sweep: folds"):
@@ -80,7 +80,7 @@ def test_examples_of_the_help_compose(
     assert "task:\n  name: train" in capsys.readouterr().out
 
 
-def test_a_mistaken_value_leaves_nothing_behind(command) -> None:  # type: ignore[no-untyped-def]
+def test_a_mistaken_value_leaves_nothing_behind(command) -> None:
     code, _, err = command("task=prepare", "data.theta=-1", "fold=9")
     assert code == 2
     assert "data.theta: got -1" in err
@@ -89,20 +89,20 @@ def test_a_mistaken_value_leaves_nothing_behind(command) -> None:  # type: ignor
     assert left() == []
 
 
-def test_folders_that_were_there_stay(command) -> None:  # type: ignore[no-untyped-def]
+def test_folders_that_were_there_stay(command) -> None:
     Path("outputs").mkdir()
     assert command("task=prepare", "data.theta=-1")[0] == 2
     assert left() == ["outputs"]
 
 
-def test_debug_shows_the_traceback(command) -> None:  # type: ignore[no-untyped-def]
+def test_debug_shows_the_traceback(command) -> None:
     code, _, err = command("task=prepare", "data.theta=-1", "debug=true")
     assert code == 2
     assert "Traceback" in err
     assert "data.theta: got -1" in err
 
 
-def test_a_used_run_folder_is_refused_untouched(command) -> None:  # type: ignore[no-untyped-def]
+def test_a_used_run_folder_is_refused_untouched(command) -> None:
     Path("mine").mkdir()
     Path("mine/manifest.json").write_text("{}")
     code, _, err = command("task=prepare", "hydra.run.dir=mine")
@@ -111,7 +111,7 @@ def test_a_used_run_folder_is_refused_untouched(command) -> None:  # type: ignor
     assert left() == ["mine", "mine/manifest.json"]
 
 
-def test_every_failed_job_of_a_multirun_is_told(command) -> None:  # type: ignore[no-untyped-def]
+def test_every_failed_job_of_a_multirun_is_told(command) -> None:
     code, _, err = command("-m", "fold=8,9", "task=prepare")
     assert code == 2
     for fold in (8, 9):
@@ -130,7 +130,7 @@ class TaskThatFailsOnFoldTwo:
         return 1.0
 
 
-def test_a_failed_job_stops_no_other_and_is_told_where_it_ran(  # type: ignore[no-untyped-def]
+def test_a_failed_job_stops_no_other_and_is_told_where_it_ran(
     command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lmol.run.import_module", lambda name: TaskThatFailsOnFoldTwo)
@@ -145,7 +145,7 @@ def test_a_failed_job_stops_no_other_and_is_told_where_it_ran(  # type: ignore[n
     assert "Run folder" in (sweep / "fold_3/run.log").read_text()
 
 
-def test_a_recipe_that_overrides_an_unknown_group_is_told(command) -> None:  # type: ignore[no-untyped-def]
+def test_a_recipe_that_overrides_an_unknown_group_is_told(command) -> None:
     Path("recipe").mkdir()
     Path("recipe/mine.yaml").write_text("# @package _global_\ndefaults:\n- override /modle: tiny\n")
     code, _, err = command("+recipe=mine", "--config-dir", ".")
@@ -155,7 +155,7 @@ def test_a_recipe_that_overrides_an_unknown_group_is_told(command) -> None:  # t
     assert left() == ["recipe", "recipe/mine.yaml"]
 
 
-def test_a_recipe_that_chooses_an_unknown_option_is_told(command) -> None:  # type: ignore[no-untyped-def]
+def test_a_recipe_that_chooses_an_unknown_option_is_told(command) -> None:
     Path("recipe").mkdir()
     Path("recipe/mine.yaml").write_text(
         "# @package _global_\ndefaults:\n- override /model: tinny\n"
@@ -171,9 +171,7 @@ def test_what_hydra_could_not_compose_is_one_of_our_errors() -> None:
     assert "got why" in str(composition_mistake(ConfigCompositionException("why")))
 
 
-def test_an_interrupt_ends_with_130(  # type: ignore[no-untyped-def]
-    command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupt_ends_with_130(command, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(values: object) -> None:
         raise KeyboardInterrupt
 

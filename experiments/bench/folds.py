@@ -43,7 +43,7 @@ def run_fold(seed: int, fold: int, folder: Path, overrides: list[str]) -> dict[s
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean, SD and worst fold of every column, by data seed."""
     grouped = rows.groupby("seed")[[*COLUMNS, *COSTS]]
-    return grouped.agg(["mean", "std", "min"]).stack(level=0, future_stack=True)
+    return pd.DataFrame(grouped.agg(["mean", "std", "min"]).stack(level=0, future_stack=True))
 
 
 def plot(rows: pd.DataFrame, path: Path) -> None:
@@ -73,7 +73,10 @@ def main() -> None:
     with ThreadPoolExecutor(2) as pool:
         rows = pd.DataFrame(
             pool.map(
-                lambda job: run_fold(*job, arguments.folder.resolve(), arguments.overrides), jobs
+                lambda job: run_fold(
+                    job[0], job[1], arguments.folder.resolve(), arguments.overrides
+                ),
+                jobs,
             )
         )
     shown = ["seed", "fold", *COLUMNS, *COSTS]

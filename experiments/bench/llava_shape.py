@@ -95,7 +95,7 @@ def write_random_llava(shape: str, folder: Path) -> None:
         projector_hidden_act="gelu_pytorch_tanh",
     )
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        model = LlavaForConditionalGeneration(config).to(torch.bfloat16)
+        model = LlavaForConditionalGeneration(config).bfloat16()
     model.save_pretrained(folder)
 
 

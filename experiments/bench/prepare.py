@@ -43,9 +43,7 @@ def scut_like_scores() -> pd.DataFrame:
 def write_pairs(folder: Path) -> dict[str, Any]:
     """Seconds, rows and files of pairing all folds."""
     config = load_config("task=prepare", "fold.validation=0.1")
-    schedule = IntervalPairs(
-        num_pairs=NUM_PAIRS, num_intervals=10, near_ratio=0.5, near_band=0.15
-    )
+    schedule = IntervalPairs(num_pairs=NUM_PAIRS, num_intervals=10, near_ratio=0.5, near_band=0.15)
     source = SyntheticFaces(root=folder, num_images=10, image_size=16, seed=0)
     start = time.monotonic()
     with RunFolder.claim(folder / "run", config) as run:

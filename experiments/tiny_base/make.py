@@ -82,7 +82,7 @@ def main() -> None:
     tower = None
     if arguments.steps:
         tower = train_tower(arguments.faces, arguments.steps, arguments.batch, arguments.lr)
-    build_base(tower).to(torch.float16).save_pretrained(arguments.folder)
+    build_base(tower).half().save_pretrained(arguments.folder)
     build_processor().save_pretrained(arguments.folder)
 
 

@@ -11,13 +11,14 @@ SPECIAL = ("<unk>", "<pad>", "<s>", "</s>", "<image>")
 MARKS = tuple("\n:,.?!()'\"-")
 """Marks that are tokens of their own; the line break parts the two images, as in LLaVA-1.5."""
 
-WORDS = """
-USER ASSISTANT First Second Similar Left Right Both Neither Equal Better Worse A B C Yes No
-Compare Which What Answer Look Choose Is Are Does the The a an of these two this that in on for with
-and or than as to is are be has have one word exactly only image images picture pictures photo photos
-face faces left right first second similar equal equally better worse more most less attractive
-attractiveness facial beautiful beauty looks look sharper quality good bad product scan
-""".split()
+WORDS = (
+    "USER ASSISTANT First Second Similar Left Right Both Neither Equal Better Worse A B C Yes "
+    "No Compare Which What Answer Look Choose Is Are Does the The a an of these two this that "
+    "in on for with and or than as to is are be has have one word exactly only image images "
+    "picture pictures photo photos face faces left right first second similar equal equally "
+    "better worse more most less attractive attractiveness facial beautiful beauty looks look "
+    "sharper quality good bad product scan "
+)
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -47,7 +48,7 @@ def build_processor() -> LlavaProcessor:
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
     """Words and marks, one token each; anything else is <unk>."""
-    vocabulary = [*SPECIAL, *MARKS, *WORDS]
+    vocabulary = [*SPECIAL, *MARKS, *WORDS.split()]
     assert len(set(vocabulary)) == len(vocabulary), "a word stands in the vocabulary twice"
     ids = {token: index for index, token in enumerate(vocabulary)}
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token="<unk>"))

@@ -103,7 +103,9 @@ class Reader(nn.Module):
         self.tower = CLIPVisionModel(VISION)
         self.head = nn.Linear(VISION.hidden_size, num_targets)
         positions = next(p for n, p in self.tower.named_parameters() if "position_embedding" in n)
-        nn.init.normal_(positions, std=0.3)  # CLIP's own small start takes long to tell places apart
+        nn.init.normal_(
+            positions, std=0.3
+        )  # CLIP's own small start takes long to tell places apart
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Standardised targets (B, K) of normalised pixels (B, 3, height, width)."""

@@ -100,7 +100,7 @@ class LoraConfig:
     """Low-rank adapters on the language model."""
 
     r: Annotated[Count, Field(description="rank")]
-    alpha: Annotated[Positive, Field(description="scale; the update is alpha / r times B A")]
+    alpha: Annotated[Count, Field(description="scale; the update is alpha / r times B A")]
     dropout: Annotated[float, Field(ge=0, lt=1, description="dropout before A")]
     targets: Annotated[Pattern, Field(description="regular expression over full module paths")]
 

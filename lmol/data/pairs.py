@@ -1,4 +1,4 @@
-"""From images with scores to pairs: schedules that draw training pairs, and the pairs of evaluation.
+"""From scored images to pairs: schedules that draw training pairs, and the pairs of evaluation.
 
 n images, P pairs. A pairs table has the columns img1, img2, score1, score2, label.
 """
@@ -129,7 +129,7 @@ class _Candidates:
         if len(self.similar) < similar or len(self.different) < different:
             raise DataError(
                 "data.schedule.num_pairs",
-                got=f"{similar + different} pairs ({similar} Similar, {different} others) asked for",
+                got=f"{similar + different} pairs wanted ({similar} Similar, {different} others)",
                 expected=f"at most {len(self.similar)} Similar and {len(self.different)} others, "
                 "which is all that these images and theta make",
                 remedy="lower data.schedule.num_pairs, change data.theta, or add images",
@@ -153,7 +153,7 @@ class _Candidates:
 
 
 def fair_shares(available: list[int], num: int) -> list[int]:
-    """Split `num` as equally as availability allows: the scarce give all, the others share the rest."""
+    """Split `num` as equally as possible: the scarce give all, the others share the rest."""
     shares = [0] * len(available)
     for rank, k in enumerate(sorted(range(len(available)), key=available.__getitem__)):
         shares[k] = min(available[k], num // (len(available) - rank))

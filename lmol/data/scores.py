@@ -1,4 +1,4 @@
-"""Sources of scored images. Each has `load()`, which returns the table image, path, score, group."""
+"""Sources of scored images; each `load()` returns the table image, path, score, group."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from lmol.errors import DataError
 LOW, HIGH = 1.0, 5.0
 
 GROUPS = {"fty": "AF", "mty": "AM", "ftw": "CF", "mtw": "CM"}
-"""Asian and Caucasian, female and male: the older prefixes of file names to those of the release."""
+"""Asian and Caucasian, female and male: older prefixes of file names to the release's."""
 
 LISTS = Path("train_test_files")
 FOLDS = LISTS / "5_folders_cross_validations_files"

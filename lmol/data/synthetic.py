@@ -41,7 +41,7 @@ class SyntheticFaces:
     seed: Annotated[int, Field(ge=0)]
 
     def load(self) -> pd.DataFrame:
-        """The score table image, path, score, group; draws the faces where they are not there yet."""
+        """The score table image, path, score, group; draws the faces that are not there yet."""
         if not (self.folder / PARAMETERS).is_file():
             self._draw()
         table = pd.read_csv(self.folder / PARAMETERS)
@@ -57,12 +57,12 @@ class SyntheticFaces:
 
     @property
     def folder(self) -> Path:
-        """Below root, named by all that decides the pixels and scores, the code that draws included."""
+        """Below root, named by all that decides pixels and scores, also the code that draws."""
         name = f"{self.num_images}_{self.image_size}px_seed{self.seed}_{_code_hash()}"
         return Path(self.root).absolute() / name
 
     def _draw(self) -> None:
-        """Draw into a folder of our own, then move it: another process may do the same meanwhile."""
+        """Draw into a folder of our own, then move it: another process may do so too."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         own = Path(tempfile.mkdtemp(prefix=".drawing_", dir=self.folder.parent))
         faces = sample_faces(self.num_images, self.seed)

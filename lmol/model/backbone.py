@@ -1,4 +1,4 @@
-"""The frozen base: a stock LLaVA and its processor, from the hub's cache, a folder or this package."""
+"""The frozen base: a stock LLaVA and its processor, from the hub, a folder or this package."""
 
 from __future__ import annotations
 
@@ -43,8 +43,16 @@ class Base:
     @property
     def num_image_tokens(self) -> int:
         """Tokens of one image after the vision tower's class token is dropped."""
-        vision = self.model.config.vision_config
-        return int((vision.image_size // vision.patch_size) ** 2)
+        return int((self.image_size // self._vision.patch_size) ** 2)
+
+    @property
+    def image_size(self) -> int:
+        """Width and height in pixels of what the vision tower takes."""
+        return int(self._vision.image_size)
+
+    @property
+    def _vision(self) -> Any:
+        return self.model.config.vision_config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +78,7 @@ class LlavaBackbone:
             config = AutoConfig.from_pretrained(self.location, revision=self.revision)
             self._check(config)
             processor = AutoProcessor.from_pretrained(self.location, revision=self.revision)
-            model = LlavaForConditionalGeneration.from_pretrained(
-                self.location, revision=self.revision, **self._options()
-            )
+            model = LlavaForConditionalGeneration.from_pretrained(self.location, **self._options())
         except OSError as error:
             raise self._missing(error) from error
         model.requires_grad_(False).eval()
@@ -89,6 +95,7 @@ class LlavaBackbone:
 
     def _options(self) -> dict[str, Any]:
         return {
+            "revision": self.revision,
             "dtype": DTYPES[Precision(self.dtype)],
             "attn_implementation": Attention(self.attention).value,
             "device_map": {"": PartialState().device},
@@ -123,7 +130,7 @@ class LlavaBackbone:
         return ModelError(
             "model.backbone.weights",
             got=f"{self.weights!r}, which could not be read ({reason})",
-            expected="a hub id whose files are in the local cache or can be downloaded, or a folder",
+            expected="a hub id that is in the local cache or can be downloaded, or a folder",
             remedy="check the name; without a network, download it elsewhere and give the folder",
         )
 
@@ -136,4 +143,4 @@ def _keep_linear4bit_unpacked(model: LlavaForConditionalGeneration) -> None:
     """
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+            cast(Any, module).support_avx512bf16_for_cpu = False

@@ -1,7 +1,7 @@
-"""Checkpoints: adapter and projector in one set of tensors, written whole and read whole or not at all.
+"""Checkpoints: adapter and projector in one set of tensors, written whole, read whole or refused.
 
 A folder holds adapter_model.safetensors and adapter_config.json as PEFT writes them, the processor,
-and meta.json. PEFT's own loading passes over missing and unknown tensors; here the sets must be equal.
+and meta.json. PEFT's own loading passes over missing and unknown tensors; here the sets must agree.
 """
 
 from __future__ import annotations

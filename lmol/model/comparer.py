@@ -6,6 +6,8 @@ language model.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
@@ -32,7 +34,7 @@ class Comparer(nn.Module):
         return self.base.model.device
 
     def enable_activation_checkpointing(self) -> None:
-        """Recompute the language model's activations in the backward pass: less memory, more time."""
+        """Recompute activations in the backward pass: less memory, more time."""
         self.base.model.activation_checkpointing_enable({"use_reentrant": False})
 
     def forward(
@@ -65,10 +67,10 @@ class Comparer(nn.Module):
 
         The head runs at the last position only: three numbers are wanted, not L x vocabulary.
         """
-        flat = images.flatten(0, 2)
+        flat: Any = [images.flatten(0, 2)]  # a list, as get_image_features returns it
         output = self.adapted(
             input_ids=self.prompt.input_ids.to(images.device).expand(len(images), -1),
-            mm_encoder_outputs={"image": BaseModelOutputWithPooling(pooler_output=[flat])},
+            mm_encoder_outputs={"image": BaseModelOutputWithPooling(pooler_output=flat)},
             logits_to_keep=1,
             use_cache=False,
         )

@@ -1,4 +1,4 @@
-"""Images as the model sees them: pixels, or the frozen vision tower's output, computed once an image.
+"""Images as the model sees them: pixels, or the frozen tower's output, computed once an image.
 
 N images, T tokens an image, V width of the vision tower.
 """

@@ -1,8 +1,9 @@
-"""What is asked, as token ids: both images, the question, and the three tokens an answer starts with."""
+"""What is asked, as token ids: both images, the question, and the first tokens of the answers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -14,7 +15,7 @@ from lmol.model.backbone import Base
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """The one prompt of a model: the same for every pair, since all images have equally many tokens.
+    """The one prompt of a model: the same for every pair, as all images have equally many tokens.
 
     text: as rendered. input_ids: shape (L,). answer_ids: the token ids of First, Second, Similar.
     """
@@ -43,10 +44,8 @@ def render(base: Base, form: PromptForm, question: str) -> str:
     if form is PromptForm.PLAIN:
         return f"{image}{image}, {question}"
     content = [{"type": "image"}, {"type": "image"}, {"type": "text", "text": question}]
-    rendered = base.processor.apply_chat_template(
-        [{"role": "user", "content": content}], add_generation_prompt=True
-    )
-    return str(rendered)
+    turns: list[Any] = [{"role": "user", "content": content}]
+    return str(base.processor.apply_chat_template(turns, add_generation_prompt=True))
 
 
 def tokenize(base: Base, text: str) -> Tensor:

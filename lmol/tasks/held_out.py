@@ -126,8 +126,9 @@ def save(
     plot_confusion(confusion, plots / "confusion.png")
     plot_ranking(ranking, slope, plots / "ranking.png")
     plot_overview(ranking, paths, confusion, slope, plots / "overview.png")
-    run.write_json("metrics.json", conclusion.metrics | seconds)
-    log.info("Held-out fold:\n%s", _lines(conclusion.metrics | seconds))
+    metrics: Metrics = {**conclusion.metrics, **seconds}
+    run.write_json("metrics.json", metrics)
+    log.info("Held-out fold:\n%s", _lines(metrics))
 
 
 def _lines(metrics: Metrics) -> str:

@@ -103,7 +103,8 @@ def fit(
     seconds = time.monotonic() - start
     keep_best(trainer, comparer)
     plot_learning_curves(record.records, run.folder("plots") / "learning_curves.png")
-    return float(trainer.state.best_metric), seconds
+    assert trainer.state.best_metric is not None, "the last step is always validated"
+    return trainer.state.best_metric, seconds
 
 
 def keep_best(trainer: ComparisonTrainer, comparer: Comparer) -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from torch import nn
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from lmol.config.schema import OptimConfig
@@ -41,7 +41,7 @@ def _settings(group: str, config: OptimConfig) -> dict[str, Any]:
     return {"lr": peak, "weight_decay": decay}
 
 
-def build_scheduler(optimizer: AdamW, num_steps: int, config: OptimConfig) -> LambdaLR:
+def build_scheduler(optimizer: Optimizer, num_steps: int, config: OptimConfig) -> LambdaLR:
     """One schedule for all groups, each relative to its own peak."""
     return LambdaLR(optimizer, lambda step: learning_rate_share(step, num_steps, config))
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -87,6 +87,7 @@ class ComparisonTrainer(Trainer):
         callbacks: list[TrainerCallback],
     ) -> None:
         self._config, self._optim, self.folder = config, optim, folder
+        self._comparer = comparer
         self._validate, self._window = validate, LogWindow()
         self._both_orders = needs_swapped_order(config.loss)
         self._rates: dict[str, float] = {}
@@ -98,7 +99,9 @@ class ComparisonTrainer(Trainer):
             eval_dataset=NOT_USED,
             callbacks=[*callbacks, *early_stopping(config)],
         )
-        self.remove_callback(PrinterCallback)  # prints every record as a dictionary beside our lines
+        self.remove_callback(
+            PrinterCallback
+        )  # prints every record as a dictionary beside our lines
 
     def compute_loss(
         self,
@@ -107,7 +110,7 @@ class ComparisonTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Scalar loss of one micro-batch, in nats; raises TrainingError before a non-finite step."""
+        """Scalar loss of a micro-batch, in nats; raises TrainingError before a non-finite step."""
         images = {key: value for key, value in inputs.items() if key != "targets"}
         logits = model(**images, both_orders=self._both_orders)
         targets = inputs["targets"][:, : logits.shape[1]]
@@ -122,17 +125,16 @@ class ComparisonTrainer(Trainer):
     def create_optimizer(self, model: nn.Module | None = None) -> AdamW:
         """AdamW with the named groups of lmol.training.optim."""
         if self.optimizer is None:
-            self.optimizer = build_optimizer(self.model, self._optim)
-        return self.optimizer
+            self.optimizer = build_optimizer(self._comparer, self._optim)
+        return cast(AdamW, self.optimizer)
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
     ) -> LambdaLR:
         """The schedule of lmol.training.schedule."""
         if self.lr_scheduler is None:
-            self.lr_scheduler = build_scheduler(
-                optimizer or self.optimizer, num_training_steps, self._optim
-            )
+            chosen = optimizer or self.create_optimizer()
+            self.lr_scheduler = build_scheduler(chosen, num_training_steps, self._optim)
         return self.lr_scheduler
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -156,7 +158,7 @@ class ComparisonTrainer(Trainer):
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Called by the Trainer whenever the validation metric is a new best."""
         if self.args.should_save:
-            save_checkpoint(self.model, self.folder / "best", self.facts())
+            save_checkpoint(self._comparer, self.folder / "best", self.facts())
 
     def facts(self) -> dict[str, Any]:
         """What meta.json says about the present weights."""
@@ -172,7 +174,7 @@ class ComparisonTrainer(Trainer):
             f"training step {self.state.global_step + 1}",
             got=f"a loss of {terms.total.item()} (CE {terms.cross_entropy.item():.3e})",
             expected="a finite loss",
-            remedy="lower the learning rates or set optim.grad_clip; `best` keeps the last good weights",
+            remedy="lower the learning rates or set optim.grad_clip; `best` holds good weights",
         )
 
 

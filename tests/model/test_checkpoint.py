@@ -4,12 +4,12 @@ import json
 
 import pytest
 import torch
-from conftest import build_tiny, tiny_backbone
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from lmol.errors import CheckpointError
 from lmol.model.checkpoint import WEIGHTS, checkpoint_tensors, load_checkpoint, save_checkpoint
+from tests.tiny import build_tiny, tiny_backbone
 
 
 @pytest.fixture
@@ -53,8 +53,7 @@ def test_stock_peft_on_a_stock_base_gives_the_same_logits(comparer, saved, featu
     base = tiny_backbone().load()
     assert base.model.config.projector_hidden_act == "gelu_pytorch_tanh"
     stock = PeftModel.from_pretrained(base.model, saved).eval()
-    config = base.model.config.vision_config
-    pixels = torch.randn(2, 3, config.image_size, config.image_size)
+    pixels = torch.randn(2, 3, base.image_size, base.image_size)
     with torch.no_grad():
         expected = comparer(pixel_values=pixels[None])[0, 0]
         output = stock(input_ids=comparer.prompt.input_ids[None], pixel_values=pixels)

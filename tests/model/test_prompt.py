@@ -1,11 +1,11 @@
 """Answer tokens are what follows the prompt, and differ; images are never truncated."""
 
 import pytest
-from conftest import QUESTION, tiny_backbone
 
 from lmol.config.schema import AnswersConfig, PromptForm
 from lmol.errors import ModelError
 from lmol.model.prompt import build_prompt, find_answer_ids, render
+from tests.tiny import QUESTION, tiny_backbone
 
 
 @pytest.fixture(scope="module")

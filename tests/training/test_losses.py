@@ -57,8 +57,8 @@ def test_a_batch_is_the_mean_of_its_micro_batches():
     logits, targets = logits_and_targets()
     whole = pair_loss(logits, targets, loss_config(), progress=0.3).total
     parts = [
-        pair_loss(l, t, loss_config(), progress=0.3).total
-        for l, t in zip(logits.split(1), targets.split(1), strict=True)
+        pair_loss(part, truth, loss_config(), progress=0.3).total
+        for part, truth in zip(logits.split(1), targets.split(1), strict=True)
     ]
     assert whole.item() == pytest.approx(torch.stack(parts).mean().item(), rel=1e-6)
 

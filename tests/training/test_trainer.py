@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import build_tiny
 
 from lmol.config.schema import (
     ConsistencyConfig,
@@ -23,6 +22,7 @@ from lmol.errors import TrainingError
 from lmol.model.features import cache_features
 from lmol.training.callbacks import RunLog, log_line
 from lmol.training.trainer import ComparisonTrainer
+from tests.tiny import build_tiny
 
 OPTIM = OptimConfig(
     lr_lora=1e-2,
@@ -151,7 +151,7 @@ def test_training_stops_early_when_the_metric_no_longer_improves(data, tmp_path)
 
 
 def test_records_hold_terms_that_add_up_to_the_loss(data, tmp_path):
-    records = []
+    records: list[dict[str, float]] = []
     trainer_of(build_tiny(), data, tmp_path, callbacks=[RunLog(records.append)]).train()
     steps = [record for record in records if "loss" in record]
     assert [record["step"] for record in steps] == [1, 2, 3]

@@ -1,0 +1,52 @@
+"""A comparer on the embedded base, as small as tests want it."""
+
+from dataclasses import replace
+from typing import Any
+
+from lmol.config.schema import (
+    AnswersConfig,
+    Attention,
+    LoraConfig,
+    ModelConfig,
+    Precision,
+    ProjectorStart,
+    PromptForm,
+    Quantization,
+)
+from lmol.model.backbone import LlavaBackbone
+from lmol.model.comparer import Comparer, build_comparer
+
+TARGETS = r".*language_model\..*\.(q|k|v|o)_proj"
+QUESTION = "Which face looks more attractive?"
+ANSWERS = AnswersConfig(first="First", second="Second", similar="Similar")
+
+
+TINY = LlavaBackbone(
+    weights="pkg://lmol.model.tiny_base",
+    revision=None,
+    dtype=Precision.FP32,
+    quantization=Quantization.NONE,
+    double_quantization=True,
+    attention=Attention.SDPA,
+)
+
+
+def tiny_backbone(**changes: Any) -> LlavaBackbone:
+    return replace(TINY, **changes)
+
+
+def model_config(targets: str = TARGETS, dropout: float = 0.0) -> ModelConfig:
+    return ModelConfig(
+        backbone={},
+        projector=ProjectorStart.FRESH,
+        lora=LoraConfig(r=4, alpha=8, dropout=dropout, targets=targets),
+        prompt=PromptForm.CHAT,
+        compile=False,
+        cache_features=True,
+    )
+
+
+def build_tiny(backbone: LlavaBackbone | None = None, **changes: Any) -> Comparer:
+    return build_comparer(
+        backbone or tiny_backbone(), model_config(**changes), QUESTION, ANSWERS
+    ).eval()
