@@ -39,7 +39,17 @@ class ScoreTable:
             score = parse_score(where, row["score"], self.min_score, self.max_score)
             path = str(Path(self.root).absolute() / row["image"])
             rows.append((row["image"], path, score, row.get("group") or ""))
+        if not rows:
+            raise self._empty()
         return pd.DataFrame(rows, columns=["image", "path", "score", "group"])
+
+    def _empty(self) -> DataError:
+        return DataError(
+            self._file(),
+            got="no rows",
+            expected="a header and one row for each image",
+            remedy="add the images, or name another table with data.source.table",
+        )
 
     def _file(self) -> Path:
         """`table` below `root`, or as given."""

@@ -1,0 +1,141 @@
+"""Folds split images: every image is held out once, and no pair crosses the split."""
+
+import numpy as np
+import pytest
+
+from lmol.config.schema import FoldConfig, FoldKind
+from lmol.data.folds import Split, official_folds, seeded_folds, split_folds, split_hash
+from lmol.data.scores import ScoreTable, ScutFBP5500
+from lmol.errors import DataError
+from tests.data.scut_release import lists_of, write_release
+
+
+def fold_config(kind=FoldKind.SEEDED, seed=1):
+    return FoldConfig(kind=kind, index=1, k=5, seed=seed, validation=0.2)
+
+
+def parts(split: Split) -> list[set[str]]:
+    return [set(part["image"]) for part in (split.train, split.validation, split.held_out)]
+
+
+@pytest.fixture
+def release(tmp_path):
+    return ScutFBP5500(root=write_release(tmp_path / "release"))
+
+
+@pytest.mark.parametrize("kind", list(FoldKind))
+def test_every_image_is_held_out_once_and_no_part_shares_an_image(release, kind):
+    scores = release.load()
+    splits = split_folds(release, scores, fold_config(kind))
+    held_out = [name for split in splits for name in split.held_out["image"]]
+    assert sorted(held_out) == sorted(scores["image"])
+    for split in splits:
+        train, validation, test = parts(split)
+        assert not train & validation
+        assert not train & test
+        assert not validation & test
+        assert train | validation | test == set(scores["image"])
+        assert len(validation) == round(0.2 * (len(train) + len(validation)))
+
+
+def test_official_folds_are_the_release_lists(release):
+    splits = split_folds(release, release.load(), fold_config(FoldKind.OFFICIAL))
+    for fold, split in enumerate(splits, start=1):
+        listed = lists_of(release.root, fold)[1].read_text().split()[::2]
+        assert parts(split)[2] == set(listed)
+
+
+def test_seeded_folds_are_stratified_by_score():
+    scores = np.random.default_rng(0).normal(3, 0.7, 800)
+    folds = seeded_folds(scores, 5, seed=1)
+    assert np.bincount(folds).tolist() == [0, 160, 160, 160, 160, 160]
+    means = [scores[folds == fold].mean() for fold in range(1, 6)]
+    assert np.std(means) < 0.005  # about 0.05 for folds drawn at random
+
+
+def test_the_order_of_the_images_does_not_decide_the_strata():
+    scores = np.repeat([1.0, 2.0], 50)
+    folds = seeded_folds(scores, 5, seed=1)
+    assert not np.array_equal(folds[:50], np.sort(folds[:50]))
+    assert np.bincount(folds[:50]).tolist() == [0, 10, 10, 10, 10, 10]
+
+
+def test_the_same_seed_gives_the_same_folds_and_another_gives_others(release):
+    scores = release.load()
+    hashes = [
+        [split_hash(s) for s in split_folds(release, scores, fold_config(seed=seed))]
+        for seed in (1, 1, 2)
+    ]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_validation_images_spread_over_the_scores(release):
+    split = split_folds(release, release.load(), fold_config())[0]
+    known = np.sort(np.concatenate([split.train["score"], split.validation["score"]]))
+    tertiles = np.digitize(split.validation["score"], known[[11, 22]])
+    assert np.bincount(tertiles, minlength=3).min() >= 1
+
+
+def test_too_few_images_for_the_folds_are_an_error():
+    with pytest.raises(DataError, match=r"fold\.k: got 5 folds of 9 images"):
+        seeded_folds(np.arange(9.0), 5, seed=0)
+
+
+def edit(path, change):
+    path.write_text("".join(change(path.read_text().splitlines(keepends=True))))
+
+
+def test_a_test_image_in_the_training_list_is_an_error(release):
+    train, test = lists_of(release.root, 2)
+    stolen = test.read_text().splitlines(keepends=True)[0]
+    edit(train, lambda lines: [*lines, stolen])
+    with pytest.raises(DataError, match=r"test_2\.txt: got 1 image\(s\) also in the training list"):
+        official_folds(release, release.load())
+
+
+def test_two_folds_that_hold_out_the_same_image_are_an_error(release):
+    stolen = lists_of(release.root, 1)[1].read_text().splitlines(keepends=True)[0]
+    train, test = lists_of(release.root, 2)
+    edit(train, lambda lines: [line for line in lines if line != stolen])
+    edit(test, lambda lines: [*lines, stolen])
+    with pytest.raises(DataError, match=r"test_2\.txt: got 1 image\(s\) held out by an earlier"):
+        official_folds(release, release.load())
+
+
+def test_an_image_in_neither_list_is_an_error(release):
+    edit(lists_of(release.root, 3)[0], lambda lines: lines[1:])
+    with pytest.raises(DataError, match=r"train_3\.txt: got 1 image\(s\) in neither list"):
+        official_folds(release, release.load())
+
+
+def test_an_image_that_no_fold_holds_out_is_an_error(release):
+    train, test = lists_of(release.root, 5)
+    moved = test.read_text().splitlines(keepends=True)[0]
+    edit(test, lambda lines: lines[1:])
+    edit(train, lambda lines: [*lines, moved])
+    with pytest.raises(DataError, match=r"got 1 image\(s\) held out by no fold"):
+        official_folds(release, release.load())
+
+
+def test_a_list_whose_score_disagrees_with_all_labels_is_an_error(release):
+    edit(lists_of(release.root, 4)[1], lambda lines: [lines[0].split()[0] + " 5.0\n", *lines[1:]])
+    with pytest.raises(DataError, match="with another score than in All_labels"):
+        official_folds(release, release.load())
+
+
+def test_a_list_with_an_unknown_image_is_an_error(release):
+    edit(lists_of(release.root, 1)[0], lambda lines: [*lines, "AF99.jpg 3.0\n"])
+    with pytest.raises(DataError, match=r"not in All_labels, AF99\.jpg first"):
+        official_folds(release, release.load())
+
+
+def test_a_missing_list_is_an_error(release):
+    lists_of(release.root, 5)[1].unlink()
+    with pytest.raises(DataError, match=r"test_5\.txt: got nothing there"):
+        official_folds(release, release.load())
+
+
+def test_official_folds_need_a_source_that_has_them(tmp_path):
+    table = ScoreTable(root=tmp_path, table="scores.csv", min_score=1, max_score=5)
+    with pytest.raises(DataError, match=r"official, for data that has no official folds"):
+        split_folds(table, None, fold_config(FoldKind.OFFICIAL))
