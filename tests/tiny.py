@@ -35,11 +35,13 @@ def tiny_backbone(**changes: Any) -> LlavaBackbone:
     return replace(TINY, **changes)
 
 
-def model_config(targets: str = TARGETS, dropout: float = 0.0) -> ModelConfig:
+def model_config(
+    *, targets: str = TARGETS, dropout: float = 0.0, r: int = 4, alpha: int = 8
+) -> ModelConfig:
     return ModelConfig(
         backbone={},
         projector=ProjectorStart.FRESH,
-        lora=LoraConfig(r=4, alpha=8, dropout=dropout, targets=targets),
+        lora=LoraConfig(r=r, alpha=alpha, dropout=dropout, targets=targets),
         prompt=PromptForm.CHAT,
         compile=False,
         cache_features=True,

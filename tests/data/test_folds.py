@@ -1,6 +1,9 @@
 """Folds split images: every image is held out once, and no pair crosses the split."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from lmol.config.schema import FoldConfig, FoldKind
@@ -136,6 +139,6 @@ def test_a_missing_list_is_an_error(release):
 
 
 def test_official_folds_need_a_source_that_has_them(tmp_path):
-    table = ScoreTable(root=tmp_path, table="scores.csv", min_score=1, max_score=5)
+    table = ScoreTable(root=tmp_path, table=Path("scores.csv"), min_score=1, max_score=5)
     with pytest.raises(DataError, match=r"official, for data that has no official folds"):
-        split_folds(table, None, fold_config(FoldKind.OFFICIAL))
+        split_folds(table, pd.DataFrame(), fold_config(FoldKind.OFFICIAL))

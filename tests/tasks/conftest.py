@@ -1,0 +1,40 @@
+"""The real command in this process, small: 60 faces, 96 pairs."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lmol.run import main
+
+Command = Callable[..., tuple[object, str]]
+
+SMALL = (
+    "data.source.num_images=60",
+    "data.schedule.num_pairs=96",
+    "train.batch_pairs=8",
+    "train.validate_every=0.5",
+    "train.log_every=4",
+    "threads=1",
+)
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Runs `lmol` in an empty folder; returns the exit code and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+
+    def run(*arguments: str) -> tuple[object, str]:
+        monkeypatch.setattr(sys, "argv", ["lmol", *arguments])
+        code: object = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        return code, capsys.readouterr().err
+
+    return run
