@@ -16,6 +16,7 @@ from lmol.evaluation.plots import plot_learning_curves
 from lmol.model.adapter import trainable_summary, trainable_table
 from lmol.model.checkpoint import load_checkpoint, save_checkpoint
 from lmol.model.comparer import Comparer, build_comparer
+from lmol.model.device import require_device
 from lmol.model.features import ImageStore, PixelImages, cache_features
 from lmol.tasks.held_out import judge_held_out, save, validation_metrics
 from lmol.tasks.prepare import prepare_fold
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 def run(config: Config, run: RunFolder) -> float:
     """Returns the best validation metric: of training-fold images, never of the held-out fold."""
+    require_device(config)
     seed_everything(config)
     prepared = prepare_fold(config, run)
     comparer = build(config)

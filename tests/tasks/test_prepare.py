@@ -109,6 +109,8 @@ MODEL_MISTAKES = {
     "model.backbone.weights=nobody/no-such-model": "could not be read",
     "model.lora.targets=nothing": "matches no linear layer",
     "data.answers.second=Firstly": "no word of its own",
+    "train.precision=fp16": "fp16 without a CUDA device",
+    "model.backbone={attention: flash_attention_2, dtype: bf16}": "not available here",
 }
 
 

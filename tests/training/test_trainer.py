@@ -5,88 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lmol.config.schema import (
-    ConsistencyConfig,
-    EarlyStoppingConfig,
-    LossConfig,
-    OptimConfig,
-    Precision,
-    Schedule,
-    TrainConfig,
-    ValidationMetric,
-)
-from lmol.data.collator import PairCollator
-from lmol.data.dataset import PairDataset
-from lmol.data.pairs import UniformPairs, training_pairs
+from lmol.config.schema import EarlyStoppingConfig
 from lmol.errors import TrainingError
-from lmol.model.features import cache_features
 from lmol.training.callbacks import RunLog, log_line
-from lmol.training.trainer import ComparisonTrainer
 from tests.tiny import build_tiny
-
-OPTIM = OptimConfig(
-    lr_lora=1e-2,
-    lr_projector=1e-3,
-    weight_decay=0.1,
-    beta1=0.9,
-    beta2=0.99,
-    epsilon=1e-8,
-    grad_clip=1.0,
-    schedule=Schedule.COSINE,
-    warmup_ratio=0.1,
-    floor=0.01,
-    cycles=1,
-)
-
-TRAIN = TrainConfig(
-    trainer={},
-    collator={},
-    epochs=1,
-    batch_pairs=8,
-    accumulation=1,
-    precision=Precision.FP32,
-    activation_checkpointing=False,
-    loss=LossConfig(
-        w_similar=1.3,
-        swap_ce_weight=1.0,
-        consistency=ConsistencyConfig(start=1.0, end=1.0, ramp_ratio=0.0),
-    ),
-    metric=ValidationMetric.ACCURACY,
-    validation_pairs=10,
-    validate_every=0.5,
-    log_every=1,
-    early_stopping=EarlyStoppingConfig(patience=0, min_delta=0.0),
-    workers=0,
-)
-
-
-@pytest.fixture
-def data(faces):
-    """Features of the faces and 24 pairs of them."""
-    pairs = training_pairs(faces, UniformPairs(num_pairs=24), theta=0.2, seed=0)
-    return cache_features(build_tiny().base, faces, lambda images: None), pairs
-
-
-def trainer_of(comparer, data, folder, config=TRAIN, validate=None, callbacks=()):
-    images, pairs = data
-    return ComparisonTrainer(
-        comparer=comparer,
-        config=config,
-        optim=OPTIM,
-        seed=1,
-        folder=folder,
-        dataset=PairDataset(pairs, images),
-        collator=PairCollator(image_key=images.key),
-        validate=validate or (lambda: dict.fromkeys(SHOWN, 0.5)),
-        callbacks=list(callbacks),
-    )
-
-
-SHOWN = ("accuracy", "macro_f1", "cross_entropy", "order_consistency", "pearson")
-
-
-def state_of(comparer):
-    return {name: p.detach().clone() for name, p in comparer.named_parameters()}
+from tests.training.parts import SHOWN, TRAIN, state_of, trainer_of
 
 
 def test_every_trained_tensor_changes_and_every_frozen_one_is_identical(data, tmp_path):

@@ -1,0 +1,46 @@
+"""What this machine can honour, asked before any weight is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+import torch
+from transformers.utils.import_utils import is_flash_attn_2_available
+
+from lmol.config.schema import Attention, Config, Precision, Quantization
+from lmol.errors import ConfigError, LmolError
+
+
+def require_device(config: Config) -> None:
+    """Raise ConfigError with every setting that needs a device or a package that is not here."""
+    problems = list(_problems(config))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _problems(config: Config) -> Iterator[LmolError]:
+    base = config.model.backbone
+    if config.train.precision is Precision.FP16 and not torch.cuda.is_available():
+        yield LmolError(
+            "train.precision",
+            got="fp16 without a CUDA device",
+            expected="bf16 or fp32, in which a CPU can train",
+            remedy="set train.precision=bf16",
+        )
+    flash = base.get("attention") == Attention.FLASH_ATTENTION_2.value
+    if flash and not is_flash_attn_2_available():
+        yield LmolError(
+            "model.backbone.attention",
+            got="flash_attention_2, which is not available here",
+            expected="a CUDA device and the package flash-attn",
+            remedy="install flash-attn, or set model.backbone.attention=sdpa",
+        )
+    quantized = base.get("quantization") not in (None, Quantization.NONE.value)
+    if quantized and find_spec("bitsandbytes") is None:
+        yield LmolError(
+            "model.backbone.quantization",
+            got=f"{base['quantization']} without the package bitsandbytes",
+            expected="bitsandbytes, which quantises",
+            remedy="pip install 'lmol[quantized]', or set model.backbone.quantization=none",
+        )

@@ -1,0 +1,14 @@
+"""What the tests of training share."""
+
+import pytest
+
+from lmol.data.pairs import UniformPairs, training_pairs
+from lmol.model.features import cache_features
+from tests.tiny import build_tiny
+
+
+@pytest.fixture
+def data(faces):
+    """Features of the faces and 24 pairs of them."""
+    pairs = training_pairs(faces, UniformPairs(num_pairs=24), theta=0.2, seed=0)
+    return cache_features(build_tiny().base, faces, lambda images: None), pairs
