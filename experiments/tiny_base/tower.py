@@ -36,15 +36,22 @@ TRAINING_SEED, TEST_SEED = 7_000_000, 8_000_000
 CHUNK = 2500
 """Faces drawn by one worker at a time."""
 
-NUISANCE_WEIGHT = 0.05
+NUISANCE_WEIGHT = 0.1
 """What colours, pose and light count against what faces differ in as faces, which counts 1."""
 
 HARD_WEIGHT = 3.0
 """What `blemish` counts: the number of small spots is the hardest to see."""
 
-FEATURE_DROPOUT = 0.3
-"""Without it the parameters can be read off, but lie in directions of little variance, which a
-few hundred scored faces do not suffice to find; dropout spreads them over many."""
+DEGREES = {"low": -1.3, "middle": 0.0, "high": 1.3}
+DEGREE_WIDTH = 0.8
+"""Centres and width, in SDs of a parameter, of the bumps that say how far it is low, middle, high.
+
+A linear head on values alone sees no "middle"; with degrees, as the words that CLIP has learnt from
+(small, average, large eyes), a few hundred scored faces suffice to learn a score that is not linear
+(ridge regression on 640 faces: Pearson .96 against .93)."""
+
+FEATURE_DROPOUT = 0.1
+"""Spreads what is read over many directions, so that each has some variance."""
 
 PIXEL_NOISE = 0.03
 """SD of noise added to normalised pixels."""
@@ -95,14 +102,31 @@ def _draw_chunk(seed: int) -> tuple[Parameters, NDArray[np.uint8]]:
 def targets_of(faces: Parameters) -> Parameters:
     """What the tower is asked for: parameters that can be seen, asymmetry also with its side."""
     seen = (*FEATURES, *FLAWS, *UNIT_NUISANCES, *SIGNED_NUISANCES)
-    return {name: faces[name] for name in seen} | {"lean": faces["asymmetry"] * faces["side"]}
+    targets = {name: faces[name] for name in seen}
+    targets["lean"] = faces["asymmetry"] * faces["side"]
+    for name in (*FEATURES, *FLAWS):
+        targets |= {f"{name}_{degree}": v for degree, v in degrees_of(faces[name]).items()}
+    return targets
+
+
+def degrees_of(values: NDArray[np.float64]) -> Parameters:
+    """How far each value (N,) is low, middle and high among the others, 0..1."""
+    standard = (values - values.mean()) / values.std()
+    return {
+        degree: np.exp(-0.5 * ((standard - centre) / DEGREE_WIDTH) ** 2)
+        for degree, centre in DEGREES.items()
+    }
 
 
 def target_weights(names: list[str]) -> Tensor:
     """Weight of each target's squared error, shape (K,)."""
-    special = dict.fromkeys((*UNIT_NUISANCES, *SIGNED_NUISANCES), NUISANCE_WEIGHT)
-    special["blemish"] = HARD_WEIGHT
-    return torch.tensor([special.get(name, 1.0) for name in names])
+    nuisances = {*UNIT_NUISANCES, *SIGNED_NUISANCES}
+    return torch.tensor(
+        [
+            NUISANCE_WEIGHT if name in nuisances else HARD_WEIGHT if "blemish" in name else 1.0
+            for name in names
+        ]
+    )
 
 
 class Reader(nn.Module):
@@ -157,7 +181,7 @@ def train_tower(num_faces: int, num_steps: int, batch: int, peak_lr: float) -> C
         if step % 500 == 0 or step == num_steps:
             scores = r_squared(reader, test, (test.targets - mean) / std)
             log.info("step %d, %.0f s, loss %.4f", step, time.monotonic() - start, loss.item())
-            log.info("  R2 %s", ", ".join(f"{n} {v:.3f}" for n, v in scores.items()))
+            log.info("  R2 %s", ", ".join(f"{name} {r2:.3f}" for name, r2 in scores.items()))
     return reader.tower
 
 
