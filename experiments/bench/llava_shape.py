@@ -9,7 +9,6 @@ the rows say "not measured"; --shape tiny runs the same code at a toy size on an
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -30,9 +29,12 @@ from lmol.config.schema import (
     PromptForm,
     Quantization,
 )
+from lmol.experiments.bench.report import Row, add_options, report
 from lmol.model.backbone import LlavaBackbone
 from lmol.model.comparer import Comparer, build_comparer
 from lmol.training.losses import pair_loss
+
+MEASURED = ("step_s", "sequences_per_s", "peak_gib")
 
 QUESTION = "Which face looks more attractive?"
 ANSWERS = AnswersConfig(first="First", second="Second", similar="Similar")
@@ -126,7 +128,7 @@ def build(folder: Path, quantization: str) -> Comparer:
     return build_comparer(loaded, config, QUESTION, ANSWERS)
 
 
-def measure(comparer: Comparer, batch_pairs: int, steps: int, recompute: bool) -> dict[str, Any]:
+def measure(comparer: Comparer, batch_pairs: int, steps: int, recompute: bool) -> Row:
     """Seconds a step, sequences a second and peak GiB over `steps` steps after one to warm up."""
     if recompute:
         comparer.enable_activation_checkpointing()
@@ -172,20 +174,17 @@ def main() -> None:
     parser.add_argument("--batch-pairs", type=int, default=4)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--recompute", action="store_true")
-    parser.add_argument("--json", type=Path)
+    add_options(parser, "llava_shape")
     arguments = parser.parse_args()
     rows = [row(kind, arguments) for kind in arguments.quantization]
-    for entry in rows:
-        print("  ".join(f"{name}={_shown(value)}" for name, value in entry.items()))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
+    report(rows, arguments, "quantization", MEASURED)
 
 
-def row(quantization: str, arguments: argparse.Namespace) -> dict[str, Any]:
+def row(quantization: str, arguments: argparse.Namespace) -> Row:
     """The measurements of one quantisation, or that there were none."""
     facts = {"shape": arguments.shape, "quantization": quantization}
     if arguments.shape == "7b" and not torch.cuda.is_available():
-        return {**facts, "step_s": "not measured (no CUDA device)"}
+        return {**facts, **dict.fromkeys(MEASURED, "not measured")}
     with tempfile.TemporaryDirectory() as folder:
         write_random_llava(arguments.shape, Path(folder))
         comparer = build(Path(folder), quantization)
@@ -193,10 +192,6 @@ def row(quantization: str, arguments: argparse.Namespace) -> dict[str, Any]:
         torch.cuda.reset_peak_memory_stats()
     measured = measure(comparer, arguments.batch_pairs, arguments.steps, arguments.recompute)
     return {**facts, "batch_pairs": arguments.batch_pairs, **measured}
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

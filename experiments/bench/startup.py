@@ -6,14 +6,13 @@ python -m lmol.experiments.bench.startup [--repeats 5] [--json PATH]
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
-from typing import Any
+
+from lmol.experiments.bench.report import Row, add_options, report
 
 COMMANDS = (("--help",), ("--cfg", "job"))
 
@@ -27,7 +26,7 @@ def seconds(arguments: tuple[str, ...]) -> float:
         return time.perf_counter() - start
 
 
-def measure(repeats: int) -> list[dict[str, Any]]:
+def measure(repeats: int) -> list[Row]:
     """One row a command: median and worst wall seconds over the repeats, after one warm-up."""
     rows = []
     for arguments in COMMANDS:
@@ -38,17 +37,12 @@ def measure(repeats: int) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Print the table; with --json write its rows."""
+    """Print a row a command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json", type=Path)
+    add_options(parser, "startup")
     arguments = parser.parse_args()
-    rows = measure(arguments.repeats)
-    print(f"{'command':<12}{'median s':>10}{'worst s':>10}")
-    for row in rows:
-        print(f"{row['command']:<12}{row['median_s']:>10.2f}{row['worst_s']:>10.2f}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
+    report(measure(arguments.repeats), arguments, "command", ["median_s", "worst_s"])
 
 
 if __name__ == "__main__":
