@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -190,3 +191,54 @@ def test_a_fault_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ZeroDivisionError, match="a fault"):
         main()
     assert left() == []
+
+
+def test_a_group_is_not_taken_away(command) -> None:
+    code, _, err = command("model=null", "fold=null")
+    assert code == 2
+    assert "model: got 'null'" in err
+    assert "fold: got 'null'" in err
+
+
+def test_a_recipe_that_is_no_yaml_is_told(command) -> None:
+    Path("recipe").mkdir()
+    Path("recipe/mine.yaml").write_text("a: [")
+    code, _, err = command("+recipe=mine", "--config-dir", ".")
+    assert code == 2
+    assert "recipe/mine.yaml" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("where", ["hydra.run.dir", "hydra.sweep.dir"])
+def test_a_run_folder_that_cannot_be_made_is_told(command, where: str) -> None:
+    Path("file").write_text("")
+    sweep = ["-m", "fold=1,2"] if "sweep" in where else []
+    code, _, err = command(*sweep, "task=prepare", f"{where}=file/below")
+    assert code == 2
+    assert "a place where no folder can be made" in err
+    assert left() == ["file"]
+
+
+class Model:
+    """Stands for what takes gigabytes."""
+
+
+def test_a_failed_job_of_a_multirun_lets_its_model_go(
+    command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: list[Model] = []
+
+    class TaskThatFails:
+        @staticmethod
+        def run(config: Config, folder: RunFolder) -> float:
+            held = [reference() for reference in models]
+            alive.extend(model for model in held if model is not None)
+            model = Model()
+            models.append(weakref.ref(model))
+            raise ZeroDivisionError("a fault")
+
+    models: list[weakref.ref[Model]] = []
+    monkeypatch.setattr("lmol.run.import_module", lambda name: TaskThatFails)
+    assert command("-m", "fold=1,2,3", "task=prepare")[0] == 1
+    assert len(models) == 3
+    assert alive == []

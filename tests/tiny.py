@@ -36,11 +36,16 @@ def tiny_backbone(**changes: Any) -> LlavaBackbone:
 
 
 def model_config(
-    *, targets: str = TARGETS, dropout: float = 0.0, r: int = 4, alpha: int = 8
+    *,
+    targets: str = TARGETS,
+    dropout: float = 0.0,
+    r: int = 4,
+    alpha: int = 8,
+    projector: ProjectorStart = ProjectorStart.FRESH,
 ) -> ModelConfig:
     return ModelConfig(
         backbone={},
-        projector=ProjectorStart.FRESH,
+        projector=projector,
         lora=LoraConfig(r=r, alpha=alpha, dropout=dropout, targets=targets),
         prompt=PromptForm.CHAT,
         compile=False,

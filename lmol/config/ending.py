@@ -6,6 +6,7 @@ or two. 130: interrupted.
 
 from __future__ import annotations
 
+import gc
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -21,11 +22,13 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from lmol.config.keys import did_you_mean
-from lmol.errors import LmolError
+from lmol.errors import LmolError, RunFolderError
 
 FAULT, MISTAKE, INTERRUPTED = 1, 2, 130
+MISTAKES = (LmolError, HydraException, OmegaConfBaseException, YAMLError)
 SWEEP_RECORD = "multirun.yaml"
 
 Result = TypeVar("Result")
@@ -46,6 +49,7 @@ class Failure:
 
 _failures: list[Failure] = []
 _new_folders: list[Path] = []
+_refused: list[LmolError] = []
 
 
 class NewFolders(Callback):
@@ -59,9 +63,26 @@ class NewFolders(Callback):
 
 
 def _remember(folder: Path) -> None:
-    """The folder and its parents, as far as they do not exist, deepest first."""
+    """The folder and its parents, as far as they do not exist, deepest first; makes it.
+
+    Hydra would make it next; what it raises then says nothing of the setting, and what a callback
+    raises it passes over.
+    """
     path = folder.absolute()
     _new_folders.extend(place for place in (path, *path.parents) if not place.exists())
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _refused.append(_no_folder(path, error))
+
+
+def _no_folder(path: Path, error: OSError) -> LmolError:
+    return RunFolderError(
+        path,
+        got=f"a place where no folder can be made ({error.strerror})",
+        expected="a folder that is new or empty",
+        remedy="choose another with hydra.run.dir=... or hydra.sweep.dir=...",
+    )
 
 
 def reported(job: Callable[[DictConfig], Result]) -> Callable[[DictConfig], Result]:
@@ -75,6 +96,7 @@ def reported(job: Callable[[DictConfig], Result]) -> Callable[[DictConfig], Resu
             hydra = HydraConfig.get()
             folder, debug = Path(hydra.runtime.output_dir), values.get("debug") is True
             if hydra.mode is RunMode.MULTIRUN:
+                _let_go(error)
                 _failures.append(Failure(folder, error, debug))
             elif isinstance(error, LmolError):
                 tell(error, debug)
@@ -82,6 +104,14 @@ def reported(job: Callable[[DictConfig], Result]) -> Callable[[DictConfig], Resu
             raise
 
     return run
+
+
+def _let_go(error: BaseException) -> None:
+    """Free what the frames of a failed job hold, such as its model; lines and files stay told."""
+    for linked in (error, error.__cause__, error.__context__):
+        if linked is not None:
+            traceback.clear_frames(linked.__traceback__)
+    gc.collect()
 
 
 def tell(error: Exception, debug: bool = False) -> None:
@@ -102,13 +132,13 @@ def command_ending(debug: bool) -> Iterator[None]:
         print("interrupted", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:
-        if not _failures and not isinstance(
-            error, LmolError | HydraException | OmegaConfBaseException
-        ):
+        told = _refused[0] if _refused else error
+        if not _failures and not isinstance(told, MISTAKES):
             raise
-        raise SystemExit(_tell_all(error, debug)) from None
+        raise SystemExit(_tell_all(told, debug)) from None
     finally:
         _failures.clear()
+        _refused.clear()
         _remove_unused()
 
 

@@ -130,7 +130,7 @@ def _chosen(override: Override) -> list[str]:
         return list(override.sweep_string_iterator())
     value = override.value()
     names = value if isinstance(value, list) else [value]
-    return [str(name) for name in names if name is not None]
+    return ["null" if name is None else str(name) for name in names]
 
 
 def _rewritten(override: Override, groups: Groups) -> str:

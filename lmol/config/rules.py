@@ -137,6 +137,28 @@ def _half_precisions(model: ModelConfig, train: TrainConfig) -> Iterator[LmolErr
         )
 
 
+def _enough_pairs(data: DataConfig, train: TrainConfig) -> Iterator[LmolError]:
+    num_pairs, step = data.schedule.get("num_pairs"), train.batch_pairs * train.accumulation
+    if isinstance(num_pairs, int) and num_pairs < step:
+        yield LmolError(
+            "data.schedule.num_pairs",
+            got=num_pairs,
+            expected=f"at least one step of {train.batch_pairs} x {train.accumulation} pairs",
+            remedy="raise it, or lower train.batch_pairs or train.accumulation",
+        )
+
+
+def _score_range(data: DataConfig) -> Iterator[LmolError]:
+    low, high = data.source.get("min_score"), data.source.get("max_score")
+    if isinstance(low, float | int) and isinstance(high, float | int) and low >= high:
+        yield LmolError(
+            "data.source.min_score, data.source.max_score",
+            got=f"{low} and {high}",
+            expected="the lowest score below the highest",
+            remedy="exchange the two",
+        )
+
+
 RULES: tuple[Rule, ...] = (
     _fold_index,
     _official_folds,
@@ -147,4 +169,6 @@ RULES: tuple[Rule, ...] = (
     _ramp,
     _flash_attention,
     _half_precisions,
+    _enough_pairs,
+    _score_range,
 )

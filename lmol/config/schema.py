@@ -89,7 +89,7 @@ class FoldConfig:
     kind: Annotated[FoldKind, Field(description="official lists of the release, or seeded folds")]
     index: Annotated[int, Field(description="the held-out fold, 1..k")]
     k: Annotated[int, Field(ge=2, description="number of folds")]
-    seed: Annotated[Seed, Field(description="seed of the split into seeded folds")]
+    seed: Annotated[Seed, Field(description="seed of the split and of its validation images")]
     validation: Annotated[
         ProperShare, Field(description="share of training-fold images kept for choosing `best`")
     ]

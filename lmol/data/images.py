@@ -25,11 +25,15 @@ BROKEN = (
 """What Pillow raises for files that are no image, cut short, or too large to decode safely."""
 
 
+UNBOUNDED = ("I", "F")
+"""Pillow's modes of 32 bits, whole and real: what is white in them, no rule tells."""
+
+
 def open_rgb(path: str | Path) -> Image.Image:
     """An upright RGB picture: EXIF orientation applied, transparency over white, grey spread."""
     with Image.open(path) as opened:
         image = ImageOps.exif_transpose(opened)
-        if image.mode.startswith("I"):
+        if image.mode.startswith("I;16"):
             image = image.point(lambda value: value / 256).convert("L")
         if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
             image = image.convert("RGBA")
@@ -63,9 +67,10 @@ def _problem(path: str) -> str | None:
         with Image.open(path) as image:
             image.draft("RGB", (1, 1))
             image.load()
+            mode = image.mode
     except BROKEN as error:
         return f"{path}: {_reason(error)}"
-    return None
+    return f"{path}: pixels of 32 bits, without a known range" if mode in UNBOUNDED else None
 
 
 def _reason(error: Exception) -> str:

@@ -17,7 +17,7 @@ def read_labels(path: Path, low: float, high: float) -> Labels:
     that is no finite number in low..high.
     """
     labels: Labels = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         where = f"{path}:{number}"
@@ -31,6 +31,19 @@ def read_labels(path: Path, low: float, high: float) -> Labels:
     if not labels:
         raise _malformed(f"{path}:1", "an empty file")
     return labels
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, with or without a byte-order mark, or a DataError."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (UnicodeDecodeError, OSError) as error:
+        raise DataError(
+            path,
+            got=f"a file that cannot be read ({error})",
+            expected="text in UTF-8",
+            remedy="save it as UTF-8, and see that it may be read",
+        ) from error
 
 
 def parse_score(where: str, text: str, low: float, high: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -10,6 +11,7 @@ from lmol.config.schema import Config
 from lmol.data.folds import Source, Split
 from lmol.data.images import check_images
 from lmol.data.pairs import Schedule, all_pairs, sampled_pairs, training_pairs
+from lmol.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,7 +28,22 @@ def load_scores(source: Source) -> pd.DataFrame:
     """The score table of a source, every image of which was decoded once. Raises DataError."""
     scores = source.load()
     check_images(scores["path"].tolist())
+    _refuse_repeats(scores)
     return scores
+
+
+def _refuse_repeats(scores: pd.DataFrame) -> None:
+    """One file under two names would stand on both sides of a split."""
+    files = scores["path"].map(lambda path: Path(path).resolve())
+    repeated = scores[files.duplicated(keep=False)]
+    if len(repeated):
+        one = repeated[files[repeated.index] == files[repeated.index[0]]]
+        raise DataError(
+            "images",
+            got=f"one file under the names {' and '.join(one['image'])}",
+            expected="each image once: a fold must not train on what it holds out",
+            remedy="remove all rows of a file but one",
+        )
 
 
 def pair_fold(split: Split, schedule: Schedule, config: Config) -> PreparedFold:

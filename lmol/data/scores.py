@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from lmol.data.label_file import duplicate, parse_score
+from lmol.data.label_file import duplicate, parse_score, read_text
 from lmol.data.scut import ScutFBP5500
 from lmol.errors import DataError
 
@@ -65,17 +66,16 @@ class ScoreTable:
                 expected=f"a CSV file, relative to {Path(self.root).absolute()}",
                 remedy="set data.root and data.source.table",
             )
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = {"image", "score"} - set(reader.fieldnames or ())
-            if missing:
-                raise DataError(
-                    f"{path}:1",
-                    got=f"no column {', '.join(sorted(missing))}",
-                    expected="a header with image, score and optionally group",
-                    remedy="name the columns in the first line",
-                )
-            return [(reader.line_num, _whole(path, reader.line_num, row)) for row in reader]
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+        missing = {"image", "score"} - set(reader.fieldnames or ())
+        if missing:
+            raise DataError(
+                f"{path}:1",
+                got=f"no column {', '.join(sorted(missing))}",
+                expected="a header with image, score and optionally group",
+                remedy="name the columns in the first line",
+            )
+        return [(reader.line_num, _whole(path, reader.line_num, row)) for row in reader]
 
 
 def _whole(path: Path, number: int, row: dict[str, str | None]) -> dict[str, str]:

@@ -9,7 +9,6 @@ have a known answer, no difference.
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lmol.data.faces import Parameters, draw_face, sample_faces
+from lmol.errors import DataError
 
 NUM_RATERS = 60
 RATER_BIAS_SD = 0.35
@@ -43,7 +43,7 @@ class SyntheticFaces:
     def load(self) -> pd.DataFrame:
         """The score table image, path, score, group; draws the faces that are not there yet."""
         if not (self.folder / PARAMETERS).is_file():
-            self._draw()
+            self._draw_once()
         table = pd.read_csv(self.folder / PARAMETERS)
         paths = [str(self.folder / name) for name in table["image"]]
         return pd.DataFrame(
@@ -61,22 +61,36 @@ class SyntheticFaces:
         name = f"{self.num_images}_{self.image_size}px_seed{self.seed}_{_code_hash()}"
         return Path(self.root).absolute() / name
 
-    def _draw(self) -> None:
+    def _draw_once(self) -> None:
         """Draw into a folder of our own, then move it: another process may do so too."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        own = Path(tempfile.mkdtemp(prefix=".drawing_", dir=self.folder.parent))
+        try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".drawing_", dir=self.folder.parent) as own:
+                self._draw(Path(own) / "faces")
+                self._move(Path(own) / "faces")
+        except OSError as error:
+            raise DataError(
+                "data.root",
+                got=f"{self.root}, below which faces could not be drawn ({error})",
+                expected="a folder that is writable, or can be made",
+                remedy=f"choose another, or delete {self.folder} if it is damaged",
+            ) from error
+
+    def _move(self, own: Path) -> None:
+        try:
+            own.rename(self.folder)
+        except OSError:
+            if not (self.folder / PARAMETERS).is_file():
+                raise
+
+    def _draw(self, own: Path) -> None:
+        own.mkdir()
         faces = sample_faces(self.num_images, self.seed)
         names = [f"face{index:05d}.png" for index in range(self.num_images)]
         for index, name in enumerate(names):
             face = {key: float(values[index]) for key, values in faces.items()}
             draw_face(face, self.image_size).save(own / name, compress_level=1)
         scored_table(names, faces, self.seed).to_csv(own / PARAMETERS, index=False)
-        try:
-            own.rename(self.folder)
-        except OSError:
-            shutil.rmtree(own)
-            if not (self.folder / PARAMETERS).is_file():
-                raise
 
 
 def scored_table(names: list[str], faces: Parameters, seed: int) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 from PIL import Image, ImageOps
 
+from lmol.data.images import open_rgb
 from lmol.evaluation.metrics import correlation_metrics
 
 DPI = 150
@@ -148,9 +149,7 @@ def _draw_strip(
 
 def _thumbnail(path: str) -> Image.Image:
     """The middle square of an image file."""
-    with Image.open(path) as image:
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-    return ImageOps.fit(upright, (THUMBNAIL, THUMBNAIL))
+    return ImageOps.fit(open_rgb(path), (THUMBNAIL, THUMBNAIL))
 
 
 def _draw_training_and_validation(

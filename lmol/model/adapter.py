@@ -42,8 +42,16 @@ def adapt(
         # PEFT 0.21 asks transformers 5 for is_gradient_checkpointing, a name that it deprecates.
         warnings.simplefilter("ignore", FutureWarning)
         adapted = get_peft_model(model, peft_config)
+    _train_in_fp32(adapted)
     assert adapted_modules(adapted) == targets, "PEFT adapted other modules than the pattern names"
     return adapted
+
+
+def _train_in_fp32(adapted: nn.Module) -> None:
+    """Small steps vanish in half precision; PEFT sees to its adapters alone."""
+    for parameter in adapted.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
 
 
 def matching_modules(model: nn.Module, pattern: str) -> set[str]:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, cast
 import torch
 from accelerate import PartialState
 from pydantic import Field
+from safetensors import SafetensorError
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoProcessor,
@@ -32,6 +34,9 @@ UNQUANTIZED = ["model.multi_modal_projector", "model.vision_tower", "lm_head"]
 
 PACKAGED = "pkg://"
 
+UNREADABLE = (OSError, ValueError, SafetensorError, ModuleNotFoundError)
+"""What stock loading raises for a name, a configuration or a file that it cannot use."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
@@ -49,6 +54,11 @@ class Base:
     def image_size(self) -> int:
         """Width and height in pixels of what the vision tower takes."""
         return int(self._vision.image_size)
+
+    @property
+    def embedding_dtype(self) -> torch.dtype:
+        """Of the embeddings that the language model takes."""
+        return cast(Tensor, self.model.get_input_embeddings().weight).dtype
 
     @property
     def _vision(self) -> Any:
@@ -78,9 +88,10 @@ class LlavaBackbone:
             config = AutoConfig.from_pretrained(self.location, revision=self.revision)
             self._check(config)
             processor = AutoProcessor.from_pretrained(self.location, revision=self.revision)
-            model = LlavaForConditionalGeneration.from_pretrained(self.location, **self._options())
-        except OSError as error:
+            model, loading = self._model()
+        except UNREADABLE as error:
             raise self._missing(error) from error
+        self._check_whole(loading)
         model.requires_grad_(False).eval()
         _keep_linear4bit_unpacked(model)
         return Base(model=model, processor=cast(LlavaProcessor, processor))
@@ -92,6 +103,13 @@ class LlavaBackbone:
             return self.weights
         package, _, folder = self.weights.removeprefix(PACKAGED).rpartition(".")
         return str(files(package) / folder)
+
+    def _model(self) -> tuple[LlavaForConditionalGeneration, dict[str, Any]]:
+        loaded: Any = LlavaForConditionalGeneration.from_pretrained(
+            self.location, output_loading_info=True, **self._options()
+        )
+        model, loading = loaded
+        return model, loading
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -125,8 +143,19 @@ class LlavaBackbone:
                 remedy="choose model=tiny, model=llava_1_5_7b or model=llava_1_5_13b",
             )
 
-    def _missing(self, error: OSError) -> ModelError:
-        reason = str(error).strip().splitlines()[0]
+    def _check_whole(self, loading: dict[str, Any]) -> None:
+        """Stock loading fills what a file lacks with random numbers, and only logs it."""
+        absent = sorted(str(key) for key in {*loading["missing_keys"], *loading["mismatched_keys"]})
+        if absent:
+            raise ModelError(
+                "model.backbone.weights",
+                got=f"{self.weights}, which lacks {len(absent)} tensor(s), {absent[0]} first",
+                expected="all weights of the model that its config.json describes",
+                remedy="download or copy it again",
+            )
+
+    def _missing(self, error: Exception) -> ModelError:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         return ModelError(
             "model.backbone.weights",
             got=f"{self.weights!r}, which could not be read ({reason})",

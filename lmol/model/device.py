@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -21,12 +22,20 @@ def require_device(config: Config) -> None:
 
 def _problems(config: Config) -> Iterator[LmolError]:
     base = config.model.backbone
+    yield from _of_processes()
     if config.train.precision is Precision.FP16 and not torch.cuda.is_available():
         yield LmolError(
             "train.precision",
             got="fp16 without a CUDA device",
             expected="bf16 or fp32, in which a CPU can train",
             remedy="set train.precision=bf16",
+        )
+    if config.train.precision is Precision.BF16 and not _computes_in_bf16():
+        yield LmolError(
+            "train.precision",
+            got="bf16 on a CUDA device that does not compute in it",
+            expected="a device of the Ampere generation or later, or fp16, or fp32",
+            remedy="set train.precision=fp16 and model.backbone.dtype=fp16",
         )
     flash = base.get("attention") == Attention.FLASH_ATTENTION_2.value
     if flash and not is_flash_attn_2_available():
@@ -43,4 +52,19 @@ def _problems(config: Config) -> Iterator[LmolError]:
             got=f"{base['quantization']} without the package bitsandbytes",
             expected="bitsandbytes, which quantises",
             remedy="pip install 'lmol[quantized]', or set model.backbone.quantization=none",
+        )
+
+
+def _computes_in_bf16() -> bool:
+    return not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def _of_processes() -> Iterator[LmolError]:
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if processes != "1":
+        yield LmolError(
+            "torchrun",
+            got=f"{processes} processes",
+            expected="one process a run: runs over several devices are not built yet",
+            remedy="start it without torchrun; folds run side by side as commands of their own",
         )

@@ -53,6 +53,13 @@ def tokenize(base: Base, text: str) -> Tensor:
 
     Raises ModelError where their number is not that of two images: a prompt is never truncated.
     """
+    if text.count(base.processor.image_token) != 2:
+        raise ModelError(
+            "data.question",
+            got=f"a question that holds {base.processor.image_token}",
+            expected="text alone: both images stand before it",
+            remedy="take the placeholder out",
+        )
     blank = np.zeros((8, 8, 3), dtype=np.uint8)
     inputs = base.processor(text=text, images=[blank, blank], return_tensors="pt")
     input_ids: Tensor = inputs["input_ids"][0]

@@ -174,7 +174,7 @@ class ComparisonTrainer(Trainer):
             f"training step {self.state.global_step + 1}",
             got=f"a loss of {terms.total.item()} (CE {terms.cross_entropy.item():.3e})",
             expected="a finite loss",
-            remedy="lower the learning rates or set optim.grad_clip; `best` holds good weights",
+            remedy="lower the learning rates, or set optim.grad_clip",
         )
 
 

@@ -103,6 +103,16 @@ def test_two_half_precisions_do_not_mix() -> None:
     assert "fp16 over bf16 weights" in told["train.precision"]
 
 
+def test_one_step_needs_its_pairs() -> None:
+    told = mistakes("data.schedule.num_pairs=30", "train.accumulation=2")
+    assert "at least one step of 16 x 2 pairs" in told["data.schedule.num_pairs"]
+
+
+def test_a_score_range_has_a_lower_and_an_upper_end() -> None:
+    told = mistakes("data=csv", "data.root=x", "data.source.min_score=9")
+    assert "the lowest score below the highest" in " ".join(told.values())
+
+
 def test_all_problems_of_values_are_told_together() -> None:
     told = mistakes("optim.lr_lora=x", "data.theta=-1", "data.source.num_imagez=3")
     assert {"optim.lr_lora", "data.theta", "data.source.num_imagez"} <= set(told)

@@ -95,3 +95,10 @@ def test_the_orientation_of_the_camera_is_applied(tmp_path):
     exif[0x0112] = 6  # turned by a quarter
     image.save(tmp_path / "turned.jpg", exif=exif)
     assert open_rgb(tmp_path / "turned.jpg").size == (4, 8)
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_pixels_without_a_known_range_are_refused(mode, tmp_path):
+    Image.new(mode, (4, 4)).save(tmp_path / "depth.tif")
+    with pytest.raises(DataError, match="pixels of 32 bits"):
+        check_images([str(tmp_path / "depth.tif")])

@@ -142,3 +142,10 @@ def test_the_data_hash_tells_scores_and_images_apart(tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (8, 8, 3), dtype=np.uint8)
     Image.fromarray(noise).save(scores["path"][0])
     assert data_hash(scores) != before
+
+
+def test_a_file_in_another_encoding_is_an_error(table, tmp_path):
+    source = table("")
+    (tmp_path / "scores.csv").write_bytes("image,score\nJosé.jpg,1\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"scores\.csv: .*expected text in UTF-8"):
+        source.load()

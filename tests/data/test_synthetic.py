@@ -9,6 +9,7 @@ import pytest
 from lmol.data.faces import SIGNED_NUISANCES, UNIT_NUISANCES, draw_face, sample_faces
 from lmol.data.images import open_rgb
 from lmol.data.synthetic import PARAMETERS, SyntheticFaces, groups, latent_score, rate
+from lmol.errors import DataError
 
 MANY = 20_000
 
@@ -88,3 +89,15 @@ def test_scores_are_means_of_sixty_whole_votes_like_those_of_scut():
     assert scores.max() <= 5
     assert scores.mean() == pytest.approx(3.0, abs=0.15)  # SCUT-FBP5500: 2.99
     assert scores.std() == pytest.approx(0.69, abs=0.08)  # SCUT-FBP5500: 0.69
+
+
+def test_a_root_that_cannot_be_written_is_an_error_that_leaves_nothing(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"data\.root: .*could not be drawn"):
+        SyntheticFaces(root=tmp_path / "file", num_images=10, image_size=16, seed=0).load()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_others_may_read_the_drawn_faces(drawn):
+    drawn.load()
+    assert drawn.folder.stat().st_mode & 0o055 == 0o055

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lmol.data.pairs import all_pairs
+from lmol.errors import TrainingError
 from lmol.evaluation.judge import judge
 from lmol.evaluation.metrics import average_orders
 from lmol.model.features import PixelImages, cache_features
@@ -66,3 +67,10 @@ def test_progress_counts_every_pair(comparer, pairs, images):
     counted: list[int] = []
     judge(comparer, pairs, images, 10, counted.append)
     assert sum(counted) == len(pairs)
+
+
+def test_a_model_that_diverged_is_told(comparer, pairs, images):
+    with torch.no_grad():
+        comparer.base.model.model.multi_modal_projector.linear_1.weight.fill_(float("nan"))
+    with pytest.raises(TrainingError, match="probabilities that are not finite"):
+        judge(comparer, pairs, images, batch_pairs=9)

@@ -1,10 +1,12 @@
 """Exactly the projector and the language model's q, k, v, o are trained."""
 
 import pytest
+import torch
 
+from lmol.config.schema import ProjectorStart
 from lmol.errors import ModelError
 from lmol.model.adapter import trainable_summary, trainable_table
-from tests.tiny import build_tiny
+from tests.tiny import build_tiny, tiny_backbone
 
 
 def test_exactly_projector_and_language_model_attention_are_trainable(comparer):
@@ -47,3 +49,10 @@ def test_a_pattern_that_matches_nothing_is_an_error():
 def test_a_pattern_that_reaches_into_the_vision_tower_is_an_error():
     with pytest.raises(ModelError, match=r"vision_tower.*\n.*use for example"):
         build_tiny(targets=r".*\.q_proj")
+
+
+@pytest.mark.parametrize("start", list(ProjectorStart))
+def test_what_is_trained_is_in_fp32_whatever_the_base(start):
+    comparer = build_tiny(tiny_backbone(dtype="bf16"), projector=start)
+    trained = {p.dtype for p in comparer.parameters() if p.requires_grad}
+    assert trained == {torch.float32}

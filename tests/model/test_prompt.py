@@ -4,7 +4,7 @@ import pytest
 
 from lmol.config.schema import AnswersConfig, PromptForm
 from lmol.errors import ModelError
-from lmol.model.prompt import build_prompt, find_answer_ids, render
+from lmol.model.prompt import build_prompt, find_answer_ids, render, tokenize
 from tests.tiny import QUESTION, tiny_backbone
 
 
@@ -58,3 +58,9 @@ def test_a_processor_that_counts_other_image_tokens_is_an_error(base, monkeypatc
     monkeypatch.setattr(base.processor, "num_additional_image_tokens", 0)
     with pytest.raises(ModelError, match=f"expected 2 x {base.num_image_tokens}"):
         build_prompt(base, PromptForm.CHAT, QUESTION, answers())
+
+
+def test_a_question_with_an_image_placeholder_is_an_error(base):
+    text = render(base, PromptForm.CHAT, "Which <image> is better?")
+    with pytest.raises(ModelError, match=r"data\.question: got a question that holds <image>"):
+        tokenize(base, text)

@@ -1,0 +1,34 @@
+"""From a source to the pairs of a fold."""
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from lmol.data.preparation import load_scores
+from lmol.data.scores import ScoreTable
+from lmol.errors import DataError
+
+
+@pytest.fixture
+def source(tmp_path):
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
+    table = tmp_path / "scores.csv"
+
+    def of(*images):
+        pd.DataFrame({"image": images, "score": 1.0}).to_csv(table, index=False)
+        return ScoreTable(root=tmp_path, table=table, min_score=0, max_score=5)
+
+    return of
+
+
+def test_equal_pictures_in_two_files_are_two_images(source):
+    assert len(load_scores(source("a.png", "b.png"))) == 2
+
+
+@pytest.mark.parametrize("name", ["./a.png", "link.png", "sub/../a.png"])
+def test_one_file_under_two_names_is_an_error(source, tmp_path, name):
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(DataError, match=f"one file under the names a.png and {name}"):
+        load_scores(source("b.png", "a.png", name))
