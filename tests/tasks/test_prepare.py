@@ -26,8 +26,7 @@ def test_all_folds_are_written(command):
 
 def test_the_release_of_scut_is_prepared_with_its_own_folds(command, tmp_path):
     root = write_release(tmp_path / "scut")
-    recipe = ("task=prepare", "+recipe=scut_llava", f"data.root={root}", "hydra.run.dir=run")
-    assert command(*recipe, "data.schedule.num_pairs=30") == (0, "")
+    assert command("task=prepare", *scut(root), "hydra.run.dir=run") == (0, "")
     for fold in range(1, 6):
         listed = set(lists_of(root, fold)[1].read_text().split()[::2])
         pairs = pd.read_csv(f"run/pairs/eval_fold{fold}_28.csv")
@@ -35,7 +34,8 @@ def test_the_release_of_scut_is_prepared_with_its_own_folds(command, tmp_path):
 
 
 def scut(root):
-    return ("+recipe=scut_llava", f"data.root={root}", "data.schedule.num_pairs=30")
+    small = ("data.schedule.num_pairs=30", "train.batch_pairs=8")
+    return ("+recipe=scut_llava", f"data.root={root}", *small)
 
 
 def missing_root(root):
