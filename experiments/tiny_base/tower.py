@@ -47,9 +47,9 @@ DEGREE_WIDTH = 0.8
 """Centres and width, in SDs of a parameter, of the bumps that say how far it is low, middle, high.
 
 With values alone the tower reads the parameters better still, but "average", the best of some of
-them, lies in no direction of its own, and a few hundred scored faces do not suffice to find it. With
-degrees, as the words that CLIP has learnt from (small, average, large eyes), a linear fit to 640
-scores reaches a Pearson correlation of .95 where values alone gave .93 (bench/tower.py).
+them, lies in no direction of its own, and a few hundred scored faces do not suffice to find it.
+With degrees, as the words that CLIP has learnt from (small, average, large eyes), a linear fit to
+640 scores reaches a Pearson correlation of .95 where values alone gave .93 (bench/tower.py).
 """
 
 PIXEL_NOISE = 0.03

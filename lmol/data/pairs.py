@@ -30,38 +30,10 @@ class Schedule(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UniformPairs:
-    """A third of the pairs for each class, drawn uniformly among the pairs of the class."""
+class BalancedPairs:
+    """A third of the pairs for each class; which ones, a subclass says."""
 
     num_pairs: Annotated[int, Field(ge=3)]
-
-    def draw(
-        self, scores: Floats, theta: float, rng: np.random.Generator
-    ) -> tuple[Indices, Indices]:
-        """Indices of both images; raises DataError where a class has too few pairs."""
-        candidates = _Candidates.of(scores, theta)
-        similar, different = _class_sizes(self.num_pairs)
-        candidates.require(similar, different)
-        return candidates.oriented(
-            rng.choice(candidates.similar, similar, replace=False),
-            rng.choice(candidates.different, different, replace=False),
-            rng,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class IntervalPairs:
-    """A third of the pairs for each class, spread over the gaps |d| within the class.
-
-    First and Second: `num_intervals` intervals of equal width between theta and the largest gap get
-    equally many, so that neither easy nor hard pairs crowd out the rest; what a scarce interval
-    cannot give, the others do. Similar: `near_ratio` of them have a gap of near_band to theta.
-    """
-
-    num_pairs: Annotated[int, Field(ge=3)]
-    num_intervals: Annotated[int, Field(ge=1)]
-    near_ratio: Annotated[float, Field(ge=0, le=1)]
-    near_band: Annotated[float, Field(ge=0)]
 
     def draw(
         self, scores: Floats, theta: float, rng: np.random.Generator
@@ -75,6 +47,41 @@ class IntervalPairs:
             self._different(candidates, theta, different, rng),
             rng,
         )
+
+    def _similar(self, candidates: _Candidates, num: int, rng: np.random.Generator) -> Indices:
+        raise NotImplementedError
+
+    def _different(
+        self, candidates: _Candidates, theta: float, num: int, rng: np.random.Generator
+    ) -> Indices:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class UniformPairs(BalancedPairs):
+    """Drawn uniformly among the pairs of each class."""
+
+    def _similar(self, candidates: _Candidates, num: int, rng: np.random.Generator) -> Indices:
+        return rng.choice(candidates.similar, num, replace=False)
+
+    def _different(
+        self, candidates: _Candidates, theta: float, num: int, rng: np.random.Generator
+    ) -> Indices:
+        return rng.choice(candidates.different, num, replace=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntervalPairs(BalancedPairs):
+    """Spread over the gaps |d| within each class.
+
+    First and Second: `num_intervals` intervals of equal width between theta and the largest gap get
+    equally many, so that neither easy nor hard pairs crowd out the rest; what a scarce interval
+    cannot give, the others do. Similar: `near_ratio` of them have a gap of near_band to theta.
+    """
+
+    num_intervals: Annotated[int, Field(ge=1)]
+    near_ratio: Annotated[float, Field(ge=0, le=1)]
+    near_band: Annotated[float, Field(ge=0)]
 
     def _similar(self, candidates: _Candidates, num: int, rng: np.random.Generator) -> Indices:
         near = candidates.gap[candidates.similar] >= self.near_band
