@@ -65,11 +65,12 @@ def main() -> None:
     """Run, print every fold and the summary, and write the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-seeds", type=int, nargs="+", default=[42])
+    parser.add_argument("--folds", type=int, nargs="+", default=list(FOLDS))
     parser.add_argument("--folder", type=Path, default=Path("outputs/bench/folds"))
     parser.add_argument("--json", type=Path)
     parser.add_argument("overrides", nargs="*", help="passed on to every run")
     arguments = parser.parse_args()
-    jobs = list(product(arguments.data_seeds, FOLDS))
+    jobs = list(product(arguments.data_seeds, arguments.folds))
     with ThreadPoolExecutor(2) as pool:
         rows = pd.DataFrame(
             pool.map(

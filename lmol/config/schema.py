@@ -177,6 +177,7 @@ class TrainConfig:
     metric: Annotated[ValidationMetric, Field(description="chooses `best`, stops early")]
     validation_pairs: Annotated[Count, Field(description="most pairs asked a validation")]
     validate_every: Annotated[Share, Field(gt=0, description="as a share of all steps")]
+    best_from: Annotated[Share, Field(description="share of steps before any is `best`")]
     log_every: Annotated[Count, Field(description="optimizer steps between log lines")]
     early_stopping: Annotated[EarlyStoppingConfig, Field(description="when to give up")]
     workers: Annotated[int, Field(ge=0, description="processes that read images; 0 = none")]

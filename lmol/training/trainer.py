@@ -155,6 +155,12 @@ class ComparisonTrainer(Trainer):
         )
         return metrics
 
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        """From `best_from` on; while the learning rate is high, a good value is a lucky one."""
+        if self.state.global_step < self._config.best_from * self.state.max_steps:
+            return False
+        return bool(super()._determine_best_metric(metrics, trial))
+
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Called by the Trainer whenever the validation metric is a new best."""
         if self.args.should_save:

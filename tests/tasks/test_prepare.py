@@ -122,3 +122,10 @@ def test_a_model_that_cannot_be_built_leaves_no_checkpoint(command, mistake):
     assert MODEL_MISTAKES[mistake] in told
     assert not Path("run/checkpoints").exists()
     assert not Path("run/metrics.json").exists()
+
+
+def test_several_processes_are_refused_rather_than_run_wrongly(command, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    code, told = command("hydra.run.dir=run")
+    assert code == 2
+    assert "torchrun: got 2 processes" in told

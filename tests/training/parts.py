@@ -44,6 +44,7 @@ TRAIN = TrainConfig(
     metric=ValidationMetric.ACCURACY,
     validation_pairs=10,
     validate_every=0.5,
+    best_from=0.0,
     log_every=1,
     early_stopping=EarlyStoppingConfig(patience=0, min_delta=0.0),
     workers=0,

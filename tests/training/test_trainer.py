@@ -65,6 +65,16 @@ def test_best_is_the_checkpoint_with_the_best_validation_metric(data, tmp_path):
     assert '"step": 2' in (tmp_path / "best" / "meta.json").read_text()
 
 
+def test_an_early_checkpoint_is_no_candidate_for_best(data, tmp_path):
+    values = iter([0.9, 0.8, 0.7])
+    config = replace(TRAIN, validate_every=1 / 3, best_from=0.6)
+    validate = lambda: {**dict.fromkeys(SHOWN, 0.5), "accuracy": next(values)}  # noqa: E731
+    trainer = trainer_of(build_tiny(), data, tmp_path, config, validate)
+    trainer.train()
+    assert trainer.state.best_metric == 0.8
+    assert '"step": 2' in (tmp_path / "best" / "meta.json").read_text()
+
+
 def test_training_stops_early_when_the_metric_no_longer_improves(data, tmp_path):
     stopping = EarlyStoppingConfig(patience=1, min_delta=0.0)
     config = replace(TRAIN, epochs=4, validate_every=1 / 12, early_stopping=stopping)
