@@ -52,6 +52,11 @@ With degrees, as the words that CLIP has learnt from (small, average, large eyes
 640 scores reaches a Pearson correlation of .95 where values alone gave .93 (bench/tower.py).
 """
 
+FEATURE_DROPOUT = 0.1
+"""Spreads what is read over many directions. Adapters that learn from a few hundred faces find
+large directions, not small ones, even where ridge regression finds both: 13,000 steps without
+dropout gave the better fit by bench/tower.py and the worse comparer (experiments/README.md)."""
+
 PIXEL_NOISE = 0.03
 """SD of noise added to normalised pixels."""
 
@@ -134,6 +139,7 @@ class Reader(nn.Module):
     def __init__(self, num_targets: int) -> None:
         super().__init__()
         self.tower = CLIPVisionModel(VISION)
+        self.dropout = nn.Dropout(FEATURE_DROPOUT)
         self.head = nn.Linear(VISION.hidden_size, num_targets)
         positions = next(p for n, p in self.tower.named_parameters() if "position_embedding" in n)
         nn.init.normal_(
@@ -143,7 +149,7 @@ class Reader(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Standardised targets (B, K) of normalised pixels (B, 3, height, width)."""
         states = self.tower(pixels, output_hidden_states=True).hidden_states[LAYER]
-        read: Tensor = self.head(states[:, 1:].mean(dim=1))
+        read: Tensor = self.head(self.dropout(states[:, 1:].mean(dim=1)))
         return read
 
 
@@ -185,7 +191,9 @@ def train_tower(num_faces: int, num_steps: int, batch: int, peak_lr: float) -> C
 
 def r_squared(reader: Reader, faces: Faces, targets: NDArray[np.float32]) -> dict[str, float]:
     """Share of variance explained of each standardised target."""
+    reader.eval()
     with torch.inference_mode():
         batches = [reader(normalise(part)) for part in np.array_split(faces.pixels, 10)]
+    reader.train()
     residuals = (torch.cat(batches).numpy() - targets) ** 2
     return dict(zip(faces.names, (1 - residuals.mean(0) / targets.var(0)).tolist(), strict=True))
