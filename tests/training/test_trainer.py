@@ -55,20 +55,13 @@ def test_a_non_finite_loss_stops_before_the_weights_change(data, tmp_path):
     torch.testing.assert_close(state_of(comparer), before, atol=0, rtol=0, equal_nan=True)
 
 
-def test_best_is_the_checkpoint_with_the_best_validation_metric(data, tmp_path):
-    values = iter([0.6, 0.8, 0.7])
-    config = replace(TRAIN, validate_every=1 / 3)
-    validate = lambda: {**dict.fromkeys(SHOWN, 0.5), "accuracy": next(values)}  # noqa: E731
-    trainer = trainer_of(build_tiny(), data, tmp_path, config, validate)
-    trainer.train()
-    assert trainer.state.best_metric == 0.8
-    assert '"step": 2' in (tmp_path / "best" / "meta.json").read_text()
-
-
-def test_an_early_checkpoint_is_no_candidate_for_best(data, tmp_path):
-    values = iter([0.9, 0.8, 0.7])
-    config = replace(TRAIN, validate_every=1 / 3, best_from=0.6)
-    validate = lambda: {**dict.fromkeys(SHOWN, 0.5), "accuracy": next(values)}  # noqa: E731
+@pytest.mark.parametrize(("values", "best_from"), [([0.6, 0.8, 0.7], 0.0), ([0.9, 0.8, 0.7], 0.6)])
+def test_best_is_the_best_validated_checkpoint_among_the_candidates(
+    data, tmp_path, values, best_from
+):
+    left = iter(values)
+    config = replace(TRAIN, validate_every=1 / 3, best_from=best_from)
+    validate = lambda: {**dict.fromkeys(SHOWN, 0.5), "accuracy": next(left)}  # noqa: E731
     trainer = trainer_of(build_tiny(), data, tmp_path, config, validate)
     trainer.train()
     assert trainer.state.best_metric == 0.8
