@@ -1,10 +1,16 @@
-"""The judge: pairs in, probabilities out.
+"""The judge: pairs in, probabilities out, at the cost of one continuation for each ordered pair.
 
-N images, P pairs, T tokens an image, H width of the language model.
+Questions are grouped by first image: the prompt up to and including it is read once, and the keys
+and values of that serve all second images. Vision features and their projection are computed once
+an image. The answers are those of the plain forward, up to rounding.
+
+N images, P pairs, Q questions (ordered pairs), T tokens an image, H width of the language model.
 """
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -12,13 +18,27 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from numpy.typing import NDArray
 from torch import Tensor
 
 from lmol.errors import TrainingError
+from lmol.evaluation.part_file import PartFile
+from lmol.evaluation.questions import Indices, Questions, even_batches
 from lmol.model.comparer import Comparer
 from lmol.model.features import BATCH_IMAGES, ImageStore, features_of
+from lmol.model.fingerprint import comparer_fingerprint
 from lmol.tracking.progress import Advance
+
+log = logging.getLogger(__name__)
+
+Answers = NDArray[np.float32]
+
+
+def unseen(num: int) -> None:
+    """Progress that nobody watches."""
 
 
 def judge(
@@ -26,34 +46,106 @@ def judge(
     pairs: pd.DataFrame,
     images: ImageStore,
     batch_pairs: int,
-    advance: Advance = lambda num_pairs: None,
+    advance: Advance = unseen,
+    part: PartFile | None = None,
 ) -> NDArray[np.float64]:
     """Probabilities (P, 2, 3): of each order, of First, Second and Similar as answered.
 
-    Each image passes the vision tower and the projector once, however many pairs it is in.
-    `advance` is told the number of pairs after each batch. Raises TrainingError where the model
-    answers with numbers that are not finite.
+    The arguments that are not explained here are Judge's.
     """
     names = sorted({*pairs["img1"], *pairs["img2"]})
-    row = {name: index for index, name in enumerate(names)}
-    first = torch.tensor([row[name] for name in pairs["img1"]], dtype=torch.long)
-    second = torch.tensor([row[name] for name in pairs["img2"]], dtype=torch.long)
-    with answering(comparer):
-        embedded = embed(comparer, names, images)
-        batches = []
-        for start in range(0, len(pairs), batch_pairs):
-            chosen = slice(start, start + batch_pairs)
-            batches.append(_probabilities(comparer, embedded, first[chosen], second[chosen]))
-            advance(len(batches[-1]))
-    probabilities = torch.cat(batches).double()
-    if not torch.isfinite(probabilities).all():
-        raise TrainingError(
-            "judging pairs",
-            got="probabilities that are not finite",
-            expected="a model whose training has not diverged",
-            remedy="lower the learning rates, or set optim.grad_clip",
-        )
-    return probabilities.numpy()
+    row = pd.Index(names)
+    first, second = row.get_indexer(pairs["img1"]), row.get_indexer(pairs["img2"])
+    judge = Judge(comparer, names, images, batch_pairs)
+    return judge.compare(first, second, advance, part)
+
+
+def fingerprint(comparer: Comparer, pairs: pd.DataFrame, data_hash: str) -> str:
+    """SHA-256 (hexadecimal) of who is asked what: comparer, list of pairs and the data's hash."""
+    asked = "\n".join(pairs["img1"] + "\t" + pairs["img2"])
+    parts = (comparer_fingerprint(comparer), data_hash, asked)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+class Judge:
+    """Compares N images, whose projected features it holds; 7B takes 4.7 MB an image in bf16.
+
+    batch_pairs: ordered pairs a forward, halved whenever memory runs out. What else a device holds
+    at a time are the prefixes of one block of questions, at most as many.
+    """
+
+    def __init__(
+        self, comparer: Comparer, names: Sequence[str], images: ImageStore, batch_pairs: int
+    ) -> None:
+        self._comparer, self._batch = comparer, batch_pairs
+        with answering(comparer):
+            self._embedded = embed(comparer, names, images)
+
+    def compare(
+        self,
+        first: Indices,
+        second: Indices,
+        advance: Advance = unseen,
+        part: PartFile | None = None,
+    ) -> NDArray[np.float64]:
+        """Probabilities (P, 2, 3) of both orders of pairs of images, given by row, shape (P,) each.
+
+        Under torchrun every process answers its share, and all get all answers. `advance` is told
+        the number of pairs after each batch, half of its questions. `part` keeps answers on disk,
+        and those that it holds already are not asked for again. Raises TrainingError where the
+        model answers with numbers that are not finite.
+        """
+        questions = Questions.of_pairs(first, second, len(self._embedded))
+        answered, answers = _known(questions, part)
+        advance(int(answered.sum()) // 2)
+        with answering(self._comparer):
+            for block in _share(questions.blocks(self._batch)):
+                for batch, found in self._block(questions, block, answered):
+                    _require_finite(found)
+                    answers[batch], answered[batch] = found, True
+                    if part is not None:
+                        part.append(np.arange(batch.start, batch.stop), found)
+                    advance(batch.stop // 2 - batch.start // 2)
+        return _gathered(answers, answered)[questions.of_pair].astype(np.float64)
+
+    def _block(
+        self, questions: Questions, block: slice, answered: NDArray[np.bool_]
+    ) -> Iterator[tuple[slice, Answers]]:
+        """The batches of a block that were not answered, each with its answers.
+
+        Batches depend on the questions alone, so that a resumed judge rounds as one that was not
+        interrupted.
+        """
+        try:
+            yield from self._batches(questions, block, answered)
+            return
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error) or self._batch == 1:
+                raise
+        self._batch //= 2
+        clear_device_cache(garbage_collection=True)
+        log.info("Out of memory: from here on %d ordered pairs a forward", self._batch)
+        for smaller in questions.blocks(self._batch, block):
+            yield from self._block(questions, smaller, answered)
+
+    def _batches(
+        self, questions: Questions, block: slice, answered: NDArray[np.bool_]
+    ) -> Iterator[tuple[slice, Answers]]:
+        batches = even_batches(block, self._batch)
+        todo = [batch for batch in batches if not answered[batch].all()]
+        if not todo:
+            return
+        first, rows = np.unique(questions.first[block], return_inverse=True)
+        prefix = self._comparer.read_first(self._images(first))
+        for batch in todo:
+            seconds = self._images(questions.second[batch])
+            mine = rows[batch.start - block.start : batch.stop - block.start]
+            follows = torch.from_numpy(mine).to(seconds.device)
+            logits = self._comparer.answer_second(prefix, follows, seconds)
+            yield batch, logits.softmax(-1).cpu().numpy()
+
+    def _images(self, rows: Indices) -> Tensor:
+        return self._embedded[torch.from_numpy(rows)].to(self._comparer.device)
 
 
 @contextmanager
@@ -69,15 +161,16 @@ def answering(comparer: Comparer) -> Iterator[None]:
 
 
 def embed(comparer: Comparer, names: Sequence[str], images: ImageStore) -> Tensor:
-    """Projected features (N, T, H) of the named images, on the comparer's device.
+    """Projected features (N, T, H) of the named images, in the host's memory.
 
     In the language model's precision, to which it would cast them anyway: 1,100 images of
-    LLaVA-1.5-7B take 5.2 GB in bf16.
+    LLaVA-1.5-7B take 5.2 GB in bf16. A batch of them is brought to the device when it is asked
+    about, which takes a hundredth of the time of its forward.
     """
     batches = [names[start : start + BATCH_IMAGES] for start in range(0, len(names), BATCH_IMAGES)]
     features = (features_of(comparer.base, images, batch) for batch in batches)
     parts = (comparer.project(batch).to(comparer.base.embedding_dtype) for batch in features)
-    first = next(parts)
+    first = next(parts).cpu()
     embedded = first.new_empty(len(names), *first.shape[1:])
     start = 0
     for part in chain([first], parts):
@@ -86,7 +179,39 @@ def embed(comparer: Comparer, names: Sequence[str], images: ImageStore) -> Tenso
     return embedded
 
 
-def _probabilities(comparer: Comparer, embedded: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    both = torch.stack([torch.stack([first, second], 1), torch.stack([second, first], 1)], dim=1)
-    logits = comparer.answer_logits(embedded[both.flatten(0, 1).to(embedded.device)])
-    return logits.softmax(-1).unflatten(0, (-1, 2)).cpu()
+def _known(questions: Questions, part: PartFile | None) -> tuple[NDArray[np.bool_], Answers]:
+    """What was answered before, seen alike by all processes: none writes before all have read."""
+    if part is None:
+        return np.zeros(len(questions), bool), np.zeros((len(questions), 3), np.float32)
+    answered, answers = part.read(len(questions))
+    PartialState().wait_for_everyone()
+    if answered.any():
+        log.info("Going on after %d of %d answers", answered.sum(), len(questions))
+    return answered, answers
+
+
+def _share(blocks: list[slice]) -> list[slice]:
+    """This process's blocks: consecutive ones, about as many as every other has."""
+    state = PartialState()
+    mine: list[slice] = []
+    with state.split_between_processes(blocks) as share:
+        mine += share
+    return mine
+
+
+def _gathered(answers: Answers, answered: NDArray[np.bool_]) -> Answers:
+    """All answers (Q, 3), on every process."""
+    if PartialState().num_processes > 1:
+        for where, found in gather_object([(answered, answers[answered])]):
+            answers[where] = found
+    return answers
+
+
+def _require_finite(probabilities: Answers) -> None:
+    if not np.isfinite(probabilities).all():
+        raise TrainingError(
+            "judging pairs",
+            got="probabilities that are not finite",
+            expected="a model whose training has not diverged",
+            remedy="lower the learning rates, or set optim.grad_clip",
+        )

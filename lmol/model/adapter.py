@@ -7,9 +7,9 @@ import warnings
 
 import pandas as pd
 from peft import LoraConfig as PeftLoraConfig
-from peft import PeftModel, get_peft_model
+from peft import PeftModel, get_peft_model, get_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
-from torch import nn
+from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration
 
 from lmol.config.schema import LoraConfig, ProjectorStart
@@ -79,6 +79,11 @@ def adapted_modules(model: PeftModel) -> set[str]:
     """Full paths, within the base, of the layers that carry an adapter."""
     base = model.get_base_model()
     return {name for name, module in base.named_modules() if isinstance(module, LoraLayer)}
+
+
+def checkpoint_tensors(adapted: PeftModel) -> dict[str, Tensor]:
+    """The trained tensors under the names that a checkpoint gives them."""
+    return get_peft_model_state_dict(adapted, save_embedding_layers=False)
 
 
 def parameter_group(name: str) -> str:

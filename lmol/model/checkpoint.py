@@ -11,13 +11,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from peft import get_peft_model_state_dict, set_peft_model_state_dict
+from peft import set_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from lmol.errors import CheckpointError
+from lmol.model.adapter import checkpoint_tensors
 from lmol.model.comparer import Comparer
+from lmol.model.fingerprint import base_fingerprint
 
 WEIGHTS = "adapter_model.safetensors"
 META = "meta.json"
@@ -26,7 +28,8 @@ META = "meta.json"
 def save_checkpoint(comparer: Comparer, folder: Path, meta: dict[str, Any]) -> None:
     """Write a checkpoint beside its place, then move it there; an older one is replaced.
 
-    meta: facts of the run (metric, step, ...), kept in meta.json with the list of keys.
+    meta: facts of the run (metric, step, ...), kept in meta.json with the comparer's recipe, the
+    fingerprint of its base and the list of keys.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -35,7 +38,12 @@ def save_checkpoint(comparer: Comparer, folder: Path, meta: dict[str, Any]) -> N
     )
     (partial / "README.md").unlink(missing_ok=True)
     comparer.base.processor.save_pretrained(partial)
-    facts = {**meta, "keys": sorted(checkpoint_tensors(comparer))}
+    facts = {
+        **meta,
+        "comparer": comparer.recipe,
+        "base": base_fingerprint(comparer.base.model),
+        "keys": sorted(checkpoint_tensors(comparer.adapted)),
+    }
     (partial / META).write_text(json.dumps(facts, indent=2) + "\n")
     _replace(partial, folder)
 
@@ -49,38 +57,58 @@ def _replace(partial: Path, folder: Path) -> None:
     shutil.rmtree(older, ignore_errors=True)
 
 
-def checkpoint_tensors(comparer: Comparer) -> dict[str, Tensor]:
-    """The trained tensors under the names that a checkpoint gives them."""
-    return get_peft_model_state_dict(comparer.adapted, save_embedding_layers=False)
-
-
 def load_checkpoint(comparer: Comparer, folder: Path) -> dict[str, Any]:
     """Read a checkpoint's tensors into a comparer and return its meta.json.
 
     Raises CheckpointError, before any weight is changed, where a tensor is missing, extra or of
-    another shape.
+    another shape, or was trained on another base.
     """
+    facts = read_meta(folder)
     tensors = _read_tensors(folder)
-    expected = checkpoint_tensors(comparer)
+    expected = checkpoint_tensors(comparer.adapted)
+    _check_base(folder, facts, comparer)
     _check_keys(folder, set(expected), set(tensors))
     _check_shapes(folder, expected, tensors)
     set_peft_model_state_dict(comparer.adapted, tensors)
-    facts: dict[str, Any] = json.loads((folder / META).read_text())
+    return facts
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """What meta.json says of a checkpoint; raises CheckpointError where there is none to read."""
+    try:
+        facts: dict[str, Any] = json.loads((folder / META).read_text())
+    except (OSError, ValueError) as error:
+        raise _unreadable(folder, error) from error
+    if not {"comparer", "base", "keys"} <= facts.keys():
+        raise _unreadable(folder, f"{META} does not tell comparer, base and keys")
     return facts
 
 
 def _read_tensors(folder: Path) -> dict[str, Tensor]:
     try:
-        if not (folder / META).is_file():
-            raise FileNotFoundError(META)
         return load_file(folder / WEIGHTS)
-    except (FileNotFoundError, SafetensorError) as error:
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, reason: object) -> CheckpointError:
+    return CheckpointError(
+        folder,
+        got=f"no readable checkpoint ({reason})",
+        expected=f"{WEIGHTS} and {META} as this version writes them",
+        remedy="name a folder checkpoints/best or checkpoints/last of a run",
+    )
+
+
+def _check_base(folder: Path, facts: dict[str, Any], comparer: Comparer) -> None:
+    if facts["base"] != base_fingerprint(comparer.base.model):
+        weights = facts["comparer"]["model"]["backbone"].get("weights")
         raise CheckpointError(
             folder,
-            got=f"no readable checkpoint ({error})",
-            expected=f"{WEIGHTS} and {META}",
-            remedy="name a folder checkpoints/best or checkpoints/last of a run",
-        ) from error
+            got=f"a base with other weights than the one it was trained on ({weights})",
+            expected="the same base in the same precision",
+            remedy="set model.backbone.weights to the folder of that base",
+        )
 
 
 def _check_keys(folder: Path, expected: set[str], found: set[str]) -> None:

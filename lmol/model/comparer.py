@@ -1,30 +1,41 @@
 """The adapted model as a classifier of pairs: two images in, three answer logits out.
 
-P pairs, O orders, T tokens an image, L tokens a prompt, V width of the vision tower, H width of the
-language model.
+P pairs, O orders, B ordered pairs, U first images, T tokens an image, L tokens a prompt, V width of
+the vision tower, H width of the language model.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import torch
 from peft import PeftModel
+from pydantic import TypeAdapter
 from torch import Tensor, nn
+from transformers import DynamicCache
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from lmol.config import instantiate
 from lmol.config.schema import AnswersConfig, ModelConfig
 from lmol.model.adapter import adapt
 from lmol.model.backbone import Base, LlavaBackbone
 from lmol.model.features import vision_features
+from lmol.model.prefix import ReadPrefix
 from lmol.model.prompt import Prompt, build_prompt
 
 
 class Comparer(nn.Module):
-    """Answer logits of pairs of images, both orders at once."""
+    """Answer logits of pairs of images, both orders at once.
 
-    def __init__(self, base: Base, adapted: PeftModel, prompt: Prompt) -> None:
+    recipe: what build_comparer made it from, as JSON knows it; comparer_of builds it again.
+    """
+
+    def __init__(
+        self, base: Base, adapted: PeftModel, prompt: Prompt, recipe: dict[str, Any]
+    ) -> None:
         super().__init__()
+        self.recipe = recipe
         self.base = base
         self.adapted = adapted
         self.prompt = prompt
@@ -67,14 +78,53 @@ class Comparer(nn.Module):
 
         The head runs at the last position only: three numbers are wanted, not L x vocabulary.
         """
-        flat: Any = [images.flatten(0, 2)]  # a list, as get_image_features returns it
         output = self.adapted(
-            input_ids=self.prompt.input_ids.to(images.device).expand(len(images), -1),
-            mm_encoder_outputs={"image": BaseModelOutputWithPooling(pooler_output=flat)},
+            input_ids=self._ids(images, self.prompt.input_ids),
+            mm_encoder_outputs=_as_encoded(images.flatten(1, 2)),
             logits_to_keep=1,
             use_cache=False,
         )
-        return output.logits[:, -1, list(self.prompt.answer_ids)].float()
+        return self._of_answers(output.logits)
+
+    def read_first(self, images: Tensor) -> DynamicCache:
+        """Keys and values of the prompt up to and including its first image.
+
+        images: projected, shape (U, T, H).
+        """
+        config: Any = self.base.model.config.text_config
+        cache = DynamicCache(config=config)
+        self.adapted(
+            input_ids=self._ids(images, self.prompt.input_ids[: self.prompt.prefix]),
+            mm_encoder_outputs=_as_encoded(images),
+            past_key_values=cache,
+            logits_to_keep=1,
+        )
+        return cache
+
+    def answer_second(self, first: DynamicCache, rows: Tensor, images: Tensor) -> Tensor:
+        """Logits (B, 3) as answer_logits gives them, from the second images (B, T, H) on.
+
+        first: of read_first; rows: shape (B,), which of its images comes first in each pair.
+        """
+        output = self.adapted(
+            input_ids=self._ids(images, self.prompt.input_ids[self.prompt.prefix :]),
+            mm_encoder_outputs=_as_encoded(images),
+            past_key_values=ReadPrefix(first, rows),
+            logits_to_keep=1,
+        )
+        return self._of_answers(output.logits)
+
+    def _ids(self, images: Tensor, input_ids: Tensor) -> Tensor:
+        return input_ids.to(images.device).expand(len(images), -1)
+
+    def _of_answers(self, logits: Tensor) -> Tensor:
+        return logits[:, -1, list(self.prompt.answer_ids)].float()
+
+
+def _as_encoded(images: Tensor) -> dict[str, Any]:
+    """Projected tokens (B, tokens, H) as the model takes them in place of pixels."""
+    flat: Any = [images.flatten(0, 1)]  # a list, as get_image_features returns it
+    return {"image": BaseModelOutputWithPooling(pooler_output=flat)}
 
 
 def build_comparer(
@@ -83,7 +133,25 @@ def build_comparer(
     """Load the base, put projector and adapters on it, and derive the answers' tokens."""
     base = backbone.load()
     prompt = build_prompt(base, config.prompt, question, answers)
-    comparer = Comparer(base, adapt(base.model, config.lora, config.projector), prompt)
+    adapted = adapt(base.model, config.lora, config.projector)
+    comparer = Comparer(base, adapted, prompt, recipe_of(config, question, answers))
     if config.compile:
         base.model.model.language_model.compile()
     return comparer
+
+
+def recipe_of(config: ModelConfig, question: str, answers: AnswersConfig) -> dict[str, Any]:
+    """The arguments of build_comparer, but for the backbone that config.model names."""
+    return {
+        "model": TypeAdapter(ModelConfig).dump_python(config, mode="json"),
+        "question": question,
+        "answers": TypeAdapter(AnswersConfig).dump_python(answers, mode="json"),
+    }
+
+
+def comparer_of(recipe: dict[str, Any], **changes: Any) -> Comparer:
+    """Build the comparer of a recipe anew, untrained. changes: of the backbone's arguments."""
+    config = TypeAdapter(ModelConfig).validate_json(json.dumps(recipe["model"]), strict=True)
+    answers = TypeAdapter(AnswersConfig).validate_python(recipe["answers"])
+    backbone = instantiate({**config.backbone, **changes})
+    return build_comparer(backbone, config, recipe["question"], answers)

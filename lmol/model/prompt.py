@@ -17,11 +17,13 @@ from lmol.model.backbone import Base
 class Prompt:
     """The one prompt of a model: the same for every pair, as all images have equally many tokens.
 
-    text: as rendered. input_ids: shape (L,). answer_ids: the token ids of First, Second, Similar.
+    text: as rendered. input_ids: shape (L,). prefix: how many of them come up to and including the
+    first image. answer_ids: the token ids of First, Second, Similar.
     """
 
     text: str
     input_ids: Tensor
+    prefix: int
     answer_ids: tuple[int, int, int]
 
 
@@ -31,9 +33,12 @@ def build_prompt(base: Base, form: PromptForm, question: str, answers: AnswersCo
     Raises ModelError where image tokens are missing or two answers begin with the same token.
     """
     text = render(base, form, question)
+    input_ids = tokenize(base, text)
+    image_places = (input_ids == base.model.config.image_token_id).nonzero()
     return Prompt(
         text=text,
-        input_ids=tokenize(base, text),
+        input_ids=input_ids,
+        prefix=int(image_places[base.num_image_tokens - 1]) + 1,
         answer_ids=find_answer_ids(base, text, (answers.first, answers.second, answers.similar)),
     )
 

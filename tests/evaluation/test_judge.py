@@ -1,15 +1,20 @@
 """The judge answers as the model does, pair by pair, and both orders of a pair alike."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from lmol.config.schema import Precision, Quantization
 from lmol.data.pairs import all_pairs
 from lmol.errors import TrainingError
-from lmol.evaluation.judge import judge
+from lmol.evaluation.judge import Judge, fingerprint, judge
 from lmol.evaluation.metrics import average_orders
+from lmol.evaluation.part_file import PartFile
+from lmol.model.comparer import Comparer
 from lmol.model.features import PixelImages, cache_features
 from lmol.verdict import SWAPPED
+from tests.tiny import build_tiny, tiny_backbone
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +51,32 @@ def test_pixels_and_cached_features_are_judged_alike(comparer, pairs, images, fa
     )
 
 
-def test_swapping_the_images_swaps_the_averaged_probabilities_exactly(comparer, pairs, images):
+@pytest.mark.parametrize("batch_pairs", [1, 5, 100])
+def test_swapping_the_images_swaps_the_averaged_probabilities_exactly(
+    comparer, pairs, images, batch_pairs
+):
     swapped = pairs.rename(columns={"img1": "img2", "img2": "img1"})
-    one = average_orders(judge(comparer, pairs, images, batch_pairs=1))
-    other = average_orders(judge(comparer, swapped, images, batch_pairs=1))
+    one = average_orders(judge(comparer, pairs, images, batch_pairs))
+    other = average_orders(judge(comparer, swapped, images, batch_pairs))
     np.testing.assert_array_equal(one, other[:, list(SWAPPED)])
+
+
+def test_a_pair_that_is_there_twice_is_asked_once(comparer, pairs, images, monkeypatch):
+    expected = judge(comparer, pairs, images, batch_pairs=9)
+    asked = count_answers(monkeypatch)
+    twice = judge(comparer, pd.concat([pairs, pairs]), images, batch_pairs=9)
+    np.testing.assert_array_equal(twice, np.concatenate([expected, expected]))
+    assert sum(asked) == 2 * len(pairs)
+
+
+def test_the_prefix_of_each_first_image_is_read_once(comparer, pairs, images, monkeypatch):
+    read = []
+    whole = Comparer.read_first
+    monkeypatch.setattr(
+        Comparer, "read_first", lambda self, first: read.append(len(first)) or whole(self, first)
+    )
+    judge(comparer, pairs, images, batch_pairs=4)
+    assert sum(read) == 9
 
 
 def test_judging_leaves_no_trace(comparer, pairs, images):
@@ -67,6 +93,99 @@ def test_progress_counts_every_pair(comparer, pairs, images):
     counted: list[int] = []
     judge(comparer, pairs, images, 10, counted.append)
     assert sum(counted) == len(pairs)
+
+
+def count_answers(monkeypatch, most=None):
+    """Records the size of every forward; one of more than `most` runs out of memory."""
+    asked = []
+    answer = Comparer.answer_second
+
+    def counted(self, first, rows, images):
+        if most is not None and len(images) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        asked.append(len(images))
+        return answer(self, first, rows, images)
+
+    monkeypatch.setattr(Comparer, "answer_second", counted)
+    return asked
+
+
+def test_the_batch_is_halved_until_it_fits(comparer, pairs, images, monkeypatch):
+    expected = judge(comparer, pairs, images, batch_pairs=36)
+    asked = count_answers(monkeypatch, most=3)
+    found = judge(comparer, pairs, images, batch_pairs=16)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert sum(asked) == 2 * len(pairs)
+    assert max(asked) <= 3
+
+
+def test_a_single_pair_that_does_not_fit_is_an_error(comparer, pairs, images, monkeypatch):
+    count_answers(monkeypatch, most=0)
+    with pytest.raises(torch.OutOfMemoryError):
+        judge(comparer, pairs, images, batch_pairs=16)
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("batch_pairs", [4, 20])
+def test_resumed_is_uninterrupted(comparer, pairs, images, tmp_path, monkeypatch, batch_pairs):
+    uninterrupted = judge(comparer, pairs, images, batch_pairs)
+    seal = fingerprint(comparer, pairs, "data")
+
+    for _ in range(2):
+        with pytest.raises(Killed), PartFile(tmp_path, seal) as part:
+            judge(comparer, pairs, images, batch_pairs, kill_after(30), part)
+    asked = count_answers(monkeypatch)
+    with PartFile(tmp_path, seal) as part:
+        resumed = judge(comparer, pairs, images, batch_pairs, part=part)
+    np.testing.assert_array_equal(resumed, uninterrupted)
+    assert 0 < sum(asked) < 2 * len(pairs)
+
+
+def kill_after(num):
+    """Progress that ends it all once `num` pairs are done, those from before not counted."""
+    done = []
+
+    def advance(units):
+        done.append(units)
+        if sum(done[1:]) >= num / 3:
+            raise Killed
+
+    return advance
+
+
+def test_the_part_of_another_comparer_or_of_other_pairs_is_not_taken(comparer, pairs):
+    seal = fingerprint(comparer, pairs, "data")
+    assert seal == fingerprint(comparer, pairs, "data")
+    others = [fingerprint(comparer, pairs, "other data"), fingerprint(comparer, pairs[1:], "data")]
+    with torch.no_grad():
+        next(p for p in comparer.parameters() if p.requires_grad).add_(1e-3)
+    others.append(fingerprint(comparer, pairs, "data"))
+    assert len({seal, *others}) == 4
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "none"])
+def test_half_precision_and_4_bit_are_judged_as_the_plain_forward(faces, pairs, quantization):
+    backbone = tiny_backbone(dtype=Precision.BF16, quantization=Quantization(quantization))
+    comparer = build_tiny(backbone)
+    store = cache_features(comparer.base, faces, lambda num: None)
+    names = [[a, b] for a, b in zip(pairs["img1"], pairs["img2"], strict=True)]
+    with torch.no_grad():
+        expected = comparer(features=torch.stack([store.read(two) for two in names]))
+    found = judge(comparer, pairs, store, batch_pairs=7)
+    # Eight bits of mantissa: keys of a prefix and of a whole prompt round differently.
+    np.testing.assert_allclose(found, expected.softmax(-1).numpy(), atol=0.02)
+
+
+def test_rounds_of_questions_share_the_embedded_images(comparer, pairs, images):
+    names = sorted({*pairs["img1"], *pairs["img2"]})
+    rounds = Judge(comparer, names, images, batch_pairs=8)
+    first, second = np.triu_indices(9, 1)
+    parts = [rounds.compare(first[part], second[part]) for part in (slice(10), slice(10, None))]
+    expected = judge(comparer, pairs, images, batch_pairs=8)
+    np.testing.assert_allclose(np.concatenate(parts), expected, atol=1e-6)
 
 
 def test_a_model_that_diverged_is_told(comparer, pairs, images):

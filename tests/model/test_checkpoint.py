@@ -8,7 +8,8 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from lmol.errors import CheckpointError
-from lmol.model.checkpoint import WEIGHTS, checkpoint_tensors, load_checkpoint, save_checkpoint
+from lmol.model.adapter import checkpoint_tensors
+from lmol.model.checkpoint import WEIGHTS, load_checkpoint, save_checkpoint
 from tests.tiny import build_tiny, tiny_backbone
 
 
@@ -64,10 +65,10 @@ def test_stock_peft_on_a_stock_base_gives_the_same_logits(comparer, saved, featu
 @pytest.mark.parametrize("part", ["lora_A", "linear_1.weight"])
 def test_a_missing_tensor_is_an_error_and_changes_nothing(comparer, saved, part):
     change(saved, lambda tensors: tensors.pop(next(key for key in tensors if part in key)))
-    before = {k: v.clone() for k, v in checkpoint_tensors(comparer).items()}
+    before = {k: v.clone() for k, v in checkpoint_tensors(comparer.adapted).items()}
     with pytest.raises(CheckpointError, match=rf"is missing 1 tensor.*{part}"):
         load_checkpoint(comparer, saved)
-    torch.testing.assert_close(checkpoint_tensors(comparer), before, atol=0, rtol=0)
+    torch.testing.assert_close(checkpoint_tensors(comparer.adapted), before, atol=0, rtol=0)
 
 
 def test_an_extra_tensor_is_an_error(comparer, saved):

@@ -1,0 +1,98 @@
+"""Answers on disk as they come, so that a judge who was interrupted goes on where it stopped.
+
+A file is a header that tells whose answers to which questions it holds, and one record an answer.
+Each process appends to a file of its own and reads those of all: their number may change.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from lmol.errors import RunFolderError
+
+RECORD = np.dtype([("question", "<i8"), ("probabilities", "<f4", (3,))])
+Floats = NDArray[np.float32]
+
+
+class PartFile:
+    """Answers to Q questions of one fingerprint; open it with `with`.
+
+    folder: holds the files of any number of judges, each under its own fingerprint, so that the
+    answers of another checkpoint or another list of pairs are never mixed with these.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str, process: int = 0) -> None:
+        self._folder, self._fingerprint = folder, fingerprint
+        self._header = f"lmol answers {fingerprint}\n".encode()
+        self._path = folder / f"{fingerprint[:16]}.{process}.part"
+        self._lock = FileLock(folder / f"{fingerprint[:16]}.{process}.lock")
+
+    def __enter__(self) -> PartFile:
+        """Raises RunFolderError where another command is at work on the same questions."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise self._busy() from None
+        self._cut_to_whole_records()
+        self._file = self._path.open("ab")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        self._lock.release()
+
+    def _cut_to_whole_records(self) -> None:
+        """What a kill left of a last record goes; a file without the header begins anew."""
+        whole = self._header + self._records(self._path).tobytes()
+        if not self._path.is_file() or self._path.stat().st_size != len(whole):
+            self._path.write_bytes(whole)
+
+    def read(self, num_questions: int) -> tuple[NDArray[np.bool_], Floats]:
+        """Which of Q questions were answered, by any process, shape (Q,), and how, (Q, 3)."""
+        answered = np.zeros(num_questions, dtype=bool)
+        answers = np.zeros((num_questions, 3), dtype=np.float32)
+        for path in self._folder.glob(f"{self._fingerprint[:16]}.*.part"):
+            records = self._records(path)
+            answered[records["question"]] = True
+            answers[records["question"]] = records["probabilities"]
+        return answered, answers
+
+    def append(self, questions: NDArray[np.int64], probabilities: Floats) -> None:
+        """Add answers; they are with the operating system when this returns."""
+        records = np.empty(len(questions), dtype=RECORD)
+        records["question"], records["probabilities"] = questions, probabilities
+        self._file.write(records.tobytes())
+        self._file.flush()
+
+    def remove(self) -> None:
+        """Once the results are saved: the files of all processes."""
+        for path in self._folder.glob(f"{self._fingerprint[:16]}.*"):
+            path.unlink(missing_ok=True)
+        if not any(self._folder.iterdir()):
+            self._folder.rmdir()
+
+    def _records(self, path: Path) -> NDArray[np.void]:
+        content = path.read_bytes() if path.is_file() else b""
+        if not content.startswith(self._header):
+            return np.empty(0, dtype=RECORD)
+        body = content[len(self._header) :]
+        return np.frombuffer(body, dtype=RECORD, count=len(body) // RECORD.itemsize)
+
+    def _busy(self) -> RunFolderError:
+        return RunFolderError(
+            self._path,
+            got="a file that another command writes",
+            expected="one command at a time that judges these pairs with this checkpoint",
+            remedy="wait for the other one, or stop it; this one then goes on where it was",
+        )

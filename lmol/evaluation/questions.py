@@ -1,0 +1,64 @@
+"""What is asked of the model, in an order that lets questions share what they have in common.
+
+A question is an ordered pair of images. N images, P pairs, Q questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Questions:
+    """Every ordered pair that occurs, once, sorted by first image and then by second.
+
+    first, second: shape (Q,), rows of the images. of_pair: shape (P, 2), the question that is each
+    order of each pair.
+    """
+
+    first: Indices
+    second: Indices
+    of_pair: Indices
+
+    @classmethod
+    def of_pairs(cls, first: Indices, second: Indices, num_images: int) -> Questions:
+        """Both orders of P pairs of images; a pair that is there twice is asked once."""
+        codes = np.stack([first * num_images + second, second * num_images + first], axis=1)
+        asked, of_pair = np.unique(codes, return_inverse=True)
+        return cls(
+            first=asked // num_images,
+            second=asked % num_images,
+            of_pair=of_pair.reshape(codes.shape),
+        )
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def blocks(self, batch: int, within: slice | None = None) -> list[slice]:
+        """Consecutive questions that share their first images: whole groups of one first image.
+
+        At least `batch` of them each, the last block aside, so that few are left over in batches.
+        within: a block to divide; all questions where it is None.
+        """
+        start, stop = (within.start, within.stop) if within else (0, len(self))
+        ends = np.flatnonzero(np.diff(self.first[start:stop], append=-1)) + start + 1
+        blocks = []
+        for end in ends.tolist():
+            if end - start >= batch or end == stop:
+                blocks.append(slice(start, end))
+                start = end
+        return blocks
+
+
+def even_batches(block: slice, batch: int) -> Iterator[slice]:
+    """A block in as few equal parts as keep to `batch` questions each."""
+    size = block.stop - block.start
+    edges = np.linspace(block.start, block.stop, -(-size // batch) + 1).round().astype(int)
+    for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        yield slice(start, end)

@@ -1,0 +1,50 @@
+"""The keys and values of a prompt's beginning, computed once and read by many continuations.
+
+U first images, B continuations, A attention heads, L tokens of the prefix, E width of a head.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+from transformers.cache_utils import Cache, DynamicLayer
+
+
+class ReadPrefix(Cache):
+    """A cache that continuations read and never grow: it can be used again for the next batch.
+
+    A continuation's own keys and values live for the one layer that needs them, so a batch costs no
+    more memory than one layer of it, however deep the model is.
+    """
+
+    def __init__(self, prefix: DynamicCache, rows: Tensor) -> None:
+        """prefix: of U first images. rows: shape (B,), which of them each continuation follows."""
+        read: list[Any] = list(prefix.layers)
+        super().__init__(layers=[_ReadLayer(layer.keys, layer.values, rows) for layer in read])
+
+
+class _ReadLayer(DynamicLayer):
+    """One layer: keys and values (U, A, L, E) of the prefixes."""
+
+    def __init__(self, keys: Tensor, values: Tensor, rows: Tensor) -> None:
+        super().__init__()
+        self.keys, self.values, self.is_initialized = keys, values, True
+        self._rows = rows
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """The prefix of each row, followed by its continuation; nothing is kept."""
+        assert self.keys is not None
+        assert self.values is not None
+        return self._before(self.keys, key_states), self._before(self.values, value_states)
+
+    def _before(self, prefix: Tensor, states: Tensor) -> Tensor:
+        if len(prefix) == 1:
+            mine = prefix.expand(len(states), -1, -1, -1)
+        else:
+            mine = prefix.index_select(0, self._rows)
+        return torch.cat([mine, states], dim=-2)
