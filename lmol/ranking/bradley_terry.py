@@ -99,6 +99,15 @@ def fit_strengths(
     return BradleyTerryFit(strengths=strengths - strengths.mean(), standard_errors=errors)
 
 
+def centred_strengths(
+    num: int, first: Indices, second: Indices, win_share: Floats, virtual_ties: float
+) -> Floats:
+    """The strengths of fit_strengths alone, without the dense n^3 work of their standard errors."""
+    likelihood = PenalisedLikelihood(num, first, second, win_share, virtual_ties)
+    strengths = _newton(likelihood, np.zeros(num))
+    return strengths - strengths.mean()
+
+
 def _incidence(num: int, first: Indices, second: Indices) -> sparse.coo_array:
     """Shape (P, n): +1 at the first image, -1 at the second, so that its product is the gap."""
     row = np.arange(first.size)

@@ -1,10 +1,17 @@
 import choix
 import numpy as np
 import pytest
+from scipy.optimize import brentq, minimize
 from scipy.special import expit
 
 from lmol.ranking import bradley_terry
-from lmol.ranking.bradley_terry import Floats, Indices, PenalisedLikelihood, fit_strengths
+from lmol.ranking.bradley_terry import (
+    Floats,
+    Indices,
+    PenalisedLikelihood,
+    centred_strengths,
+    fit_strengths,
+)
 
 Comparisons = tuple[Indices, Indices, Floats]
 
@@ -42,6 +49,54 @@ def test_two_images_solved_by_hand() -> None:
     # Along (1, -1) / sqrt 2 the Hessian is 2 * (4/5)(1/5) + (2/3)(1/3); half of its inverse each.
     variance = 0.5 / (2 * 4 / 25 + 2 / 9)
     np.testing.assert_allclose(fit.standard_errors, np.sqrt(variance), rtol=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.7, 0.95])
+def test_two_images_without_virtual_ties_are_the_log_odds_apart(share: float) -> None:
+    strengths = fit_strengths(2, np.array([0]), np.array([1]), np.array([share]), 1e-9).strengths
+    assert strengths[0] - strengths[1] == pytest.approx(np.log(share / (1 - share)), rel=1e-6)
+
+
+@pytest.mark.parametrize(("share", "virtual_ties"), [(0.7, 1.0), (1.0, 0.5), (0.0, 3.0)])
+def test_two_images_balance_wins_against_virtual_ties(share: float, virtual_ties: float) -> None:
+    """By symmetry the strengths are +-s, with expit(2 s) - w + v (expit(s) - 1/2) = 0."""
+
+    def surplus(s: float) -> float:
+        return float(expit(2 * s) - share + virtual_ties * (expit(s) - 0.5))
+
+    fit = fit_strengths(2, np.array([0]), np.array([1]), np.array([share]), virtual_ties)
+    expected = brentq(surplus, -9, 9, xtol=1e-14)
+    np.testing.assert_allclose(fit.strengths, [expected, -expected], atol=1e-9)
+
+
+def test_a_chain_of_three_adds_up_its_log_odds() -> None:
+    """A tree fits every comparison: gaps ln 3 and ln 2, so (2 ln 3 + ln 2, ln 2 - ln 3, ...) / 3.
+
+    Informations of the links are 3/16 and 2/9; the variance of a centred strength is the sum of
+    squared shares of a link over its information: (2/3, 1/3), (1/3, 1/3) and (1/3, 2/3).
+    """
+    fit = fit_strengths(3, np.array([0, 1]), np.array([1, 2]), np.array([3 / 4, 2 / 3]), 1e-9)
+    three, two = np.log(3), np.log(2)
+    expected = np.array([2 * three + two, two - three, -three - 2 * two]) / 3
+    np.testing.assert_allclose(fit.strengths, expected, atol=1e-7)
+    shares = np.array([[2, 1], [1, 1], [1, 2]]) / 3
+    errors = np.sqrt(shares**2 @ np.array([16 / 3, 9 / 2]))
+    np.testing.assert_allclose(fit.standard_errors, errors, rtol=1e-6)
+
+
+def test_agrees_with_a_minimiser_of_scipy(comparisons: Comparisons) -> None:
+    likelihood = PenalisedLikelihood(NUM, *comparisons, 0.7)
+    start = np.random.default_rng(6).normal(size=NUM)
+    found = minimize(
+        likelihood.value, start, jac=likelihood.gradient, method="BFGS", options={"gtol": 1e-8}
+    )
+    ours = fit_strengths(NUM, *comparisons, 0.7).strengths
+    np.testing.assert_allclose(ours, found.x - found.x.mean(), atol=1e-6)
+
+
+def test_strengths_alone_are_those_of_the_whole_fit(comparisons: Comparisons) -> None:
+    fit = fit_strengths(NUM, *comparisons, 0.7)
+    np.testing.assert_array_equal(centred_strengths(NUM, *comparisons, 0.7), fit.strengths)
 
 
 @pytest.mark.parametrize("virtual_ties", [0.5, 1.0, 4.0])
@@ -88,6 +143,18 @@ def test_intervals_cover_the_truth_when_every_comparison_is_one_vote() -> None:
         fit = fit_strengths(60, first, second, votes, 1.0)
         covered.append(np.abs(fit.strengths - truth + truth.mean()) < 1.96 * fit.standard_errors)
     assert 0.93 <= np.mean(covered) <= 0.97
+
+
+def test_known_strengths_are_recovered_from_votes_as_closely_as_the_standard_errors_say() -> None:
+    rng = np.random.default_rng(7)
+    truth = rng.normal(size=100)
+    truth -= truth.mean()
+    first, second = all_against_all(100)
+    votes = (rng.uniform(size=first.size) < expit(truth[first] - truth[second])).astype(float)
+    fit = fit_strengths(100, first, second, votes, 1.0)
+    error = fit.strengths - truth
+    assert np.corrcoef(fit.strengths, truth)[0, 1] > 0.96
+    assert np.sqrt(np.mean(error**2 / fit.standard_errors**2)) == pytest.approx(1.0, abs=0.2)
 
 
 def test_standard_errors_are_those_of_the_centred_inverse_hessian(comparisons: Comparisons) -> None:
