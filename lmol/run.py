@@ -14,18 +14,18 @@ from omegaconf import DictConfig
 from lmol.config import check
 from lmol.config.ending import command_ending, reported
 from lmol.config.overrides import rewrite_arguments
-from lmol.tracking.run_folder import RunFolder
+from lmol.config.saved import with_saved
+from lmol.tracking.past_runs import saved_runs
+from lmol.tracking.processes import open_run
 
 
 @hydra.main(version_base="1.3", config_path="pkg://lmol.conf", config_name="config")
 @reported
 def job(values: DictConfig) -> float | None:
     """One job: check its values, claim its folder, run its task, return the metric to a sweeper."""
-    config = check(values)
-    task = import_module(f"lmol.tasks.{config.task.name}")
-    with RunFolder.claim(Path(HydraConfig.get().runtime.output_dir), config) as folder:
-        metric: float | None = task.run(config, folder)
-    return metric
+    config = check(with_saved(values, saved_runs))
+    with open_run(Path(HydraConfig.get().runtime.output_dir), config) as folder:
+        return import_module(f"lmol.tasks.{config.task.name}").run(config, folder)
 
 
 def main() -> None:

@@ -24,8 +24,10 @@ LAYERS: dict[str, int] = {
     "evaluation": 4,
     "ranking": 4,
     "report": 4,
-    "tasks": 5,
-    "run": 6,
+    "inference": 5,
+    "tasks": 6,
+    "run": 7,
+    "__init__": 8,
 }
 """A part imports from lower layers and its own; where two share a layer, BESIDE says who may."""
 

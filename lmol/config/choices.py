@@ -58,3 +58,25 @@ class AuditLevel(str, Enum):
 
 class TrackingMode(str, Enum):
     OFF = "off"
+
+
+class CheckpointKind(str, Enum):
+    BEST = "best"
+    LAST = "last"
+
+
+class Decoding(str, Enum):
+    LOGITS = "logits"
+    GENERATE = "generate"
+
+
+class Pairing(str, Enum):
+    ALL = "all"
+    RANDOM = "random"
+    ADAPTIVE = "adaptive"
+    REFERENCE = "reference"
+
+
+class ExportForm(str, Enum):
+    MERGED = "merged"
+    ADAPTER = "adapter"

@@ -7,16 +7,17 @@ keys are checked against that class's signature.
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated
 
-from pydantic import AfterValidator, ConfigDict, Field
-from pydantic.dataclasses import dataclass
-from typing_extensions import dataclass_transform
+from pydantic import Field
 
 from lmol.config.choices import Attention as Attention
 from lmol.config.choices import AuditLevel as AuditLevel
+from lmol.config.choices import CheckpointKind as CheckpointKind
+from lmol.config.choices import Decoding as Decoding
+from lmol.config.choices import ExportForm as ExportForm
 from lmol.config.choices import FoldKind as FoldKind
+from lmol.config.choices import Pairing as Pairing
 from lmol.config.choices import Precision as Precision
 from lmol.config.choices import ProjectorStart as ProjectorStart
 from lmol.config.choices import PromptForm as PromptForm
@@ -24,34 +25,20 @@ from lmol.config.choices import Quantization as Quantization
 from lmol.config.choices import Schedule as Schedule
 from lmol.config.choices import TrackingMode as TrackingMode
 from lmol.config.choices import ValidationMetric as ValidationMetric
-
-STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-T = TypeVar("T")
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True)
-def node(kind: type[T]) -> type[T]:
-    """A frozen dataclass of the tree, which refuses unknown keys, infinity and NaN."""
-    return cast("type[T]", dataclass(frozen=True, kw_only=True, config=STRICT)(kind))
-
-
-def _regular_expression(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"a regular expression ({error})") from error
-    return text
-
-
-Count = Annotated[int, Field(ge=1)]
-NonNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-ProperShare = Annotated[float, Field(gt=0, lt=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32 - 1000)]
-Target = dict[str, Any]
-Pattern = Annotated[str, AfterValidator(_regular_expression)]
+from lmol.config.fields import (
+    Count,
+    NonNegative,
+    Pattern,
+    Positive,
+    ProperShare,
+    Seed,
+    Share,
+    node,
+)
+from lmol.config.fields import Target as Target
+from lmol.config.results import EvalConfig as EvalConfig
+from lmol.config.results import ExportConfig as ExportConfig
+from lmol.config.results import RankingConfig as RankingConfig
 
 
 @node
@@ -92,6 +79,9 @@ class FoldConfig:
     seed: Annotated[Seed, Field(description="seed of the split and of its validation images")]
     validation: Annotated[
         ProperShare, Field(description="share of training-fold images kept for choosing `best`")
+    ]
+    allow_duplicates: Annotated[
+        bool, Field(description="let a held-out file be in the training fold under another name")
     ]
 
 
@@ -184,25 +174,6 @@ class TrainConfig:
 
 
 @node
-class EvalConfig:
-    """Judging held-out pairs."""
-
-    pairs: Annotated[
-        Count | Literal["all"], Field(description="'all', or the size of a seeded sample")
-    ]
-    batch_pairs: Annotated[Count, Field(description="pairs a forward")]
-
-
-@node
-class RankingConfig:
-    """From comparisons to strengths."""
-
-    virtual_ties: Annotated[
-        Positive, Field(description="ties of each image with an average one: regularisation")
-    ]
-
-
-@node
 class AuditConfig:
     """Gradient audit."""
 
@@ -226,6 +197,14 @@ class Config:
     seed: Annotated[Seed, Field(description="the job is seeded with seed + fold.index")]
     debug: Annotated[bool, Field(description="show tracebacks of the user's mistakes")]
     threads: Annotated[int, Field(ge=0, description="torch CPU threads; 0 = all cores")]
+    run: Annotated[
+        str | None, Field(description="folder of the run that is used; null: the latest finished")
+    ]
+    checkpoint: Annotated[CheckpointKind, Field(description="which weights of the run")]
+    images: Annotated[
+        str | list[str] | None,
+        Field(description="files, a folder, or a table; null: the held-out images of the run"),
+    ]
     task: TaskConfig
     data: DataConfig
     fold: FoldConfig
@@ -234,5 +213,6 @@ class Config:
     train: TrainConfig
     eval: EvalConfig
     ranking: RankingConfig
+    export: ExportConfig
     audit: AuditConfig
     tracking: TrackingConfig

@@ -6,7 +6,10 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lmol.errors import DataError
@@ -29,17 +32,45 @@ UNBOUNDED = ("I", "F")
 """Pillow's modes of 32 bits, whole and real: what is white in them, no rule tells."""
 
 
-def open_rgb(path: str | Path) -> Image.Image:
-    """An upright RGB picture: EXIF orientation applied, transparency over white, grey spread."""
-    with Image.open(path) as opened:
-        image = ImageOps.exif_transpose(opened)
-        if image.mode.startswith("I;16"):
-            image = image.point(lambda value: value / 256).convert("L")
-        if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
-            image = image.convert("RGBA")
-            white = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(white, image)
-        return image.convert("RGB")
+Picture = str | Path | Image.Image | NDArray[Any]
+"""A file, a PIL image, or an array (height, width) or (height, width, 3 or 4)."""
+
+
+def open_rgb(picture: Picture) -> Image.Image:
+    """An upright RGB picture: EXIF orientation applied, transparency over white, grey spread.
+
+    Arrays hold bytes, or real numbers from 0 to 1. Raises DataError for any other.
+    """
+    if isinstance(picture, str | Path):
+        with Image.open(picture) as opened:
+            return _upright_rgb(opened)
+    if isinstance(picture, Image.Image):
+        return _upright_rgb(picture)
+    return _upright_rgb(_from_array(picture))
+
+
+def _upright_rgb(opened: Image.Image) -> Image.Image:
+    image = ImageOps.exif_transpose(opened)
+    if image.mode.startswith("I;16"):
+        image = image.point(lambda value: value / 256).convert("L")
+    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image.convert("RGB")
+
+
+def _from_array(array: NDArray[Any]) -> Image.Image:
+    real = array.dtype.kind == "f" and array.size > 0 and 0 <= array.min() <= array.max() <= 1
+    flat = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    if not flat or not (real or array.dtype == np.uint8):
+        raise DataError(
+            "image array",
+            got=f"shape {array.shape} of {array.dtype}",
+            expected="(height, width) or (height, width, 3 or 4), bytes or real numbers 0 to 1",
+            remedy="move the channels last, and scale the numbers",
+        )
+    return Image.fromarray((array * 255).round().astype(np.uint8) if real else array)
 
 
 def check_images(paths: Sequence[str], threads: int = 4) -> None:

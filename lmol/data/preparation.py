@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from lmol.config.schema import Config
+from lmol.data.contents import content_hashes
 from lmol.data.folds import Source, Split
 from lmol.data.images import check_images
 from lmol.data.pairs import Schedule, all_pairs, sampled_pairs, training_pairs
@@ -25,11 +26,14 @@ class PreparedFold:
 
 
 def load_scores(source: Source) -> pd.DataFrame:
-    """The score table of a source, every image of which was decoded once. Raises DataError."""
+    """The score table of a source, every image of which was decoded once, with hashes of contents.
+
+    The column content is added. Raises DataError.
+    """
     scores = source.load()
     check_images(scores["path"].tolist())
     _refuse_repeats(scores)
-    return scores
+    return scores.assign(content=content_hashes(scores["path"].tolist()))
 
 
 def _refuse_repeats(scores: pd.DataFrame) -> None:

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from lmol.errors import TrainingError
 from lmol.evaluation.part_file import PartFile
-from lmol.evaluation.questions import Indices, Questions, even_batches
+from lmol.evaluation.questions import Indices, Questions, even_batches, rows_of
 from lmol.model.comparer import Comparer
 from lmol.model.features import BATCH_IMAGES, ImageStore, features_of
 from lmol.model.fingerprint import comparer_fingerprint
@@ -53,11 +53,8 @@ def judge(
 
     The arguments that are not explained here are Judge's.
     """
-    names = sorted({*pairs["img1"], *pairs["img2"]})
-    row = pd.Index(names)
-    first, second = row.get_indexer(pairs["img1"]), row.get_indexer(pairs["img2"])
-    judge = Judge(comparer, names, images, batch_pairs)
-    return judge.compare(first, second, advance, part)
+    names, first, second = rows_of(pairs)
+    return Judge(comparer, names, images, batch_pairs).compare(first, second, advance, part)
 
 
 def fingerprint(comparer: Comparer, pairs: pd.DataFrame, data_hash: str) -> str:

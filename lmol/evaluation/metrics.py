@@ -16,7 +16,7 @@ from sklearn.metrics import (
     confusion_matrix,
     f1_score,
     mean_absolute_error,
-    recall_score,
+    precision_recall_fscore_support,
     root_mean_squared_error,
 )
 
@@ -51,7 +51,7 @@ def win_share(averaged: Floats) -> Floats:
     It equals p(First) + p(Similar) / 2 of probabilities that add up to 1, written so that a judge
     who prefers neither gives exactly 1/2, however its answers were rounded.
     """
-    return (1.0 + averaged[:, Verdict.FIRST] - averaged[:, Verdict.SECOND]) / 2.0
+    return (1.0 + (averaged[:, Verdict.FIRST] - averaged[:, Verdict.SECOND])) / 2.0
 
 
 def most_probable(probabilities: Floats) -> Classes:
@@ -78,32 +78,55 @@ def predictions_table(pairs: pd.DataFrame, probabilities: Floats) -> pd.DataFram
 def classification_metrics(labels: ArrayLike, probabilities: Floats) -> Metrics:
     """How often the three answers are right; labels: shape (P,), titles as in a Pairs table, P > 0.
 
-    accuracy_<class> is the recall of the class, None where no label has it. macro_f1 is the mean
-    over the classes that are among labels or answers. order_consistency is the share of pairs whose
-    swapped answer agrees. cross_entropy is in nats, the mean over pairs and both orders.
+    accuracy_<class> is the recall of the class, None where no label has it; precision_<class> is
+    None where no answer has it. macro_f1 is the mean over the classes that are among labels or
+    answers. order_consistency is the share of pairs whose swapped answer agrees. cross_entropy is
+    in nats, the mean over pairs and both orders.
     """
-    truth = _classes(labels)
+    truth = verdict_indices(labels)
     assert truth.size > 0, "metrics of no pairs"
     averaged = average_orders(probabilities)
     answer = most_probable(averaged)
-    recalls = recall_score(truth, answer, labels=list(Verdict), average=None, zero_division=np.nan)
+    precision, recall, _, _ = precision_recall_fscore_support(
+        truth, answer, labels=list(Verdict), zero_division=np.nan
+    )
     return {
         "accuracy": float(accuracy_score(truth, answer)),
-        **{
-            f"accuracy_{verdict.name.lower()}": None if np.isnan(recall) else float(recall)
-            for verdict, recall in zip(Verdict, recalls, strict=True)
-        },
+        **_per_class("accuracy", recall),
+        **_per_class("precision", precision),
         "macro_f1": float(f1_score(truth, answer, average="macro")),
         "order_consistency": order_consistency(probabilities),
+        "position_bias": position_bias(probabilities),
         "cross_entropy": cross_entropy(truth, probabilities),
         "pairs": truth.size,
     }
 
 
+def _per_class(name: str, values: Floats) -> Metrics:
+    return {
+        f"{name}_{verdict.name.lower()}": None if np.isnan(value) else float(value)
+        for verdict, value in zip(Verdict, values, strict=True)
+    }
+
+
 def order_consistency(probabilities: Floats) -> float:
     """Share of pairs whose answer to (img2, img1) is the exchanged answer to (img1, img2)."""
+    return float(np.mean(orders_agree(probabilities)))
+
+
+def orders_agree(probabilities: Floats) -> NDArray[np.bool_]:
+    """Whether the answers to both orders of a pair name the same image or none: shape (P,)."""
     swapped = np.array(SWAPPED)[most_probable(probabilities[:, 1])]
-    return float(np.mean(most_probable(probabilities[:, 0]) == swapped))
+    return np.asarray(most_probable(probabilities[:, 0]) == swapped)
+
+
+def position_bias(probabilities: Floats) -> float:
+    """Mean over pairs and both orders of p(First) - p(Second) as answered, in [-1, 1].
+
+    Each pair is asked in both orders, so a judge that goes by the images alone has 0, whatever
+    the labels; one that always says First has 1.
+    """
+    return float(np.mean(probabilities[..., Verdict.FIRST] - probabilities[..., Verdict.SECOND]))
 
 
 def cross_entropy(truth: Classes, probabilities: Floats) -> float:
@@ -116,7 +139,7 @@ def cross_entropy(truth: Classes, probabilities: Floats) -> float:
 
 def confusion_table(labels: ArrayLike, pred: ArrayLike) -> pd.DataFrame:
     """Numbers of pairs, rows the label, columns the answer, both in the order of `Verdict`."""
-    counts = confusion_matrix(_classes(labels), _classes(pred), labels=list(Verdict))
+    counts = confusion_matrix(verdict_indices(labels), verdict_indices(pred), labels=list(Verdict))
     rows = pd.Index(TITLES, name="label")
     return pd.DataFrame(counts, index=rows, columns=pd.Index(TITLES, name="pred"))
 
@@ -141,8 +164,8 @@ def correlation_metrics(scores: Floats, strengths: Floats, estimates: Floats) ->
     }
 
 
-def _classes(titles: ArrayLike) -> Classes:
-    """Verdict indices of the titles."""
+def verdict_indices(titles: ArrayLike) -> Classes:
+    """Verdict indices of the titles First, Second, Similar, in their shape (P,)."""
     codes = pd.Index(TITLES).get_indexer(pd.Index(np.asarray(titles)))
     assert (codes >= 0).all(), f"labels are among {', '.join(TITLES)}"
     return codes.astype(np.int64)

@@ -1,8 +1,4 @@
-"""Pictures of one run as PNG: confusion matrix, ranking, learning curves and an overview.
-
-Figures are built without pyplot, so that nothing global is touched and no display is needed; a file
-appears under its name only when it is complete.
-"""
+"""Pictures of one run as PNG: confusion matrix, ranking, learning curves and an overview."""
 
 from __future__ import annotations
 
@@ -16,20 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
-from PIL import Image, ImageOps
 
-from lmol.data.images import open_rgb
+from lmol.evaluation.figures import BLUE, GREY, ORANGE, save, thumbnail, titled
 from lmol.evaluation.metrics import correlation_metrics
-
-DPI = 150
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"
-"""Two colours that the colour-blind tell apart (Okabe and Ito 2008), and one for the rest."""
 
 STRIP = 5
 """Images at either end of the ranking in the overview."""
-
-THUMBNAIL = 256
-"""Pixels of a side of an image in the overview."""
 
 Record = Mapping[str, Any]
 
@@ -38,14 +26,14 @@ def plot_confusion(confusion: pd.DataFrame, path: Path) -> None:
     """confusion: counts, rows the label, columns the answer (metrics.confusion_table)."""
     figure = Figure(figsize=(4.8, 4.6), layout="constrained")
     _draw_confusion(figure.add_subplot(), confusion)
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_ranking(ranking: pd.DataFrame, slope: float, path: Path) -> None:
     """Score against estimate. ranking: as in ranking.csv; slope: points of score per logit."""
     figure = Figure(figsize=(5.4, 5.4), layout="constrained")
     _draw_ranking(figure.add_subplot(), ranking, slope)
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_learning_curves(records: Sequence[Record], path: Path) -> None:
@@ -59,13 +47,13 @@ def plot_learning_curves(records: Sequence[Record], path: Path) -> None:
     _draw_curve(loss, records, "loss", color=GREY, linewidth=1.0, label="training: whole loss")
     _draw_training_and_validation(loss, records, "cross_entropy", "training: cross-entropy")
     _draw_training_and_validation(accuracy, records, "accuracy", "training")
-    _title(loss, "Loss", "optimizer step", "nats")
-    _title(accuracy, "Accuracy of the verdict", "optimizer step", "")
+    titled(loss, "Loss", "optimizer step", "nats")
+    titled(accuracy, "Accuracy of the verdict", "optimizer step", "")
     loss.set_ylim(bottom=0.0)
     accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     for axes in (loss, accuracy):
         axes.legend(frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_overview(
@@ -86,7 +74,7 @@ def plot_overview(
     _draw_strip(worst, ranking.tail(shown), image_paths, "Ranked lowest")
     _draw_ranking(left.add_subplot(), ranking, slope)
     _draw_confusion(right.add_subplot(), confusion)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _draw_confusion(axes: Axes, confusion: pd.DataFrame) -> None:
@@ -106,7 +94,7 @@ def _draw_confusion(axes: Axes, confusion: pd.DataFrame) -> None:
     axes.spines[:].set_visible(False)
     accuracy = np.trace(counts) / max(counts.sum(), 1)
     title = f"{counts.sum():,} pairs, accuracy {accuracy:.1%}"
-    _title(axes, title, "answer of the model", "label from the scores")
+    titled(axes, title, "answer of the model", "label from the scores")
 
 
 def _draw_ranking(axes: Axes, ranking: pd.DataFrame, slope: float) -> None:
@@ -126,7 +114,7 @@ def _draw_ranking(axes: Axes, ranking: pd.DataFrame, slope: float) -> None:
     metrics = correlation_metrics(score, ranking["strength"].to_numpy(), estimate)
     pearson = "undefined" if metrics["pearson"] is None else f"{metrics['pearson']:.3f}"
     title = f"{len(ranking):,} images, Pearson {pearson}, MAE {metrics['mae']:.3f}"
-    _title(axes, title, "score of the raters", "estimate from comparisons")
+    titled(axes, title, "score of the raters", "estimate from comparisons")
 
 
 def _alpha(num_points: int) -> float:
@@ -141,15 +129,10 @@ def _draw_strip(
     rows = zip(ranking["image"], ranking["score"], ranking["estimate"], strict=True)
     for place, (image, score, estimate) in enumerate(rows, start=1):
         axes = figure.add_subplot(1, STRIP, place)
-        axes.imshow(_thumbnail(image_paths[image]))
+        axes.imshow(thumbnail(image_paths[image]))
         axes.set_axis_off()
         axes.set_title(f"score {score:.2f}\nestimate {estimate:.2f}", y=-0.44, fontsize=9.5)
         axes.set_anchor("N")
-
-
-def _thumbnail(path: str) -> Image.Image:
-    """The middle square of an image file."""
-    return ImageOps.fit(open_rgb(path), (THUMBNAIL, THUMBNAIL))
 
 
 def _draw_training_and_validation(
@@ -165,20 +148,3 @@ def _draw_training_and_validation(
 def _draw_curve(axes: Axes, records: Iterable[Record], name: str, **style: Any) -> None:
     points = [(record["step"], record[name]) for record in records if name in record]
     axes.plot([step for step, _ in points], [value for _, value in points], **style)
-
-
-def _title(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set_title(title, fontsize=12)
-    axes.set_xlabel(x, fontsize=11)
-    axes.set_ylabel(y, fontsize=11)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Written beside its place and renamed, so that a picture is whole or not there."""
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        figure.savefig(unfinished, format="png", dpi=DPI, metadata={"Software": None})
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

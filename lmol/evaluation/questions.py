@@ -9,9 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-Indices = NDArray[np.int64]
+Indices = NDArray[np.integer]
+
+
+def rows_of(pairs: pd.DataFrame) -> tuple[list[str], Indices, Indices]:
+    """The images of P pairs by name, sorted, and the rows (P,) of the first and the second."""
+    names = sorted({*pairs["img1"], *pairs["img2"]})
+    row = pd.Index(names)
+    return names, row.get_indexer(pairs["img1"]), row.get_indexer(pairs["img2"])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -114,6 +114,16 @@ class Comparer(nn.Module):
         )
         return self._of_answers(output.logits)
 
+    def generate(self, images: Tensor, **options: Any) -> Any:
+        """transformers' own generation after B ordered pairs of projected images (B, 2, T, H)."""
+        input_ids = self._ids(images, self.prompt.input_ids)
+        return self.adapted.generate(
+            input_ids=input_ids,
+            attention_mask=torch.ones_like(input_ids),
+            mm_encoder_outputs=_as_encoded(images.flatten(1, 2)),
+            **options,
+        )
+
     def _ids(self, images: Tensor, input_ids: Tensor) -> Tensor:
         return input_ids.to(images.device).expand(len(images), -1)
 

@@ -12,6 +12,9 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 from lmol.config.schema import Attention, Config, Precision, Quantization
 from lmol.errors import ConfigError, LmolError
 
+SHARED = ("evaluate", "rank")
+"""Tasks whose work is spread over the processes of torchrun."""
+
 
 def require_device(config: Config) -> None:
     """Raise ConfigError with every setting that needs a device or a package that is not here."""
@@ -22,7 +25,7 @@ def require_device(config: Config) -> None:
 
 def _problems(config: Config) -> Iterator[LmolError]:
     base = config.model.backbone
-    yield from _of_processes()
+    yield from _of_processes(config.task.name)
     if config.train.precision is Precision.FP16 and not torch.cuda.is_available():
         yield LmolError(
             "train.precision",
@@ -59,12 +62,12 @@ def _computes_in_bf16() -> bool:
     return not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def _of_processes() -> Iterator[LmolError]:
+def _of_processes(task: str) -> Iterator[LmolError]:
     processes = os.environ.get("WORLD_SIZE", "1")
-    if processes != "1":
+    if processes != "1" and task not in SHARED:
         yield LmolError(
             "torchrun",
-            got=f"{processes} processes",
-            expected="one process a run: runs over several devices are not built yet",
+            got=f"{processes} processes for task={task}",
+            expected=f"one process; only {' and '.join(SHARED)} share their work so far",
             remedy="start it without torchrun; folds run side by side as commands of their own",
         )

@@ -49,7 +49,7 @@ class ScoreScale:
 
 
 def matched_ties(
-    virtual_ties: float, *, pairs: int, images: int, target_pairs: int, target_images: int
+    virtual_ties: float, *, pairs: int, images: int, target_pairs: float, target_images: int
 ) -> float:
     """Virtual ties with which `pairs` of `images` are shrunk as much as the target with its own.
 

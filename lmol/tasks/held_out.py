@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lmol.config import Config
+from lmol.config.schema import Decoding
 from lmol.data.preparation import PreparedFold
-from lmol.evaluation.judge import judge
+from lmol.data.scores import data_hash
+from lmol.evaluation.diagnosis import Diagnosis, diagnose, plot_diagnosis
+from lmol.evaluation.generation import GeneratingJudge
+from lmol.evaluation.judge import fingerprint, judge
 from lmol.evaluation.metrics import (
     Metrics,
-    average_orders,
     classification_metrics,
     confusion_table,
     correlation_metrics,
     predictions_table,
-    win_share,
 )
+from lmol.evaluation.part_file import PartFile
 from lmol.evaluation.plots import plot_confusion, plot_overview, plot_ranking
+from lmol.evaluation.questions import rows_of
+from lmol.evaluation.ranked import Validation, rank_pairs
 from lmol.model.comparer import Comparer
 from lmol.model.features import ImageStore
-from lmol.ranking.bradley_terry import BradleyTerryFit, fit_strengths
-from lmol.ranking.scale import ScoreScale, matched_ties, ranking_table
+from lmol.ranking.scale import ScoreScale, ranking_table
+from lmol.tracking.processes import process_index
 from lmol.tracking.progress import progress
-from lmol.tracking.run_folder import RunFolder
+from lmol.tracking.result_folder import ResultFolder
 
 log = logging.getLogger(__name__)
 
 Probabilities = NDArray[np.float64]
+
+JUDGED = "judged"
+"""The folder of a run in which the answers of an evaluation under way are kept."""
+
+ENDS = ("_low", "_high")
+"""Of the names of an interval's ends."""
 
 VALIDATED = ("accuracy", "macro_f1", "cross_entropy", "order_consistency", "pearson")
 """Metrics that are recorded at every validation; train.metric is one of them."""
@@ -43,7 +55,8 @@ def validation_metrics(
     """What `best` and early stopping go by; images of the training fold that are not trained on."""
     pairs, validation = prepared.validation_pairs, prepared.split.validation
     probabilities = judge(comparer, pairs, images, config.eval.batch_pairs)
-    ranked = rank(validation, pairs, probabilities, config.ranking.virtual_ties)
+    ties = config.ranking.virtual_ties
+    ranked = rank_pairs(validation["image"], pairs, probabilities, ties)
     scores = validation["score"].to_numpy()
     metrics = classification_metrics(pairs["label"], probabilities)
     metrics |= correlation_metrics(scores, ranked.strengths, ranked.strengths)
@@ -57,64 +70,90 @@ def _known(value: float | None) -> float:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Conclusion:
-    """All results of a held-out fold: tables as in the run folder, and the metrics of both."""
+    """All results of a held-out fold: tables as in the run folder, and the metrics of all.
+
+    part: the answers on disk, which may go once the rest is saved; None where they were generated.
+    """
 
     predictions: pd.DataFrame
     ranking: pd.DataFrame
     scale: ScoreScale
     metrics: Metrics
+    diagnosis: Diagnosis
+    validation: Validation
+    part: PartFile | None
 
 
 def judge_held_out(
-    config: Config, comparer: Comparer, prepared: PreparedFold, images: ImageStore
+    config: Config, comparer: Comparer, prepared: PreparedFold, images: ImageStore, run: Path
 ) -> Conclusion:
-    """Judge the held-out pairs, the one time that they are looked at, and rank their images."""
+    """Judge the held-out pairs, the one time that they are looked at, and rank their images.
+
+    run: the folder of the run that trained the comparer, where the answers are kept meanwhile.
+    """
     held_out, pairs = prepared.split.held_out, prepared.held_out_pairs
-    with progress("Judging", len(pairs), "pairs") as advance:
-        probabilities = judge(comparer, pairs, images, config.eval.batch_pairs, advance)
-    scale = fit_scale(config, comparer, prepared, images)
-    ranked = rank(held_out, pairs, probabilities, config.ranking.virtual_ties)
-    correlations = correlation_metrics(
-        held_out["score"].to_numpy(), ranked.strengths, scale.estimate(ranked.strengths)
+    validation = judge_validation(config, comparer, prepared, images)
+    probabilities, metrics, part = _answers(config, comparer, prepared, images, run)
+    ties = config.ranking.virtual_ties
+    scale = validation.scale(ties, num_pairs=len(pairs), num_images=len(held_out))
+    ranked = rank_pairs(held_out["image"], pairs, probabilities, ties)
+    estimates = scale.estimate(ranked.strengths)
+    diagnosis = diagnose(
+        pairs,
+        probabilities,
+        held_out,
+        ranked.strengths,
+        estimates,
+        theta=config.data.theta,
+        validation_labels=validation.pairs["label"],
+        validation_probabilities=validation.probabilities,
+        seed=config.seed + prepared.split.fold,
+        replicates=config.eval.replicates,
     )
+    metrics |= classification_metrics(pairs["label"], probabilities)
+    metrics |= correlation_metrics(held_out["score"].to_numpy(), ranked.strengths, estimates)
     return Conclusion(
         predictions=predictions_table(pairs, probabilities),
         ranking=ranking_table(held_out, ranked, scale),
         scale=scale,
-        metrics=classification_metrics(pairs["label"], probabilities) | correlations,
+        metrics={**metrics, **diagnosis.metrics},
+        diagnosis=diagnosis,
+        validation=validation,
+        part=part,
     )
 
 
-def rank(
-    images: pd.DataFrame, pairs: pd.DataFrame, probabilities: Probabilities, virtual_ties: float
-) -> BradleyTerryFit:
-    """Strengths of a score table's images from judged pairs of them."""
-    row = pd.Index(images["image"])
-    first, second = row.get_indexer(pairs["img1"]), row.get_indexer(pairs["img2"])
-    wins = win_share(average_orders(probabilities))
-    return fit_strengths(len(images), first, second, wins, virtual_ties)
-
-
-def fit_scale(
+def judge_validation(
     config: Config, comparer: Comparer, prepared: PreparedFold, images: ImageStore
-) -> ScoreScale:
-    """The score scale, from validation images and the training fold's mean score alone."""
-    pairs, split = prepared.validation_pairs, prepared.split
-    probabilities = judge(comparer, pairs, images, config.eval.batch_pairs)
-    ties = matched_ties(
-        config.ranking.virtual_ties,
-        pairs=len(pairs),
-        images=len(split.validation),
-        target_pairs=len(prepared.held_out_pairs),
-        target_images=len(split.held_out),
-    )
-    ranked = rank(split.validation, pairs, probabilities, ties)
+) -> Validation:
+    """The answers that score scale and temperature are fitted to."""
+    split, pairs = prepared.split, prepared.validation_pairs
     known = pd.concat([split.train["score"], split.validation["score"]])
-    return ScoreScale.fit(ranked.strengths, split.validation["score"].to_numpy(), known.mean())
+    return Validation(
+        pairs=pairs,
+        probabilities=judge(comparer, pairs, images, config.eval.batch_pairs),
+        mean_score=float(known.mean()),
+    )
+
+
+def _answers(
+    config: Config, comparer: Comparer, prepared: PreparedFold, images: ImageStore, run: Path
+) -> tuple[Probabilities, Metrics, PartFile | None]:
+    """Probabilities (P, 2, 3) of the held-out pairs, and what the way of asking alone tells."""
+    pairs, size = prepared.held_out_pairs, config.eval.batch_pairs
+    with progress("Judging", len(pairs), "pairs") as advance:
+        if config.eval.decode is Decoding.GENERATE:
+            names, first, second = rows_of(pairs)
+            generating = GeneratingJudge(comparer, names, images, size)
+            probabilities = generating.compare(first, second, advance)
+            return probabilities, {"invalid_answers": generating.invalid_share()}, None
+        seal = fingerprint(comparer, pairs, data_hash(prepared.split.held_out))
+        with PartFile(run / JUDGED, seal, process_index()) as part:
+            return judge(comparer, pairs, images, size, advance, part), {}, part
 
 
 def save(
-    run: RunFolder, conclusion: Conclusion, held_out: pd.DataFrame, seconds: dict[str, float]
+    run: ResultFolder, conclusion: Conclusion, held_out: pd.DataFrame, seconds: dict[str, float]
 ) -> None:
     """Write the tables, the metrics and the pictures of a conclusion, and log its main numbers."""
     confusion = confusion_table(conclusion.predictions["label"], conclusion.predictions["pred"])
@@ -123,15 +162,28 @@ def save(
     run.write_table("predictions.csv", conclusion.predictions)
     run.write_table("ranking.csv", ranking)
     run.write_table("confusion.csv", confusion.reset_index())
+    for name, table in conclusion.diagnosis.tables.items():
+        run.write_table(f"diagnosis/{name}.csv", table)
     plot_confusion(confusion, plots / "confusion.png")
     plot_ranking(ranking, slope, plots / "ranking.png")
     plot_overview(ranking, paths, confusion, slope, plots / "overview.png")
+    plot_diagnosis(conclusion.diagnosis, paths, plots)
     metrics: Metrics = {**conclusion.metrics, **seconds}
     run.write_json("metrics.json", metrics)
-    log.info("Held-out fold:\n%s", _lines(metrics))
+    log.info("Held-out fold:\n%s", lines_of(metrics))
+    if conclusion.part is not None:
+        conclusion.part.remove()
 
 
-def _lines(metrics: Metrics) -> str:
-    width = max(map(len, metrics))
-    shown = {k: f"{v:.4f}" if isinstance(v, float) else str(v) for k, v in metrics.items()}
-    return "\n".join(f"  {name:<{width}}  {value}" for name, value in shown.items())
+def lines_of(metrics: Metrics) -> str:
+    """A line a metric that is known, with its interval behind it, as the log shows them."""
+    ends = {f"{name}{end}" for name in metrics for end in ENDS if f"{name}{ENDS[0]}" in metrics}
+    names = [name for name, value in metrics.items() if value is not None and name not in ends]
+    width = max(map(len, names))
+    return "\n".join(f"  {name:<{width}}  {_shown(name, metrics)}" for name in names)
+
+
+def _shown(name: str, metrics: Metrics) -> str:
+    value, low, high = metrics[name], *(metrics.get(f"{name}{end}") for end in ENDS)
+    text = f"{value:.4f}" if isinstance(value, float) else str(value)
+    return text if low is None or high is None else f"{text}  [{low:.4f}, {high:.4f}]"

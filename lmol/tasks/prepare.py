@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import logging
 
+import pandas as pd
+
 from lmol.config import Config, instantiate
+from lmol.data.contents import refuse_leaks
 from lmol.data.folds import Split, split_folds, split_hash
 from lmol.data.pairs import pairs_csv
 from lmol.data.preparation import PreparedFold, load_scores, pair_fold
 from lmol.data.scores import data_hash
+from lmol.evaluation.questions import rows_of
+from lmol.ranking.connectivity import require_connected
 from lmol.tracking.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
+
+IMAGES = "images.csv"
 
 
 def run(config: Config, run: RunFolder) -> None:
@@ -25,17 +32,30 @@ def prepare_fold(config: Config, run: RunFolder) -> PreparedFold:
     split = load_folds(config, run)[config.fold.index - 1]
     run.note(split_hash=split_hash(split))
     prepared = pair_fold(split, instantiate(config.data.schedule), config)
+    require_rankable(prepared)
     save_pairs(prepared, run)
+    save_images(split, run)
     return prepared
 
 
+def require_rankable(prepared: PreparedFold) -> None:
+    """Raise DataError, before anything is trained, where held-out pairs leave images apart."""
+    names, first, second = rows_of(prepared.held_out_pairs)
+    alone = sorted(set(prepared.split.held_out["image"]) - set(names))
+    remedy = "raise eval.pairs, or take them all with eval.pairs=all"
+    require_connected([*names, *alone], first, second, "eval.pairs", remedy)
+
+
 def load_folds(config: Config, run: RunFolder) -> list[Split]:
-    """Load and check the data, and split it."""
+    """Load and check the data, and split it; no held-out file is in the training fold."""
     source = instantiate(config.data.source)
     scores = load_scores(source)
     run.note(data_hash=data_hash(scores))
     log.info("%d images, scores %.2f to %.2f", len(scores), *scores["score"].agg(["min", "max"]))
-    return split_folds(source, scores, config.fold)
+    splits = split_folds(source, scores, config.fold)
+    for split in splits if not config.fold.allow_duplicates else ():
+        refuse_leaks(split)
+    return splits
 
 
 def save_pairs(prepared: PreparedFold, run: RunFolder) -> None:
@@ -45,3 +65,11 @@ def save_pairs(prepared: PreparedFold, run: RunFolder) -> None:
         run.write_text(f"pairs/{part}_fold{fold}_{len(pairs)}.csv", pairs_csv(pairs))
         shares = ", ".join(f"{n} {label}" for label, n in pairs["label"].value_counts().items())
         log.info("Fold %d %s: %d pairs (%s)", fold, part, len(pairs), shares)
+
+
+def save_images(split: Split, run: RunFolder) -> None:
+    """Write images.csv: which images the fold trains on, validates with and holds out."""
+    parts = {"train": split.train, "validation": split.validation, "held_out": split.held_out}
+    tables = [part.assign(part=name) for name, part in parts.items()]
+    columns = ["image", "part", "score", "group", "content"]
+    run.write_table(IMAGES, pd.concat(tables)[columns])

@@ -35,10 +35,12 @@ def run(config: Config, run: RunFolder) -> float:
     prepared = prepare_fold(config, run)
     comparer = build(config)
     show_trainable(comparer, run)
-    images = image_store(config, comparer, prepared)
+    split = prepared.split
+    images = image_store(config, comparer, split.train, split.validation, split.held_out)
     best, train_seconds = fit(config, run, comparer, prepared, images)
     start = time.monotonic()
-    conclusion = judge_held_out(config, comparer, prepared, images)
+    conclusion = judge_held_out(config, comparer, prepared, images, run.path)
+    conclusion.validation.save(run.path / "checkpoints" / "best")
     times = {"train_seconds": train_seconds, "eval_seconds": time.monotonic() - start}
     save(run, conclusion, prepared.split.held_out, times)
     return best
@@ -68,10 +70,9 @@ def show_trainable(comparer: Comparer, run: RunFolder) -> None:
     log.info("Trained, everything else frozen:\n%s", "\n".join(lines))
 
 
-def image_store(config: Config, comparer: Comparer, prepared: PreparedFold) -> ImageStore:
-    """All images of the fold, as cached vision features or as pixels read when asked for."""
-    split = prepared.split
-    images = pd.concat([split.train, split.validation, split.held_out], ignore_index=True)
+def image_store(config: Config, comparer: Comparer, *tables: pd.DataFrame) -> ImageStore:
+    """The images of score tables, as cached vision features or as pixels read when asked for."""
+    images = pd.concat(tables, ignore_index=True)
     if not config.model.cache_features:
         return PixelImages(comparer.base.processor.image_processor, images)
     with progress("Vision features", len(images), "images") as advance:

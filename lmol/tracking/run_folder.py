@@ -8,31 +8,30 @@ from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from lmol.config import Config, as_dict, signature
 from lmol.errors import LmolError, RunFolderError
 from lmol.tracking.environment import describe_environment, peak_memory
-from lmol.tracking.files import replacing, to_json, write_text
+from lmol.tracking.files import to_json, write_text
+from lmol.tracking.result_folder import ResultFolder
 from lmol.tracking.run_log import LOGGER, run_log
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MANIFEST = "manifest.json"
 RUNNING, DONE, FAILED = "running", "done", "failed"
 
 
-class RunFolder:
+class RunFolder(ResultFolder):
     """Where a run writes; open it with `with`, so that the manifest learns how the run ended.
 
     path: absolute. Files appear whole or not at all; only run.log and metrics.jsonl grow.
     """
 
     def __init__(self, path: Path, facts: dict[str, Any], *, debug: bool) -> None:
-        self.path, self._facts, self._debug = path, facts, debug
+        super().__init__(path)
+        self._facts, self._debug = facts, debug
         self._open = ExitStack()
 
     @classmethod
@@ -47,6 +46,7 @@ class RunFolder:
             raise _exists(path)
         seed = config.seed + config.fold.index
         known = {"task": config.task.name, "name": config.name, "fold": config.fold.index}
+        known["cwd"] = str(Path.cwd())
         facts = known | {"seed": seed, "signature": signature(config)} | describe_environment()
         folder = cls(path, {"status": RUNNING, "error": None} | facts, debug=config.debug)
         folder.note(start=_now(), end=None)
@@ -78,38 +78,10 @@ class RunFolder:
         self._facts |= facts
         write_text(self.path / MANIFEST, to_json(self._facts, indent=2) + "\n")
 
-    def folder(self, name: str) -> Path:
-        """A folder in this one, made where it is missing."""
-        path = self.path / name
-        path.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def write_table(self, name: str, table: pd.DataFrame) -> Path:
-        """Write a table as CSV without its index; name may hold a folder, as pairs/x.csv."""
-        path = self._place(name)
-        with replacing(path) as temporary:
-            table.to_csv(temporary, index=False, lineterminator="\n")
-        return path
-
-    def write_text(self, name: str, text: str) -> Path:
-        """Write a text; name may hold a folder."""
-        path = self._place(name)
-        write_text(path, text)
-        return path
-
-    def write_json(self, name: str, value: Any) -> Path:
-        """Write JSON; NaN and infinity become null, NumPy values plain ones."""
-        return self.write_text(name, to_json(value, indent=2) + "\n")
-
     def append_metrics(self, metrics: dict[str, Any]) -> None:
         """Add a line to metrics.jsonl; it is on disk when this returns."""
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(to_json(metrics) + "\n")
-
-    def _place(self, name: str) -> Path:
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
 
     def _log_error(self, error: BaseException) -> None:
         """Into run.log alone: the console is told by the command."""

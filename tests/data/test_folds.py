@@ -14,7 +14,7 @@ from tests.data.scut_release import lists_of, write_release
 
 
 def fold_config(kind=FoldKind.SEEDED, seed=1):
-    return FoldConfig(kind=kind, index=1, k=5, seed=seed, validation=0.2)
+    return FoldConfig(kind=kind, index=1, k=5, seed=seed, validation=0.2, allow_duplicates=False)
 
 
 def parts(split: Split) -> list[set[str]]:

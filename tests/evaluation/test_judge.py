@@ -72,9 +72,12 @@ def test_a_pair_that_is_there_twice_is_asked_once(comparer, pairs, images, monke
 def test_the_prefix_of_each_first_image_is_read_once(comparer, pairs, images, monkeypatch):
     read = []
     whole = Comparer.read_first
-    monkeypatch.setattr(
-        Comparer, "read_first", lambda self, first: read.append(len(first)) or whole(self, first)
-    )
+
+    def counted(self, first):
+        read.append(len(first))
+        return whole(self, first)
+
+    monkeypatch.setattr(Comparer, "read_first", counted)
     judge(comparer, pairs, images, batch_pairs=4)
     assert sum(read) == 9
 

@@ -10,6 +10,8 @@ from lmol.evaluation.metrics import (
     correlation_metrics,
     most_probable,
     order_consistency,
+    orders_agree,
+    position_bias,
     predictions_table,
     win_share,
 )
@@ -50,10 +52,11 @@ def test_swapping_the_inputs_swaps_verdicts_and_leaves_metrics(probabilities: Fl
     exchange = {"First": "Second", "Second": "First", "Similar": "Similar"}
     there = classification_metrics(labels, probabilities)
     back = classification_metrics([exchange[label] for label in labels], probabilities[:, ::-1])
-    there["accuracy_first"], there["accuracy_second"] = (
-        there["accuracy_second"],
-        there["accuracy_first"],
-    )
+    for first, second in (
+        ("accuracy_first", "accuracy_second"),
+        ("precision_first", "precision_second"),
+    ):
+        there[first], there[second] = there[second], there[first]
     assert back == pytest.approx(there, abs=1e-12)
 
 
@@ -70,9 +73,10 @@ def test_win_share_is_a_win_and_half_of_the_ties(probabilities: Floats) -> None:
 
 
 def test_a_judge_that_looks_at_no_image_shares_every_win_equally() -> None:
-    """Its constant answer may favour a position, and be rounded to fp32."""
-    constant = np.random.default_rng(2).dirichlet([1, 1, 1], size=(500, 1)).astype(np.float32)
-    averaged = average_orders(np.repeat(constant, 2, axis=1).astype(float))
+    """Its constant answer may favour a position, and be rounded to fp32 or not at all."""
+    exact = np.random.default_rng(2).dirichlet([1, 1, 1], size=(500, 1))
+    constant = np.concatenate([exact, exact.astype(np.float32)])
+    averaged = average_orders(np.repeat(constant, 2, axis=1))
     assert (win_share(averaged) == 0.5).all()
 
 
@@ -97,8 +101,12 @@ def test_classification_metrics_by_hand() -> None:
             "accuracy_first": 1 / 2,
             "accuracy_second": 1.0,
             "accuracy_similar": 1 / 2,
+            "precision_first": 1 / 2,
+            "precision_second": 1.0,
+            "precision_similar": 1 / 2,
             "macro_f1": 2 / 3,
             "order_consistency": 4 / 5,
+            "position_bias": 0.1,
             "cross_entropy": -np.log(of_truth).mean(),
             "pairs": 5,
         }
@@ -117,6 +125,18 @@ def test_recall_of_a_class_that_no_label_has_is_none() -> None:
     assert metrics["macro_f1"] == 1.0
 
 
+def test_precision_of_a_class_that_is_never_answered_is_none() -> None:
+    metrics = classification_metrics(["First", "Second"], np.array([[FIRST, SECOND]] * 2))
+    assert metrics["precision_first"] == 0.5
+    assert metrics["precision_second"] is metrics["precision_similar"] is None
+
+
+def test_position_bias_is_of_the_place_and_not_of_the_image() -> None:
+    assert position_bias(np.array([[[1.0, 0.0, 0.0]] * 2] * 4)) == 1.0
+    assert position_bias(np.array([[SECOND, SECOND]])) == pytest.approx(-0.6)
+    assert position_bias(np.array([[FIRST, SECOND]] * 3)) == pytest.approx(0.0)
+
+
 def test_a_sure_mistake_has_a_finite_cross_entropy() -> None:
     metrics = classification_metrics(["First"], np.array([[[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]]))
     assert metrics["cross_entropy"] == pytest.approx(87.3, abs=0.1)
@@ -124,7 +144,9 @@ def test_a_sure_mistake_has_a_finite_cross_entropy() -> None:
 
 def test_order_consistency_sees_a_judge_that_always_says_first() -> None:
     assert order_consistency(np.array([[FIRST, FIRST]] * 3)) == 0.0
-    assert order_consistency(np.array([[SIMILAR, SIMILAR], [FIRST, FIRST]])) == 0.5
+    both = np.array([[SIMILAR, SIMILAR], [FIRST, FIRST]])
+    assert order_consistency(both) == 0.5
+    assert orders_agree(both).tolist() == [True, False]
 
 
 def test_a_label_that_is_none_of_the_three_is_refused() -> None:

@@ -41,6 +41,12 @@ def test_a_run_folder_holds_what_the_readme_promises(finished):
         "metrics.jsonl",
         "metrics.json",
         "trainable.csv",
+        "images.csv",
+        "diagnosis/accuracy_by_gap.csv",
+        "diagnosis/hardest_pairs.csv",
+        "diagnosis/reliability.csv",
+        "diagnosis/reliability_calibrated.csv",
+        "diagnosis/subgroups.csv",
         "predictions.csv",
         "confusion.csv",
         "ranking.csv",
@@ -50,12 +56,17 @@ def test_a_run_folder_holds_what_the_readme_promises(finished):
         "plots/confusion.png",
         "plots/ranking.png",
         "plots/overview.png",
+        "plots/accuracy_by_gap.png",
+        "plots/hardest_pairs.png",
+        "plots/reliability.png",
+        "plots/subgroups.png",
     }
     checkpoints = {name for name in found if name.startswith("checkpoints/")}
     assert found - checkpoints == promised
     for kind in ("best", "last"):
         for name in ("adapter_model.safetensors", "adapter_config.json", "meta.json"):
             assert f"checkpoints/{kind}/{name}" in checkpoints
+    assert {f"checkpoints/best/validation.{kind}" for kind in ("csv", "json")} <= checkpoints
 
     manifest = read(finished / "manifest.json")
     assert (manifest["status"], manifest["error"], manifest["fold"]) == ("done", None, 1)
@@ -170,8 +181,13 @@ def test_images_that_are_all_the_same_get_no_order(command, tmp_path):
             os.link(faces["path"][0], path)
         return faces
 
-    assert command(*csv_of_faces(tmp_path, one_picture), "data.schedule.num_pairs=96") == (0, "")
-    found, ranking = metrics("run"), pd.read_csv("run/ranking.csv")
+    settings = csv_of_faces(tmp_path, one_picture)
+    code, told = command(*settings, "data.schedule.num_pairs=96")
+    assert code == 2
+    assert "held-out image(s) that were trained on" in told
+    few = ("data.schedule.num_pairs=96", "fold.allow_duplicates=true", "hydra.run.dir=again")
+    assert command(*settings[:-1], *few) == (0, "")
+    found, ranking = metrics("again"), pd.read_csv("again/ranking.csv")
     assert found["pearson"] is found["spearman"] is found["kendall"] is None
     assert (found["accuracy_first"], found["accuracy_second"]) == (0, 0)
     assert ranking["strength"].abs().max() < 1e-6

@@ -1,0 +1,54 @@
+"""The nodes of the typed tree that say how a trained model is judged, ranked with and exported."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lmol.config.choices import Decoding, ExportForm, Pairing
+from lmol.config.fields import Count, Positive, Share, node
+
+
+@node
+class EvalConfig:
+    """Judging held-out pairs."""
+
+    pairs: Annotated[
+        Count | Literal["all"], Field(description="'all', or the size of a seeded sample")
+    ]
+    batch_pairs: Annotated[Count, Field(description="ordered pairs a forward, at most")]
+    decode: Annotated[
+        Decoding, Field(description="read the answers' logits, or generate the answer's token")
+    ]
+    replicates: Annotated[Count, Field(description="bootstrap replicates over images")]
+
+
+@node
+class RankingConfig:
+    """From comparisons to strengths; all but virtual_ties is of task=rank."""
+
+    virtual_ties: Annotated[
+        Positive, Field(description="ties of each image with an average one: regularisation")
+    ]
+    pairing: Annotated[Pairing, Field(description="which pairs are asked")]
+    pairs_per_image: Annotated[
+        Count, Field(description="comparisons an image of random and adaptive pairing, at most")
+    ]
+    stable: Annotated[
+        Share,
+        Field(gt=0, description="agreement with half as many comparisons at which adaptive stops"),
+    ]
+    references: Annotated[
+        Count, Field(description="training images that reference pairing compares each image with")
+    ]
+
+
+@node
+class ExportConfig:
+    """Writing a trained model for use elsewhere."""
+
+    form: Annotated[ExportForm, Field(description="a stock LLaVA, or adapter and projector alone")]
+    folder: Annotated[
+        str | None, Field(description="where to, a new folder; null: in the folder of the command")
+    ]

@@ -1,0 +1,124 @@
+"""The configuration of a task that uses a finished run: what the run was made with, and no other.
+
+A model is judged as it was trained; only how it is judged, where things are, and what is shown may
+be set anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from lmol.errors import ConfigError, LmolError
+
+PATHS = ("data.root", "data.source.root", "data.source.table", "model.backbone.weights")
+ALWAYS = ("task", "run", "checkpoint", "images", "debug", "threads", "tracking", *PATHS)
+FREE = {
+    "evaluate": (*ALWAYS, "eval"),
+    "rank": (*ALWAYS, "eval", "ranking"),
+    "compare": (*ALWAYS, "eval"),
+    "export": (*ALWAYS, "export"),
+}
+"""By task, what may be set anew; the fold, which is not here, chooses among the runs of a sweep."""
+
+GROWING = ("eval", "ranking", "export")
+"""Groups to which a later version may have added settings; the run's own values stand over them."""
+
+FOLD = "fold.index"
+
+SavedRun = tuple[Path, Mapping[str, Any], Path]
+"""A run's folder, the values that it ran with, and the folder in which its command was given."""
+
+Find = Callable[["str | None", "int | None"], Sequence[SavedRun]]
+
+
+def with_saved(values: DictConfig, find: Find) -> DictConfig:
+    """The values of the run that a task uses, with what the command line may set anew.
+
+    values: as composed; those of a task that uses no run come back unchanged. find: the runs by
+    name (None: the latest) and fold. Raises ConfigError for overrides that a finished run does not
+    take.
+    """
+    task = OmegaConf.select(values, "task.name")
+    if task not in FREE:
+        return values
+    overridden = _overridden()
+    _refuse(overridden, task)
+    fold = OmegaConf.select(values, FOLD) if FOLD in overridden else None
+    found = find(OmegaConf.select(values, "run"), fold)
+    _refuse_mixed(found)
+    path, saved, cwd = found[0]
+    merged = _over(values, _located(saved, cwd), [key for key in overridden if key != FOLD])
+    merged.task = values.task
+    merged.run = str(path if len(found) == 1 else path.parent)
+    return merged
+
+
+def _overridden() -> list[str]:
+    """The keys and groups that the command line sets."""
+    parser = OverridesParser.create()
+    given = [parser.parse_override(text) for text in HydraConfig.get().overrides.task]
+    return [override.key_or_group.replace("/", ".") for override in given]
+
+
+def _refuse(overridden: Sequence[str], task: str) -> None:
+    problems: list[LmolError] = [
+        LmolError(
+            key,
+            got=f"a value for task={task}, which uses a finished run",
+            expected=f"only {', '.join(FREE[task])}: the run's own configuration holds",
+            remedy="leave it out, or train with it",
+        )
+        for key in overridden
+        if key != FOLD and not any(key == free or key.startswith(f"{free}.") for free in FREE[task])
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _refuse_mixed(found: Sequence[SavedRun]) -> None:
+    """The folds of a sweep are of one recipe."""
+    without_fold = [{**saved, "fold": {**saved["fold"], "index": 0}} for _, saved, _ in found]
+    for (path, _, _), saved in zip(found, without_fold, strict=True):
+        if saved != without_fold[0]:
+            raise LmolError(
+                path,
+                got=f"other settings than {found[0][0].name} has",
+                expected="folds of one recipe, which differ in the fold alone",
+                remedy="choose one with fold=1, or name the folder of one run",
+            )
+
+
+def _located(saved: Mapping[str, Any], cwd: Path) -> DictConfig:
+    """The saved values; relative paths are of the folder in which the run was started."""
+    values = OmegaConf.create(dict(saved))
+    for key in PATHS:
+        value = OmegaConf.select(values, key)
+        if isinstance(value, str) and (cwd / value).exists():
+            OmegaConf.update(values, key, str(cwd / value))
+    return values
+
+
+def _over(values: DictConfig, saved: DictConfig, overridden: Sequence[str]) -> DictConfig:
+    """Saved values, below what is set anew and above settings that later versions added."""
+    composed = OmegaConf.create(OmegaConf.to_container(values))
+    assert isinstance(composed, DictConfig)
+    merged = OmegaConf.create({**composed, **saved})
+    for group in set(GROWING) & set(saved):
+        merged[group] = OmegaConf.merge(composed[group], saved[group])
+    for key in overridden:
+        old, new = OmegaConf.select(saved, key), OmegaConf.select(values, key)
+        for place in {key, *_same_path(saved, key, old)}:
+            OmegaConf.update(merged, place, new, merge=False, force_add=True)
+    return merged
+
+
+def _same_path(saved: DictConfig, key: str, old: object) -> Iterator[str]:
+    """data.source.root, where it was data.root's: saved values hold no interpolations."""
+    if key in PATHS:
+        yield from (path for path in PATHS if OmegaConf.select(saved, path) == old)

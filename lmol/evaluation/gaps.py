@@ -1,0 +1,48 @@
+"""How accuracy grows with the score gap of a pair: near theta every judge has a hard time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+
+from lmol.evaluation.intervals import ImageBootstrap
+from lmol.evaluation.judged import Booleans, JudgedPairs
+from lmol.evaluation.metrics import Floats
+from lmol.verdict import SCORE_DECIMALS
+
+NUM_INTERVALS = 8
+"""Intervals beyond theta, at most; their width is a round number of points."""
+
+
+def accuracy_by_gap(judged: JudgedPairs, theta: float, bootstrap: ImageBootstrap) -> pd.DataFrame:
+    """Table low, high, pairs, accuracy, accuracy_low, accuracy_high, one row an interval of gaps.
+
+    The first row holds the pairs up to theta, low 0, which are those labelled Similar; further rows
+    those with low < gap <= high, all of one width. low, high and theta are in points of score;
+    accuracy is NaN, as are its ends, where no pair has such a gap.
+    """
+    borders = gap_borders(theta, float(judged.gap.max()))
+    rank = np.searchsorted(borders, judged.gap, side="left")
+    table = pd.DataFrame([_accuracy(judged, rank == k, bootstrap) for k in range(borders.size)])
+    table = table.astype({name: float for name in table.columns if name != "pairs"})
+    table.insert(0, "low", np.concatenate([[0.0], borders[:-1]]))
+    table.insert(1, "high", borders)
+    return table
+
+
+def gap_borders(theta: float, largest: float) -> Floats:
+    """Upper ends of the intervals: theta first, then in equal round steps until past the largest.
+
+    Rounded as gaps are, so that 0.2 + 0.4 is the gap 0.6.
+    """
+    if largest <= theta:
+        return np.array([theta])
+    steps = MaxNLocator(NUM_INTERVALS, steps=[1, 2, 2.5, 4, 5, 10]).tick_values(0, largest - theta)
+    return np.asarray(np.round(theta + np.asarray(steps), SCORE_DECIMALS))
+
+
+def _accuracy(
+    judged: JudgedPairs, chosen: Booleans, bootstrap: ImageBootstrap
+) -> dict[str, float | None]:
+    return {"pairs": int(chosen.sum())} | judged.accuracy(chosen, bootstrap)

@@ -1,0 +1,120 @@
+"""The most confident mistakes, as a table and as a contact sheet of their images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lmol.evaluation.figures import GREY, ORANGE, save, thumbnail
+from lmol.evaluation.metrics import verdict_indices
+from lmol.verdict import TITLES, Verdict
+
+COLUMNS = 3
+"""Pairs side by side on the sheet."""
+
+CELL = (4.2, 2.95)
+"""Inches that a pair takes, across and down."""
+
+HEADER = 0.6
+"""Inches above the first row, for the title."""
+
+SIDE, GUTTER = 1.9, 0.08
+"""Inches of a side of an image, and between the two of a pair."""
+
+PROBABILITIES = [f"p_{verdict.name.lower()}" for verdict in Verdict]
+
+
+class Corner(NamedTuple):
+    """The lower left of a pair's place on the sheet, in inches."""
+
+    x: float
+    y: float
+
+
+def hardest_pairs(predictions: pd.DataFrame, pairs: pd.DataFrame, num: int = 12) -> pd.DataFrame:
+    """At most `num` wrongly answered pairs, those with the most probable wrong answer first.
+
+    predictions: as in predictions.csv, of both orders averaged; pairs: the table that was judged,
+    row by row the same. Columns img1, img2, score1, score2, label, pred, p_first, p_second,
+    p_similar.
+    """
+    assert predictions[["img1", "img2"]].equals(pairs[["img1", "img2"]].reset_index(drop=True))
+    answer = verdict_indices(predictions["pred"])
+    confidence = predictions[PROBABILITIES].to_numpy()[np.arange(len(predictions)), answer]
+    wrong = np.flatnonzero(predictions["pred"].to_numpy() != predictions["label"].to_numpy())
+    hardest = wrong[np.argsort(-confidence[wrong], kind="stable")[:num]]
+    scores = pairs[["img1", "img2", "score1", "score2"]].iloc[hardest].reset_index(drop=True)
+    answers = predictions[["label", "pred", *PROBABILITIES]].iloc[hardest].reset_index(drop=True)
+    return pd.concat([scores, answers], axis=1)
+
+
+def plot_hardest_pairs(table: pd.DataFrame, image_paths: Mapping[str, str], path: Path) -> None:
+    """Contact sheet: both images of each pair above their scores, the label and the answer.
+
+    table: of hardest_pairs; image_paths: file of each image id. COLUMNS pairs a row of CELL inches;
+    no mistakes give one row that says so. Raises OSError where a file is not an image.
+    """
+    columns, rows = min(COLUMNS, max(len(table), 2)), max(1, -(-len(table) // COLUMNS))
+    size = (columns * CELL[0], rows * CELL[1] + HEADER)
+    figure = Figure(figsize=size)
+    _write(figure, Corner(size[0] / 2, size[1] - 0.22), _title(len(table)), fontsize=13)
+    if table.empty:
+        message = "All pairs were answered as their label says."
+        _write(figure, Corner(size[0] / 2, size[1] / 2), message, fontsize=12, color=GREY)
+    for place, (_, pair) in enumerate(table.iterrows()):
+        row, column = divmod(place, COLUMNS)
+        _draw_pair(figure, Corner(column * CELL[0], (rows - 1 - row) * CELL[1]), pair, image_paths)
+    save(figure, path)
+
+
+def _title(num: int) -> str:
+    match num:
+        case 0:
+            return "No mistake"
+        case 1:
+            return "The only mistake"
+        case _:
+            return f"The {num} most confident mistakes"
+
+
+def _draw_pair(
+    figure: Figure, corner: Corner, pair: pd.Series, image_paths: Mapping[str, str]
+) -> None:
+    left = corner.x + (CELL[0] - 2 * SIDE - GUTTER) / 2
+    for place, name in enumerate(("1", "2")):
+        x = left + place * (SIDE + GUTTER)
+        picture = thumbnail(image_paths[pair[f"img{name}"]])
+        _place_picture(figure, Corner(x, corner.y + 0.98), picture)
+        score = f"{pair[f'img{name}']}: {pair[f'score{name}']:.2f}"
+        _write(figure, Corner(x + SIDE / 2, corner.y + 0.83), _shortened(score), fontsize=9)
+    middle = corner.x + CELL[0] / 2
+    answer = f"label {pair['label']}, answer {pair['pred']}"
+    _write(figure, Corner(middle, corner.y + 0.56), answer, fontsize=11, color=ORANGE)
+    shares = ", ".join(
+        f"{title} {pair[column]:.2f}" for title, column in zip(TITLES, PROBABILITIES, strict=True)
+    )
+    _write(figure, Corner(middle, corner.y + 0.32), shares, fontsize=9, color=GREY)
+
+
+def _shortened(text: str, most: int = 26) -> str:
+    """The end of a text, which of a path and a score says the most."""
+    return text if len(text) <= most else f"...{text[3 - most :]}"
+
+
+def _place_picture(figure: Figure, corner: Corner, picture: Any) -> None:
+    width, height = figure.get_size_inches()
+    box = (corner.x / width, corner.y / height, SIDE / width, SIDE / height)
+    axes = figure.add_axes(box)
+    axes.imshow(picture)
+    axes.set_axis_off()
+
+
+def _write(figure: Figure, corner: Corner, text: str, **style: Any) -> None:
+    width, height = figure.get_size_inches()
+    style |= {"ha": "center", "va": "center", "parse_math": False}
+    figure.text(corner.x / width, corner.y / height, text, **style)

@@ -1,0 +1,76 @@
+"""Judged pairs as arrays over the rows of a score table: what every diagnosis starts from.
+
+n images, P pairs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lmol.evaluation.intervals import ImageBootstrap, Indices, with_interval
+from lmol.evaluation.metrics import (
+    Classes,
+    Floats,
+    average_orders,
+    most_probable,
+    orders_agree,
+    verdict_indices,
+)
+from lmol.verdict import SCORE_DECIMALS
+
+Booleans = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JudgedPairs:
+    """P pairs with their answers; each pair of images is in it at most once.
+
+    first, second: rows of both images in a table of `num_images`, shape (P,). gap: |score1 -
+    score2| in points of score, rounded as the rule of the labels does, shape (P,). truth: verdict
+    index, shape (P,). averaged: shape (P, 3). right: whether the averaged answer is the label.
+    consistent: whether both orders were answered alike.
+    """
+
+    num_images: int
+    first: Indices
+    second: Indices
+    gap: Floats
+    truth: Classes
+    averaged: Floats
+    right: Booleans
+    consistent: Booleans
+
+    @classmethod
+    def of(cls, pairs: pd.DataFrame, probabilities: Floats, images: pd.Series) -> JudgedPairs:
+        """Pairs of the named images, shape (n,), with probabilities of shape (P, 2, 3), P > 0."""
+        row = pd.Index(images)
+        first, second = row.get_indexer(pairs["img1"]), row.get_indexer(pairs["img2"])
+        assert len(pairs) > 0, "a diagnosis of no pairs"
+        assert min(first.min(), second.min()) >= 0, "pairs are of images in the score table"
+        truth, averaged = verdict_indices(pairs["label"]), average_orders(probabilities)
+        signed = np.round((pairs["score1"] - pairs["score2"]).to_numpy(), SCORE_DECIMALS)
+        return cls(
+            num_images=len(images),
+            first=first.astype(np.int64),
+            second=second.astype(np.int64),
+            gap=np.abs(signed),
+            truth=truth,
+            averaged=averaged,
+            right=most_probable(averaged) == truth,
+            consistent=orders_agree(probabilities),
+        )
+
+    def accuracy(self, chosen: Booleans, bootstrap: ImageBootstrap) -> dict[str, float | None]:
+        """accuracy, accuracy_low and accuracy_high of the chosen pairs; None where none is."""
+        value = float(self.right[chosen].mean()) if chosen.any() else None
+        return with_interval("accuracy", value, self.accuracy_samples(chosen, bootstrap))
+
+    def accuracy_samples(self, chosen: Booleans, bootstrap: ImageBootstrap) -> Floats:
+        """Accuracy of the chosen pairs in every resample of the images, shape (R,)."""
+        return bootstrap.mean_of_pairs(
+            self.first[chosen], self.second[chosen], self.right[chosen].astype(np.float64)
+        )

@@ -1,0 +1,84 @@
+"""From judged pairs to strengths, and from the answers to validation pairs to the score scale.
+
+V validation pairs.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from lmol.evaluation.metrics import Floats, average_orders, win_share
+from lmol.ranking.bradley_terry import BradleyTerryFit, fit_strengths
+from lmol.ranking.scale import ScoreScale, matched_ties
+from lmol.tracking.files import replacing, write_text
+from lmol.verdict import Verdict
+
+TABLE, FACTS = "validation.csv", "validation.json"
+ANSWERS = [f"{order}_{v.name.lower()}" for order in ("p", "swapped") for v in Verdict]
+
+
+def rank_pairs(
+    images: pd.Series, pairs: pd.DataFrame, probabilities: Floats, virtual_ties: float
+) -> BradleyTerryFit:
+    """Strengths of n named images, in their order, from P judged pairs of them (P, 2, 3)."""
+    row = pd.Index(images)
+    first, second = row.get_indexer(pairs["img1"]), row.get_indexer(pairs["img2"])
+    wins = win_share(average_orders(probabilities))
+    return fit_strengths(len(images), first, second, wins, virtual_ties)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Validation:
+    """A model's answers about images of its training fold on which it was not trained.
+
+    All that is fitted to a trained model is fitted to these: score scale and temperature. pairs: V
+    rows; probabilities: shape (V, 2, 3); mean_score: of all images of the training fold.
+    """
+
+    pairs: pd.DataFrame
+    probabilities: Floats
+    mean_score: float
+
+    def scale(self, virtual_ties: float, *, num_pairs: float, num_images: int) -> ScoreScale:
+        """The score scale of a ranking of num_images from num_pairs with so many virtual ties."""
+        scores = self._scores()
+        ties = matched_ties(
+            virtual_ties,
+            pairs=len(self.pairs),
+            images=len(scores),
+            target_pairs=num_pairs,
+            target_images=num_images,
+        )
+        ranked = rank_pairs(scores["image"], self.pairs, self.probabilities, ties)
+        return ScoreScale.fit(ranked.strengths, scores["score"].to_numpy(), self.mean_score)
+
+    def _scores(self) -> pd.DataFrame:
+        sides = [
+            self.pairs[[f"img{side}", f"score{side}"]].set_axis(["image", "score"], axis=1)
+            for side in (1, 2)
+        ]
+        return pd.concat(sides).drop_duplicates("image").sort_values("image", ignore_index=True)
+
+    def save(self, folder: Path) -> None:
+        """Write validation.csv (both orders of each pair as answered) and validation.json."""
+        answers = pd.DataFrame(self.probabilities.reshape(-1, 6), columns=ANSWERS)
+        with replacing(folder / TABLE) as path:
+            table = pd.concat([self.pairs.reset_index(drop=True), answers], axis=1)
+            table.to_csv(path, index=False, lineterminator="\n")
+        write_text(folder / FACTS, json.dumps({"mean_score": self.mean_score}) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Validation | None:
+        """What `save` wrote there, or None."""
+        if not (folder / TABLE).is_file() or not (folder / FACTS).is_file():
+            return None
+        table = pd.read_csv(folder / TABLE, dtype={"img1": str, "img2": str})
+        return cls(
+            pairs=table.drop(columns=ANSWERS),
+            probabilities=table[ANSWERS].to_numpy().reshape(-1, 2, 3),
+            mean_score=float(json.loads((folder / FACTS).read_text())["mean_score"]),
+        )

@@ -1,0 +1,45 @@
+"""Whether the judge's preferences make an order: cyclic triples (Kendall and Babington Smith 1940).
+
+n images, P pairs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from lmol.evaluation.intervals import pair_matrix
+from lmol.evaluation.judged import JudgedPairs
+from lmol.evaluation.metrics import Floats, Metrics, win_share
+
+
+def triple_metrics(judged: JudgedPairs) -> Metrics:
+    """cyclic_triples: share of the decided triples in which a beats b, b beats c and c beats a.
+
+    Image a beats b where its share of a win, averaged over both orders, is above 1/2: what the
+    ranking goes by, so that two images which the judge calls Similar are told apart by what it
+    leans to. Where the share is exactly 1/2 they are tied, and a triple with a tie cannot be
+    cyclic: it is not decided, nor is one of which a pair was not asked. triples: number of the
+    decided ones, all of which are counted; cyclic_triples is None where there are none. A judge
+    that tosses coins has 1/4, one that goes by any order of the images 0.
+    """
+    share = win_share(judged.averaged)
+    winner = np.where(share > 0.5, judged.first, judged.second)
+    loser = np.where(share > 0.5, judged.second, judged.first)
+    decided = share != 0.5
+    ones = np.ones(int(decided.sum()))
+    beats = pair_matrix(judged.num_images, winner[decided], loser[decided], ones)
+    cyclic = _closed_walks(beats) / 3
+    triples = _closed_walks(beats + beats.T) / 6
+    return {
+        "cyclic_triples": cyclic / triples if triples else None,
+        "triples": round(triples),
+    }
+
+
+def _closed_walks(adjacency: Floats | sparse.csr_array) -> float:
+    """Trace of the third power: walks of three steps that end where they began.
+
+    A directed cycle of three is walked from 3 starts, an undirected triangle also in 2 directions.
+    """
+    return float(((adjacency @ adjacency) * adjacency.T).sum())

@@ -1,0 +1,97 @@
+"""task=evaluate: judge the held-out fold of a finished run anew, or all folds of a sweep."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+
+import pandas as pd
+
+from lmol.config import Config, instantiate
+from lmol.data.folds import split_hash
+from lmol.data.preparation import PreparedFold, pair_fold
+from lmol.errors import DataError, RunFolderError
+from lmol.evaluation.metrics import Metrics
+from lmol.model.checkpoint import load_checkpoint
+from lmol.model.comparer import Comparer
+from lmol.model.device import require_device
+from lmol.tasks.held_out import judge_held_out, save
+from lmol.tasks.overall import save_overall
+from lmol.tasks.prepare import IMAGES, load_folds, require_rankable
+from lmol.tasks.train import build, image_store, seed_everything
+from lmol.tracking.past_runs import PastRun, find_runs
+from lmol.tracking.result_folder import ResultFolder
+from lmol.tracking.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+SAME = ["image", "score", "content"]
+"""What must be as it was of every held-out image."""
+
+
+def run(config: Config, run: RunFolder) -> float:
+    """Returns the accuracy, over all folds where there are several."""
+    require_device(config)
+    runs = find_runs(config.run, None)
+    run.note(run=config.run, checkpoint=config.checkpoint.value, folds=[past.fold for past in runs])
+    parts = {past.fold: run.part(f"fold_{past.fold}") for past in runs} if len(runs) > 1 else {}
+    metrics = [evaluate(config, past, run, parts.get(past.fold, run)) for past in runs]
+    if parts and run.writes:
+        save_overall(run, parts)
+    return sum(float(found["accuracy"] or 0.0) for found in metrics) / len(metrics)
+
+
+def evaluate(config: Config, past: PastRun, run: RunFolder, results: ResultFolder) -> Metrics:
+    """Judge one fold with the run that held it out; write into `results`."""
+    config = replace(config, fold=replace(config.fold, index=past.fold))
+    seed_everything(config)
+    prepared = held_out_fold(config, past, run)
+    comparer = trained(config, past)
+    split = prepared.split
+    images = image_store(config, comparer, split.validation, split.held_out)
+    start = time.monotonic()
+    conclusion = judge_held_out(config, comparer, prepared, images, past.path)
+    if results.writes:
+        save(results, conclusion, split.held_out, {"eval_seconds": time.monotonic() - start})
+    return conclusion.metrics
+
+
+def held_out_fold(config: Config, past: PastRun, run: RunFolder) -> PreparedFold:
+    """The fold that a run held out. Raises DataError where its data are no longer the same."""
+    split = load_folds(config, run)[past.fold - 1]
+    before = images_of(past)
+    held_out = before.loc[before["part"] == "held_out", SAME].reset_index(drop=True)
+    same = split_hash(split) == past.manifest.get("split_hash")
+    if not same or not held_out.equals(split.held_out[SAME]):
+        raise DataError(
+            "data",
+            got=f"other images, scores or folds than {past.path.name} was trained with",
+            expected="the same data, so that what it held out is held out",
+            remedy="restore the data, or name their folder with data.root=...",
+        )
+    prepared = pair_fold(split, instantiate(config.data.schedule), config)
+    require_rankable(prepared)
+    return prepared
+
+
+def images_of(past: PastRun) -> pd.DataFrame:
+    """The images of a run: image, part (train, validation, held_out), score, group, content."""
+    try:
+        return pd.read_csv(past.path / IMAGES, dtype={"image": str}, keep_default_na=False)
+    except OSError as error:
+        raise RunFolderError(
+            past.path,
+            got=f"no {IMAGES} ({error})",
+            expected="a run that was trained with this version",
+            remedy="train it again",
+        ) from error
+
+
+def trained(config: Config, past: PastRun) -> Comparer:
+    """The comparer of a run with its trained weights."""
+    comparer = build(config)
+    folder = past.checkpoint(config.checkpoint.value)
+    facts = load_checkpoint(comparer, folder)
+    log.info("%s: step %s, %s %s", folder, facts["step"], facts["metric"], facts["best_value"])
+    return comparer
