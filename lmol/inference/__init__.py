@@ -1,0 +1,1 @@
+"""A trained comparer in three lines: load it, compare two images, rank many."""

@@ -1,0 +1,114 @@
+"""What a user asks a trained model: which of two images is better, and how many rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from lmol.config.schema import Pairing, RankingConfig
+from lmol.data.images import Picture, open_rgb
+from lmol.data.pictures import picture_table
+from lmol.errors import DataError
+from lmol.evaluation.judge import Judge
+from lmol.evaluation.metrics import average_orders, most_probable, order_consistency
+from lmol.evaluation.ranked import Validation
+from lmol.inference.comparison import Comparison
+from lmol.inference.ranking import RankedImages, Ranker
+from lmol.model.comparer import Comparer
+from lmol.model.features import PixelImages
+from lmol.verdict import Verdict
+
+Pictures = Picture | Sequence[Picture] | pd.DataFrame
+
+
+class ImageComparer:
+    """Compares and ranks images: paths, PIL images or arrays.
+
+    comparer: the model. validation: what scores are estimated by; None: strengths alone.
+    """
+
+    def __init__(
+        self,
+        comparer: Comparer,
+        *,
+        validation: Validation | None,
+        ranking: RankingConfig,
+        batch_pairs: int,
+    ) -> None:
+        self.comparer, self.validation = comparer, validation
+        self._ranking, self._batch_pairs = ranking, batch_pairs
+
+    def compare(self, first: Picture, second: Picture) -> Comparison:
+        """Which of the two is better; both orders are asked. Raises DataError for no image."""
+        images = pd.concat([picture_table([first]), picture_table([second])], ignore_index=True)
+        processor = self.comparer.base.processor.image_processor
+        store = PixelImages(processor, images.assign(image=["first", "second"]))
+        judge = Judge(self.comparer, ["first", "second"], store, batch_pairs=2)
+        probabilities = judge.compare(np.array([0]), np.array([1]))
+        [averaged] = average_orders(probabilities)
+        return Comparison(
+            first=_name(first, "first"),
+            second=_name(second, "second"),
+            verdict=Verdict(int(most_probable(averaged[None])[0])),
+            p_first=float(averaged[Verdict.FIRST]),
+            p_second=float(averaged[Verdict.SECOND]),
+            p_similar=float(averaged[Verdict.SIMILAR]),
+            consistent=order_consistency(probabilities) == 1.0,
+            pictures=(open_rgb(first), open_rgb(second)),
+        )
+
+    def rank(
+        self,
+        images: Pictures,
+        *,
+        references: pd.DataFrame | None = None,
+        seed: int = 42,
+        **settings: Any,
+    ) -> RankedImages:
+        """Images from best to worst.
+
+        images: a folder, a CSV file, a DataFrame with the column image, or a list of pictures.
+        references: training images (image, score) to compare each image with, which makes the
+        ranking of one image independent of the others. settings: any of the config group ranking,
+        such as pairing="all" or pairs_per_image=30. Raises DataError.
+        """
+        chosen = self._chosen(settings)
+        if references is not None:
+            chosen = replace(chosen, pairing=Pairing.REFERENCE)
+            references = picture_table(references)
+        elif chosen.pairing is Pairing.REFERENCE:
+            raise DataError(
+                "references",
+                got="none",
+                expected="a table of training images and their scores",
+                remedy="give references=DataFrame with the columns image and score",
+            )
+        ranker = Ranker(
+            self.comparer,
+            chosen,
+            batch_pairs=self._batch_pairs,
+            seed=seed,
+            validation=self.validation,
+        )
+        return ranker.rank(picture_table(images), references)
+
+    def _chosen(self, settings: dict[str, Any]) -> RankingConfig:
+        try:
+            return replace(self._ranking, **settings)
+        except (ValidationError, TypeError) as error:
+            raise DataError(
+                "rank",
+                got=", ".join(f"{name}={value!r}" for name, value in settings.items()),
+                expected=f"settings of the config group ranking ({', '.join(vars(self._ranking))})",
+                remedy="see conf/ranking/default.yaml and lmol/config/results.py for their values",
+            ) from error
+
+
+def _name(picture: Picture, otherwise: str) -> str:
+    return str(picture) if isinstance(picture, str | Path) else otherwise

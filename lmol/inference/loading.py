@@ -1,0 +1,44 @@
+"""From the folder of a run or of a checkpoint to a comparer that can be asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lmol.config import load_config
+from lmol.evaluation.ranked import Validation
+from lmol.inference.comparer import ImageComparer
+from lmol.model.checkpoint import META, load_checkpoint, read_meta
+from lmol.model.comparer import comparer_of
+from lmol.tracking.past_runs import one_run
+
+
+def load_comparer(
+    run_or_checkpoint: str | Path | None = None,
+    *,
+    checkpoint: str = "best",
+    weights: str | None = None,
+) -> ImageComparer:
+    """A trained comparer, on this machine's device.
+
+    run_or_checkpoint: the folder of a run (or None, the latest finished one below outputs/), of
+    which `checkpoint` is taken, best or last; or the folder of a checkpoint, which may have been
+    copied from elsewhere. weights: where the base is now, if it moved. Raises RunFolderError,
+    CheckpointError or ModelError.
+    """
+    folder = _checkpoint_folder(run_or_checkpoint, checkpoint)
+    recipe = read_meta(folder)["comparer"]
+    comparer = comparer_of(recipe, **({} if weights is None else {"weights": weights}))
+    load_checkpoint(comparer, folder)
+    defaults = load_config()
+    return ImageComparer(
+        comparer.eval(),
+        validation=Validation.load(folder),
+        ranking=defaults.ranking,
+        batch_pairs=defaults.eval.batch_pairs,
+    )
+
+
+def _checkpoint_folder(place: str | Path | None, kind: str) -> Path:
+    if place is not None and (Path(place) / META).is_file():
+        return Path(place)
+    return one_run(None if place is None else str(place), None).checkpoint(kind)
