@@ -26,7 +26,7 @@ class EvalConfig:
 
 @node
 class RankingConfig:
-    """From comparisons to strengths; all but virtual_ties is of task=rank."""
+    """From comparisons to strengths; all but virtual_ties and references is of task=rank."""
 
     virtual_ties: Annotated[
         Positive, Field(description="ties of each image with an average one: regularisation")
@@ -40,7 +40,8 @@ class RankingConfig:
         Field(gt=0, description="agreement with half as many comparisons at which adaptive stops"),
     ]
     references: Annotated[
-        Count, Field(description="training images that reference pairing compares each image with")
+        int,
+        Field(ge=0, description="most images of known score that are asked too"),
     ]
 
 

@@ -36,15 +36,13 @@ def refuse_leaks(split: Split) -> None:
 
 
 def refuse_known(held_out: pd.DataFrame, known: pd.DataFrame, where: str) -> None:
-    """Raise DataError where an image is by name or content among known ones.
+    """Raise DataError where an image is, by its content, among known ones.
 
     Both tables have the columns image and content.
     """
     name_of = dict(zip(known["content"], known["image"], strict=True))
-    name_of |= dict(zip(known["image"], known["image"], strict=True))
     rows = zip(held_out["image"], held_out["content"], strict=True)
-    found = [(image, name_of.get(image) or name_of.get(content)) for image, content in rows]
-    leaks = [f"{image} is {twin}" for image, twin in found if twin]
+    leaks = [f"{image} is {name_of[content]}" for image, content in rows if content in name_of]
     if leaks:
         raise DataError(
             where,

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
-from lmol.data.images import open_rgb
+from lmol.data.images import Picture, open_rgb
 from lmol.tracking.files import replacing
 
 DPI = 150
@@ -23,9 +23,9 @@ THUMBNAIL = 256
 """Pixels of a side of an image in a picture."""
 
 
-def thumbnail(path: str) -> Image.Image:
-    """The middle square of an image file; raises OSError where the file is not an image."""
-    return ImageOps.fit(open_rgb(path), (THUMBNAIL, THUMBNAIL))
+def thumbnail(picture: Picture) -> Image.Image:
+    """The middle square of a picture; raises OSError where a file is not an image."""
+    return ImageOps.fit(open_rgb(picture), (THUMBNAIL, THUMBNAIL))
 
 
 def titled(axes: Axes, title: str, x: str, y: str) -> None:

@@ -68,15 +68,25 @@ class Judge:
     """Compares N images, whose projected features it holds; 7B takes 4.7 MB an image in bf16.
 
     batch_pairs: ordered pairs a forward, halved whenever memory runs out. What else a device holds
-    at a time are the prefixes of one block of questions, at most as many.
+    at a time are the prefixes of one block of questions, at most as many. further: vision features
+    (m, T, V) of images whose rows follow those of the named ones.
     """
 
     def __init__(
-        self, comparer: Comparer, names: Sequence[str], images: ImageStore, batch_pairs: int
+        self,
+        comparer: Comparer,
+        names: Sequence[str],
+        images: ImageStore,
+        batch_pairs: int,
+        further: Tensor | None = None,
     ) -> None:
         self._comparer, self._batch = comparer, batch_pairs
         with answering(comparer):
-            self._embedded = embed(comparer, names, images)
+            embedded = embed(comparer, names, images)
+            if further is not None:
+                known = comparer.project(further).to(embedded)
+                embedded = torch.cat([embedded, known])
+        self._embedded = embedded
 
     def compare(
         self,

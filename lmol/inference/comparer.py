@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from lmol.config.schema import Pairing, RankingConfig
+from lmol.config.schema import RankingConfig
 from lmol.data.images import Picture, open_rgb
 from lmol.data.pictures import picture_table
 from lmol.errors import DataError
@@ -22,6 +22,7 @@ from lmol.inference.comparison import Comparison
 from lmol.inference.ranking import RankedImages, Ranker
 from lmol.model.comparer import Comparer
 from lmol.model.features import PixelImages
+from lmol.model.references import References
 from lmol.verdict import Verdict
 
 Pictures = Picture | Sequence[Picture] | pd.DataFrame
@@ -30,18 +31,21 @@ Pictures = Picture | Sequence[Picture] | pd.DataFrame
 class ImageComparer:
     """Compares and ranks images: paths, PIL images or arrays.
 
-    comparer: the model. validation: what scores are estimated by; None: strengths alone.
+    comparer: the model. references: images of known score, by which scores are estimated; None:
+    strengths alone. validation: as Ranker takes it.
     """
 
     def __init__(
         self,
         comparer: Comparer,
         *,
+        references: References | None,
         validation: Validation | None,
         ranking: RankingConfig,
         batch_pairs: int,
     ) -> None:
-        self.comparer, self.validation = comparer, validation
+        self.comparer = comparer
+        self._references, self._validation = references, validation
         self._ranking, self._batch_pairs = ranking, batch_pairs
 
     def compare(self, first: Picture, second: Picture) -> Comparison:
@@ -63,40 +67,23 @@ class ImageComparer:
             pictures=(open_rgb(first), open_rgb(second)),
         )
 
-    def rank(
-        self,
-        images: Pictures,
-        *,
-        references: pd.DataFrame | None = None,
-        seed: int = 42,
-        **settings: Any,
-    ) -> RankedImages:
+    def rank(self, images: Pictures, *, seed: int = 42, **settings: Any) -> RankedImages:
         """Images from best to worst.
 
         images: a folder, a CSV file, a DataFrame with the column image, or a list of pictures.
-        references: training images (image, score) to compare each image with, which makes the
-        ranking of one image independent of the others. settings: any of the config group ranking,
-        such as pairing="all" or pairs_per_image=30. Raises DataError.
+        settings: any of the config group ranking, such as pairing="all", pairs_per_image=30, or
+        pairing="reference", with which the rank of one image does not depend on the others that are
+        ranked beside it. Raises DataError.
         """
-        chosen = self._chosen(settings)
-        if references is not None:
-            chosen = replace(chosen, pairing=Pairing.REFERENCE)
-            references = picture_table(references)
-        elif chosen.pairing is Pairing.REFERENCE:
-            raise DataError(
-                "references",
-                got="none",
-                expected="a table of training images and their scores",
-                remedy="give references=DataFrame with the columns image and score",
-            )
         ranker = Ranker(
             self.comparer,
-            chosen,
+            self._chosen(settings),
             batch_pairs=self._batch_pairs,
             seed=seed,
-            validation=self.validation,
+            references=self._references,
+            validation=self._validation,
         )
-        return ranker.rank(picture_table(images), references)
+        return ranker.rank(picture_table(images))
 
     def _chosen(self, settings: dict[str, Any]) -> RankingConfig:
         try:

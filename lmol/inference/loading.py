@@ -9,6 +9,7 @@ from lmol.evaluation.ranked import Validation
 from lmol.inference.comparer import ImageComparer
 from lmol.model.checkpoint import META, load_checkpoint, read_meta
 from lmol.model.comparer import comparer_of
+from lmol.model.references import References
 from lmol.tracking.past_runs import one_run
 
 
@@ -32,6 +33,7 @@ def load_comparer(
     defaults = load_config()
     return ImageComparer(
         comparer.eval(),
+        references=References.load(folder),
         validation=Validation.load(folder),
         ranking=defaults.ranking,
         batch_pairs=defaults.eval.batch_pairs,

@@ -5,8 +5,6 @@ n images, of which d differ in content; m references.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,18 +20,21 @@ from lmol.evaluation.metrics import Floats, average_orders, win_share
 from lmol.evaluation.ranked import Validation
 from lmol.model.comparer import Comparer
 from lmol.model.features import PixelImages
+from lmol.model.references import References
 from lmol.ranking.bradley_terry import BradleyTerryFit, Indices, fit_strengths
 from lmol.ranking.connectivity import require_connected
 from lmol.ranking.pairing import (
     AdaptivePairs,
     AllPairs,
+    Ask,
     Comparisons,
     Pairing,
     RandomPairs,
     ReferencePairs,
+    spread_references,
 )
 from lmol.ranking.scale import ScoreScale
-from lmol.tracking.progress import Advance, progress
+from lmol.tracking.progress import progress
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,17 +43,24 @@ class RankedImages:
     rank; strength and stderr in logits, estimate in points of score; the strongest first.
 
     comparisons: img1, img2, p_first, p_second, p_similar of every pair asked, both orders averaged.
+    slope: points of score per logit, NaN where no scale is known.
     """
 
     table: pd.DataFrame
     comparisons: pd.DataFrame
+    slope: float
 
     def _repr_html_(self) -> str:
         return str(self.table.to_html(index=False, float_format="{:.3f}".format))
 
 
 class Ranker:
-    """Ranks images with one comparer. validation: what the score scale is fitted to, if known."""
+    """Ranks images with one comparer.
+
+    references: images of known score that are asked too, which gives the images estimates; as many
+    as settings.references, spread over the scores. validation: what the slope of reference pairing
+    is fitted to.
+    """
 
     def __init__(
         self,
@@ -61,93 +69,107 @@ class Ranker:
         *,
         batch_pairs: int,
         seed: int,
+        references: References | None,
         validation: Validation | None,
     ) -> None:
         self._comparer, self._settings, self._batch = comparer, settings, batch_pairs
         self._seed, self._validation = seed, validation
+        self._references = _chosen(references, settings)
 
-    def rank(self, images: pd.DataFrame, references: pd.DataFrame | None = None) -> RankedImages:
+    def rank(self, images: pd.DataFrame) -> RankedImages:
         """Images of the same content are judged once and share rank and strength.
 
-        images: the table image, path, content, perhaps score. references: score table of m training
-        images, for reference pairing. Raises DataError where fewer than two differ, or the
-        comparisons leave some apart.
+        images: the table image, path, content, perhaps score. Raises DataError where fewer than two
+        differ, or the comparisons leave some apart.
         """
         different = images.drop_duplicates("content", ignore_index=True)
-        refs = pd.DataFrame() if references is None else references
-        _require_enough(images, different, len(refs))
-        asked = self._ask(different, refs)
-        fit, comparisons = asked
-        strengths = pd.DataFrame(
-            {
-                "content": different["content"],
-                "strength": fit.strengths[: len(different)],
-                "stderr": fit.standard_errors[: len(different)],
-                **self._estimates(fit, len(different), len(comparisons), refs),
-            }
-        )
-        return RankedImages(table=_table(images, strengths), comparisons=comparisons)
+        _require_enough(images, different, len(self._references or ()))
+        fit, comparisons = self._ask(different)
+        num = len(different)
+        scale = self._scale(fit, num, len(comparisons))
+        found = pd.DataFrame({"content": different["content"], "strength": fit.strengths[:num]})
+        found["strength"] -= found["strength"].mean()
+        found["stderr"] = fit.standard_errors[:num]
+        if scale is not None:
+            found["estimate"] = scale.estimate(fit.strengths[:num])
+        slope = float("nan") if scale is None else scale.slope
+        return RankedImages(table=_table(images, found), comparisons=comparisons, slope=slope)
 
-    def _ask(
-        self, images: pd.DataFrame, references: pd.DataFrame
-    ) -> tuple[BradleyTerryFit, pd.DataFrame]:
+    def _ask(self, images: pd.DataFrame) -> tuple[BradleyTerryFit, pd.DataFrame]:
         """The joint fit of images and references, images first, and the table of comparisons."""
-        both = pd.concat([images, references], ignore_index=True)
-        names = [f"{row} {name}" for row, name in enumerate(both["image"])]
-        store = PixelImages(self._comparer.base.processor.image_processor, both.assign(image=names))
+        names = [f"{row} {name}" for row, name in enumerate(images["image"])]
+        processor = self._comparer.base.processor.image_processor
+        store = PixelImages(processor, images.assign(image=names))
+        references = self._references
+        shown = np.array(
+            [*images["image"], *(references.names if references else ())], dtype=object
+        )
         asked: list[pd.DataFrame] = []
-        with self._progress(len(images), len(references)) as advance:
-            judge = Judge(self._comparer, names, store, self._batch)
+        with progress("Judging", self._most_pairs(len(images), len(shown)), "pairs") as advance:
+            further = references.features if references else None
+            judge = Judge(self._comparer, names, store, self._batch, further)
 
             def ask(first: Indices, second: Indices) -> Floats:
                 averaged = average_orders(judge.compare(first, second, advance))
-                shown = both["image"].to_numpy()
-                table = pd.DataFrame(averaged, columns=["p_first", "p_second", "p_similar"])
-                table.insert(0, "img2", shown[second])
-                table.insert(0, "img1", shown[first])
-                asked.append(table)
+                asked.append(_comparisons(shown[first], shown[second], averaged))
                 return win_share(averaged)
 
-            found = self._compared(len(images), len(references), ask)
-        require_connected(both["image"].tolist(), found.first, found.second)
+            found = self._compared(len(images), len(shown), ask)
+        require_connected(shown.tolist(), found.first, found.second)
         ties = self._settings.virtual_ties
-        fit = fit_strengths(len(both), found.first, found.second, found.win_share, ties)
+        fit = fit_strengths(len(shown), found.first, found.second, found.win_share, ties)
         return fit, pd.concat(asked, ignore_index=True)
 
-    def _compared(self, num_images: int, num_references: int, ask: Any) -> Comparisons:
+    def _compared(self, num_images: int, num_all: int, ask: Ask) -> Comparisons:
         if self._settings.pairing is Kind.REFERENCE:
-            rows = num_images + np.arange(num_references)
-            pairing = ReferencePairs(num_references=num_references)
-            return pairing.compare_with_references(num_images, rows, ask)
-        return pairing_of(self._settings).compare(
-            num_images, ask, np.random.default_rng(self._seed)
-        )
+            pairing = ReferencePairs(num_references=num_all - num_images)
+            return pairing.compare_with_references(num_images, np.arange(num_images, num_all), ask)
+        return pairing_of(self._settings).compare(num_all, ask, np.random.default_rng(self._seed))
 
-    @contextmanager
-    def _progress(self, num_images: int, num_references: int) -> Iterator[Advance]:
+    def _most_pairs(self, num_images: int, num_all: int) -> int:
         kind, budget = self._settings.pairing, self._settings.pairs_per_image
-        total = num_images * (num_images - 1) // 2
         if kind is Kind.REFERENCE:
-            total = num_images * num_references
-        elif kind is not Kind.ALL:
-            total = min(total, num_images * budget // 2)
-        with progress("Judging", total, "pairs") as advance:
-            yield advance
+            return num_images * (num_all - num_images)
+        possible = num_all * (num_all - 1) // 2
+        return possible if kind is Kind.ALL else min(possible, num_all * budget // 2)
 
-    def _estimates(
-        self, fit: BradleyTerryFit, num: int, num_pairs: int, references: pd.DataFrame
-    ) -> dict[str, Floats]:
-        """Points of score. Without references, images are taken to be as good as those trained on;
-        with them, the references' scores say where on the scale the images stand."""
+    def _scale(self, fit: BradleyTerryFit, num: int, num_pairs: int) -> ScoreScale | None:
+        """The score scale of the fit; None where no references are at hand."""
+        references = self._references
+        if references is None:
+            return None
+        strengths = fit.strengths[num:]
+        if self._settings.pairing is not Kind.REFERENCE:
+            return ScoreScale.through(strengths, references.scores)
         if self._validation is None:
-            return {}
-        pairs = num_pairs / 2 if len(references) else num_pairs
-        scale = self._validation.scale(self._settings.virtual_ties, num_pairs=pairs, num_images=num)
-        strengths = fit.strengths[:num]
-        if len(references):
-            scale = ScoreScale(slope=scale.slope, intercept=float(references["score"].mean()))
-            strengths = strengths - fit.strengths[num:].mean()
-        return {"estimate": scale.estimate(strengths)}
+            return None
+        # A reference has as many comparisons as there are images, and is shrunk less than they are.
+        ties = self._settings.virtual_ties
+        scale = self._validation.scale(ties, num_pairs=num_pairs / 2, num_images=num)
+        centre = float(references.scores.mean()) - scale.slope * float(strengths.mean())
+        return ScoreScale(slope=scale.slope, intercept=centre)
+
+
+def _chosen(references: References | None, settings: RankingConfig) -> References | None:
+    """At most as many as are asked for. Raises DataError where reference pairing gets none."""
+    num = min(settings.references, len(references or ()))
+    if num == 0 and settings.pairing is Kind.REFERENCE:
+        raise DataError(
+            "ranking.references",
+            got=f"{settings.references}, of a checkpoint that carries {len(references or ())}",
+            expected="at least one reference for ranking.pairing=reference",
+            remedy="train with ranking.references=20, or choose another ranking.pairing",
+        )
+    if references is None or num == 0:
+        return None
+    return references.take(spread_references(references.scores, num))
+
+
+def _comparisons(first: Any, second: Any, averaged: Floats) -> pd.DataFrame:
+    table = pd.DataFrame(averaged, columns=["p_first", "p_second", "p_similar"])
+    table.insert(0, "img2", second)
+    table.insert(0, "img1", first)
+    return table
 
 
 def pairing_of(settings: RankingConfig) -> Pairing:

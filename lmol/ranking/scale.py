@@ -43,6 +43,19 @@ class ScoreScale:
         slope = 0.0 if np.ptp(strengths) == 0 else float(deviations @ scores) / variation
         return cls(slope=slope, intercept=float(mean_score))
 
+    @classmethod
+    def through(cls, strengths: Floats, scores: Floats) -> ScoreScale:
+        """The least-squares line through references of known score, ranked among the images.
+
+        strengths, scores: shape (m,). The same fit that gave the images their strengths gave the
+        references theirs, whichever pairs were asked: both are shrunk alike, and nothing has to be
+        assumed about how good the images are.
+        """
+        line = cls.fit(strengths, scores, float(scores.mean()))
+        return cls(
+            slope=line.slope, intercept=line.intercept - line.slope * float(strengths.mean())
+        )
+
     def estimate(self, strengths: Floats) -> Floats:
         """Points of score, shape of `strengths`, which are centred."""
         return self.intercept + self.slope * strengths

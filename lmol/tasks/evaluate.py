@@ -9,7 +9,7 @@ from dataclasses import replace
 import pandas as pd
 
 from lmol.config import Config, instantiate
-from lmol.data.folds import split_hash
+from lmol.data.folds import Split, split_hash
 from lmol.data.preparation import PreparedFold, pair_fold
 from lmol.errors import DataError, RunFolderError
 from lmol.evaluation.metrics import Metrics
@@ -58,7 +58,20 @@ def evaluate(config: Config, past: PastRun, run: RunFolder, results: ResultFolde
 
 
 def held_out_fold(config: Config, past: PastRun, run: RunFolder) -> PreparedFold:
-    """The fold that a run held out. Raises DataError where its data are no longer the same."""
+    """The fold that a run held out and its pairs."""
+    split = same_split(config, past, run)
+    prepared = pair_fold(split, instantiate(config.data.schedule), config)
+    require_rankable(prepared)
+    return prepared
+
+
+def held_out_images(config: Config, past: PastRun, run: RunFolder) -> pd.DataFrame:
+    """The score table, with content, of the images that a run held out."""
+    return same_split(config, past, run).held_out
+
+
+def same_split(config: Config, past: PastRun, run: RunFolder) -> Split:
+    """The split that a run was made with. Raises DataError where the data are not the same now."""
     split = load_folds(config, run)[past.fold - 1]
     before = images_of(past)
     held_out = before.loc[before["part"] == "held_out", SAME].reset_index(drop=True)
@@ -70,9 +83,7 @@ def held_out_fold(config: Config, past: PastRun, run: RunFolder) -> PreparedFold
             expected="the same data, so that what it held out is held out",
             remedy="restore the data, or name their folder with data.root=...",
         )
-    prepared = pair_fold(split, instantiate(config.data.schedule), config)
-    require_rankable(prepared)
-    return prepared
+    return split
 
 
 def images_of(past: PastRun) -> pd.DataFrame:

@@ -17,7 +17,9 @@ from lmol.model.adapter import trainable_summary, trainable_table
 from lmol.model.checkpoint import load_checkpoint, save_checkpoint
 from lmol.model.comparer import Comparer, build_comparer
 from lmol.model.device import require_device
-from lmol.model.features import ImageStore, PixelImages, cache_features
+from lmol.model.features import ImageStore, PixelImages, cache_features, features_of
+from lmol.model.references import References
+from lmol.ranking.pairing import spread_references
 from lmol.tasks.held_out import judge_held_out, save, validation_metrics
 from lmol.tasks.prepare import prepare_fold
 from lmol.tracking.progress import progress
@@ -41,6 +43,7 @@ def run(config: Config, run: RunFolder) -> float:
     start = time.monotonic()
     conclusion = judge_held_out(config, comparer, prepared, images, run.path)
     conclusion.validation.save(run.path / "checkpoints" / "best")
+    save_references(config, run, comparer, prepared, images)
     times = {"train_seconds": train_seconds, "eval_seconds": time.monotonic() - start}
     save(run, conclusion, prepared.split.held_out, times)
     return best
@@ -108,6 +111,23 @@ def fit(
     plot_learning_curves(record.records, run.folder("plots") / "learning_curves.png")
     assert trainer.state.best_metric is not None, "the last step is always validated"
     return trainer.state.best_metric, seconds
+
+
+def save_references(
+    config: Config, run: RunFolder, comparer: Comparer, prepared: PreparedFold, images: ImageStore
+) -> None:
+    """Give both checkpoints validation images spread over the scores, for rankings elsewhere."""
+    validation = prepared.split.validation
+    num = min(config.ranking.references, len(validation))
+    if num == 0:
+        return
+    scores = validation["score"].to_numpy()
+    rows = spread_references(scores, num)
+    names = validation["image"].iloc[rows].tolist()
+    features = features_of(comparer.base, images, names).cpu()
+    for kind in ("best", "last"):
+        references = References(names=names, scores=scores[rows], features=features)
+        references.save(run.path / "checkpoints" / kind)
 
 
 def keep_best(trainer: ComparisonTrainer, comparer: Comparer) -> None:

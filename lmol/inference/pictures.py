@@ -1,0 +1,45 @@
+"""A ranking as a contact sheet: the images themselves, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lmol.data.images import Picture
+from lmol.evaluation.figures import save, thumbnail
+
+COLUMNS = 8
+MOST = 24
+"""Images on a sheet: of a longer ranking, as many of both ends."""
+
+
+def plot_ranked(table: pd.DataFrame, pictures: Mapping[str, Picture], path: Path) -> None:
+    """table: as RankedImages has it; pictures: by the name of the image."""
+    cut = len(table) > MOST
+    shown = pd.concat([table.head(MOST // 2), table.tail(MOST // 2)]) if cut else table
+    rows = -(-len(shown) // COLUMNS)
+    figure = Figure(figsize=(1.55 * COLUMNS, 2.15 * rows + 0.4), layout="constrained")
+    ends = f", the {MOST // 2} best and the {MOST // 2} worst of them" if cut else ""
+    figure.suptitle(f"{len(table):,} images ranked{ends}", fontsize=12, fontweight="bold")
+    for axes in figure.subplots(rows, COLUMNS, squeeze=False).flat:
+        axes.set_axis_off()
+    for axes, (_, row) in zip(figure.axes, shown.iterrows(), strict=False):
+        axes.imshow(thumbnail(pictures[row["image"]]))
+        axes.set_title(_caption(row), fontsize=8.5, parse_math=False)
+    save(figure, path)
+
+
+def _caption(row: Any) -> str:
+    name = Path(str(row["image"])).name
+    lines = [f"#{row['rank']}  {name if len(name) <= 18 else '...' + name[-15:]}"]
+    if "estimate" in row:
+        lines.append(f"estimate {row['estimate']:.2f}")
+    else:
+        lines.append(f"{row['strength']:+.2f} ± {row['stderr']:.2f}")
+    if "score" in row:
+        lines.append(f"score {row['score']:.2f}")
+    return "\n".join(lines)

@@ -1,0 +1,102 @@
+"""A trained comparer as a stock LLaVA folder, which needs no code of ours."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import LlavaForConditionalGeneration
+
+from lmol.errors import ModelError
+from lmol.model.comparer import Comparer
+from lmol.model.projector import LMOLProjector
+
+TANH_GELU = "gelu_pytorch_tanh"
+TOLERANCE = 1e-4
+"""Largest difference of a logit in fp32 between a comparer and what was exported from it."""
+
+HALF_TOLERANCE = 0.05
+"""The same of an answer's probability in half precision, in which merged weights are rounded."""
+
+PROBES = 4
+"""Pairs of random pictures on which both are compared."""
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder beside its place, which is moved there if the block ends well.
+
+    Raises ModelError where something is there already.
+    """
+    if folder.exists():
+        raise ModelError(
+            "export.folder",
+            got=f"{folder}, which exists",
+            expected="a new folder: nothing is overwritten",
+            remedy="choose another with export.folder=..., or leave it out",
+        )
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_merged(comparer: Comparer, folder: Path) -> float:
+    """Merge adapters and projector into the base and write it with its processor.
+
+    Returns the largest difference of an answer logit after reading the folder back with stock
+    classes. The comparer is used up. Raises ModelError where the difference is not rounding.
+    """
+    pixels = _probe_pictures(comparer)
+    expected = probe(comparer.adapted, comparer, pixels)
+    merged: Any = comparer.adapted.merge_and_unload()
+    if isinstance(merged.model.multi_modal_projector, LMOLProjector):
+        merged.config.projector_hidden_act = TANH_GELU
+    dtype = comparer.base.embedding_dtype
+    merged.to(dtype).save_pretrained(folder)
+    comparer.base.processor.save_pretrained(folder)
+    merged.to("meta")  # at 7B, two copies would not fit beside each other
+    stock = LlavaForConditionalGeneration.from_pretrained(folder, dtype=dtype).eval()
+    found = probe(stock, comparer, pixels)
+    _require_equal(expected, found, dtype)
+    return float((found - expected).abs().max())
+
+
+@torch.inference_mode()
+def probe(model: Any, comparer: Comparer, pixels: Tensor) -> Tensor:
+    """Answer logits (PROBES, 3) of a stock forward on pixels (PROBES, 2, 3, height, width)."""
+    ids = comparer.prompt.input_ids.expand(len(pixels), -1).to(model.device)
+    output = model(
+        input_ids=ids,
+        pixel_values=pixels.flatten(0, 1).to(model.device, comparer.base.embedding_dtype),
+        logits_to_keep=1,
+    )
+    return output.logits[:, -1, list(comparer.prompt.answer_ids)].float().cpu()
+
+
+def _probe_pictures(comparer: Comparer) -> Tensor:
+    size = comparer.base.image_size
+    return torch.randn(PROBES, 2, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def _require_equal(expected: Tensor, found: Tensor, dtype: torch.dtype) -> None:
+    exact = dtype == torch.float32
+    one, other = (expected, found) if exact else (expected.softmax(-1), found.softmax(-1))
+    difference = float((one - other).abs().max())
+    if difference > (TOLERANCE if exact else HALF_TOLERANCE):
+        raise ModelError(
+            "export",
+            got=f"a merged model whose {'logits' if exact else 'probabilities'} differ by "
+            f"{difference:.1e}",
+            expected="the answers of the trained model",
+            remedy="export the adapter alone with export.form=adapter",
+        )

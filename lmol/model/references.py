@@ -1,0 +1,61 @@
+"""Images of known score that a checkpoint carries, so that others can be placed on the score scale.
+
+m references, T tokens an image, V width of the vision tower.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lmol.tracking.files import replacing
+
+FILE = "references.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class References:
+    """Validation images of the training fold: known to the run, but not trained on.
+
+    names: of m images. scores: shape (m,), ascending. features: of the frozen vision tower, shape
+    (m, T, V): 1.18 MB an image with LLaVA-1.5 in bf16. The pictures themselves are not kept.
+    """
+
+    names: Sequence[str]
+    scores: NDArray[np.float64]
+    features: Tensor
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def take(self, rows: NDArray[np.integer]) -> References:
+        """Some of them, by row."""
+        names = [self.names[row] for row in rows]
+        return References(names=names, scores=self.scores[rows], features=self.features[rows])
+
+    def save(self, folder: Path) -> None:
+        """Write references.safetensors."""
+        tensors = {"features": self.features.contiguous(), "scores": torch.from_numpy(self.scores)}
+        with replacing(folder / FILE) as path:
+            save_file(tensors, path, metadata={"names": json.dumps(list(self.names))})
+
+    @classmethod
+    def load(cls, folder: Path) -> References | None:
+        """What `save` wrote there, or None."""
+        if not (folder / FILE).is_file():
+            return None
+        with safe_open(folder / FILE, framework="pt") as file:
+            return cls(
+                names=json.loads(file.metadata()["names"]),
+                scores=file.get_tensor("scores").numpy(),
+                features=file.get_tensor("features"),
+            )
