@@ -57,7 +57,7 @@ def write_merged(comparer: Comparer, folder: Path) -> float:
     classes. The comparer is used up. Raises ModelError where the difference is not rounding.
     """
     pixels = _probe_pictures(comparer)
-    expected = probe(comparer.adapted, comparer, pixels)
+    expected = probe(comparer.eval().adapted, comparer, pixels)
     merged: Any = comparer.adapted.merge_and_unload()
     if isinstance(merged.model.multi_modal_projector, LMOLProjector):
         merged.config.projector_hidden_act = TANH_GELU
