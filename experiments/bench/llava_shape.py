@@ -44,6 +44,8 @@ LOSS = LossConfig(
     consistency=ConsistencyConfig(start=20.0, end=20.0, ramp_ratio=0.0),
 )
 
+EMBEDDED = "pkg://lmol.model.tiny_base"
+
 VISION = {"image_size": 336, "patch_size": 14, "model_type": "clip_vision_model"}
 SHAPES: dict[str, dict[str, dict[str, Any]]] = {
     "7b": {
@@ -58,6 +60,23 @@ SHAPES: dict[str, dict[str, dict[str, Any]]] = {
             "intermediate_size": 11008,
             "num_hidden_layers": 32,
             "num_attention_heads": 32,
+            "vocab_size": 32064,
+            "max_position_embeddings": 4096,
+        },
+    },
+    "100m": {
+        "vision_config": {
+            "image_size": 168,
+            "hidden_size": 320,
+            "intermediate_size": 1280,
+            "num_hidden_layers": 6,
+            "num_attention_heads": 5,
+        },
+        "text_config": {
+            "hidden_size": 640,
+            "intermediate_size": 1792,
+            "num_hidden_layers": 12,
+            "num_attention_heads": 10,
             "vocab_size": 32064,
             "max_position_embeddings": 4096,
         },
@@ -83,15 +102,16 @@ SHAPES: dict[str, dict[str, dict[str, Any]]] = {
 
 def write_random_llava(shape: str, folder: Path) -> None:
     """A LLaVA of the shape, random bf16 weights, with the embedded base's tokeniser."""
-    sizes = SHAPES[shape]
-    processor = LlavaBackbone(**backbone("pkg://lmol.model.tiny_base", "none")).load().processor
+    sizes, vision = SHAPES[shape], {**VISION, **SHAPES[shape]["vision_config"]}
+    processor = LlavaBackbone(**backbone(EMBEDDED, "none")).load().processor
+    side = vision["image_size"]
     processor.image_processor = CLIPImageProcessor(
-        size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336}
+        size={"shortest_edge": side}, crop_size={"height": side, "width": side}
     )
     processor.patch_size = VISION["patch_size"]
     processor.save_pretrained(folder)
     config = LlavaConfig(
-        vision_config={**VISION, **sizes["vision_config"]},
+        vision_config=vision,
         text_config={"model_type": "llama", **sizes["text_config"]},
         image_token_index=processor.image_token_id,
         projector_hidden_act="gelu_pytorch_tanh",
@@ -101,19 +121,19 @@ def write_random_llava(shape: str, folder: Path) -> None:
     model.save_pretrained(folder)
 
 
-def backbone(weights: str, quantization: str) -> dict[str, Any]:
+def backbone(weights: str, quantization: str, dtype: Precision = Precision.BF16) -> dict[str, Any]:
     """Constructor arguments of LlavaBackbone."""
     return {
         "weights": weights,
         "revision": None,
-        "dtype": Precision.BF16,
+        "dtype": dtype,
         "quantization": Quantization(quantization),
         "double_quantization": True,
         "attention": Attention.SDPA,
     }
 
 
-def build(folder: Path, quantization: str) -> Comparer:
+def build(weights: str, quantization: str, dtype: Precision = Precision.BF16) -> Comparer:
     """The comparer as recipe/scut_llava builds it."""
     lora = LoraConfig(r=8, alpha=32, dropout=0.05, targets=r".*language_model\..*\.(q|k|v|o)_proj")
     config = ModelConfig(
@@ -124,7 +144,7 @@ def build(folder: Path, quantization: str) -> Comparer:
         compile=False,
         cache_features=False,
     )
-    loaded = LlavaBackbone(**backbone(str(folder), quantization))
+    loaded = LlavaBackbone(**backbone(weights, quantization, dtype))
     return build_comparer(loaded, config, QUESTION, ANSWERS)
 
 
@@ -134,7 +154,8 @@ def measure(comparer: Comparer, batch_pairs: int, steps: int, recompute: bool) -
         comparer.enable_activation_checkpointing()
     trained = [parameter for parameter in comparer.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-5)
-    pixels = torch.randn(batch_pairs, 2, 3, 336, 336, device=comparer.device)
+    side = comparer.base.image_size
+    pixels = torch.randn(batch_pairs, 2, 3, side, side, device=comparer.device)
     targets = torch.tensor([[0, 1]], device=comparer.device).expand(batch_pairs, 2)
     comparer.train()
     step(comparer, optimizer, pixels, targets)
@@ -187,7 +208,7 @@ def row(quantization: str, arguments: argparse.Namespace) -> Row:
         return {**facts, **dict.fromkeys(MEASURED, "not measured")}
     with tempfile.TemporaryDirectory() as folder:
         write_random_llava(arguments.shape, Path(folder))
-        comparer = build(Path(folder), quantization)
+        comparer = build(folder, quantization)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     measured = measure(comparer, arguments.batch_pairs, arguments.steps, arguments.recompute)

@@ -1,4 +1,4 @@
-"""From scored images to pairs: schedules that draw training pairs, and the pairs of evaluation.
+"""From scored images to training pairs: the schedules that draw them, and the table of any pairs.
 
 n images, P pairs. A pairs table has the columns img1, img2, score1, score2, label.
 """
@@ -185,26 +185,6 @@ def training_pairs(
     """The pairs that a schedule draws from a score table."""
     first, second = schedule.draw(images["score"].to_numpy(), theta, np.random.default_rng(seed))
     return pairs_table(images, first, second, theta)
-
-
-def all_pairs(images: pd.DataFrame, theta: float) -> pd.DataFrame:
-    """Every unordered pair of a score table once, the earlier image first."""
-    first, second = np.triu_indices(len(images), 1)
-    return pairs_table(images, first, second, theta)
-
-
-def sampled_pairs(images: pd.DataFrame, theta: float, num: int, seed: int) -> pd.DataFrame:
-    """A seeded sample of `num` of all pairs. Raises DataError where there are fewer."""
-    first, second = np.triu_indices(len(images), 1)
-    if num > len(first):
-        raise DataError(
-            "eval.pairs",
-            got=f"{num}",
-            expected=f"at most the {len(first)} pairs that {len(images)} images make",
-            remedy="lower it, or take them all with eval.pairs=all",
-        )
-    chosen = np.sort(np.random.default_rng(seed).choice(len(first), num, replace=False))
-    return pairs_table(images, first[chosen], second[chosen], theta)
 
 
 def pairs_table(

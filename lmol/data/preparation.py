@@ -9,9 +9,10 @@ import pandas as pd
 
 from lmol.config.schema import Config
 from lmol.data.contents import content_hashes
+from lmol.data.evaluation_pairs import all_pairs, sampled_pairs
 from lmol.data.folds import Source, Split
 from lmol.data.images import check_images
-from lmol.data.pairs import Schedule, all_pairs, sampled_pairs, training_pairs
+from lmol.data.pairs import Schedule, training_pairs
 from lmol.errors import DataError
 
 
@@ -65,7 +66,8 @@ def _validation_pairs(
     images: pd.DataFrame, theta: float, config: Config, seed: int
 ) -> pd.DataFrame:
     possible = len(images) * (len(images) - 1) // 2
-    return sampled_pairs(images, theta, min(config.train.validation_pairs, possible), seed)
+    num = min(config.train.validation_pairs, possible)
+    return sampled_pairs(images, theta, num, seed, "train.validation_pairs")
 
 
 def _held_out_pairs(images: pd.DataFrame, theta: float, config: Config, seed: int) -> pd.DataFrame:

@@ -18,7 +18,6 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 import torch
-from accelerate import PartialState
 from accelerate.utils import gather_object
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from numpy.typing import NDArray
@@ -28,6 +27,7 @@ from lmol.errors import TrainingError
 from lmol.evaluation.part_file import PartFile
 from lmol.evaluation.questions import Indices, Questions, even_batches, rows_of
 from lmol.model.comparer import Comparer
+from lmol.model.device import process_state
 from lmol.model.features import BATCH_IMAGES, ImageStore, features_of
 from lmol.model.fingerprint import comparer_fingerprint
 from lmol.tracking.progress import Advance
@@ -98,13 +98,14 @@ class Judge:
         """Probabilities (P, 2, 3) of both orders of pairs of images, given by row, shape (P,) each.
 
         Under torchrun every process answers its share, and all get all answers. `advance` is told
-        the number of pairs after each batch, half of its questions. `part` keeps answers on disk,
-        and those that it holds already are not asked for again. Raises TrainingError where the
-        model answers with numbers that are not finite.
+        the number of pairs after each batch, half of its questions; this process speaks for all.
+        `part` keeps answers on disk, and those that it holds already are not asked for again.
+        Raises TrainingError where the model answers with numbers that are not finite.
         """
         questions = Questions.of_pairs(first, second, len(self._embedded))
         answered, answers = _known(questions, part)
         advance(int(answered.sum()) // 2)
+        processes = process_state().num_processes
         with answering(self._comparer):
             for block in _share(questions.blocks(self._batch)):
                 for batch, found in self._block(questions, block, answered):
@@ -112,7 +113,7 @@ class Judge:
                     answers[batch], answered[batch] = found, True
                     if part is not None:
                         part.append(np.arange(batch.start, batch.stop), found)
-                    advance(batch.stop // 2 - batch.start // 2)
+                    advance(processes * (batch.stop // 2 - batch.start // 2))
         return _gathered(answers, answered)[questions.of_pair].astype(np.float64)
 
     def _block(
@@ -191,7 +192,7 @@ def _known(questions: Questions, part: PartFile | None) -> tuple[NDArray[np.bool
     if part is None:
         return np.zeros(len(questions), bool), np.zeros((len(questions), 3), np.float32)
     answered, answers = part.read(len(questions))
-    PartialState().wait_for_everyone()
+    process_state().wait_for_everyone()
     if answered.any():
         log.info("Going on after %d of %d answers", answered.sum(), len(questions))
     return answered, answers
@@ -199,7 +200,7 @@ def _known(questions: Questions, part: PartFile | None) -> tuple[NDArray[np.bool
 
 def _share(blocks: list[slice]) -> list[slice]:
     """This process's blocks: consecutive ones, about as many as every other has."""
-    state = PartialState()
+    state = process_state()
     mine: list[slice] = []
     with state.split_between_processes(blocks) as share:
         mine += share
@@ -208,7 +209,7 @@ def _share(blocks: list[slice]) -> list[slice]:
 
 def _gathered(answers: Answers, answered: NDArray[np.bool_]) -> Answers:
     """All answers (Q, 3), on every process."""
-    if PartialState().num_processes > 1:
+    if process_state().num_processes > 1:
         for where, found in gather_object([(answered, answers[answered])]):
             answers[where] = found
     return answers

@@ -7,7 +7,6 @@ from importlib.resources import files
 from typing import Annotated, Any, cast
 
 import torch
-from accelerate import PartialState
 from pydantic import Field
 from safetensors import SafetensorError
 from torch import Tensor
@@ -22,6 +21,7 @@ from transformers import (
 
 from lmol.config.schema import Attention, Precision, Quantization
 from lmol.errors import ModelError
+from lmol.model.device import this_device
 
 DTYPES = {
     Precision.FP32: torch.float32,
@@ -116,7 +116,7 @@ class LlavaBackbone:
             "revision": self.revision,
             "dtype": DTYPES[Precision(self.dtype)],
             "attn_implementation": Attention(self.attention).value,
-            "device_map": {"": PartialState().device},
+            "device_map": {"": this_device()},
             "quantization_config": self._quantization(),
         }
 

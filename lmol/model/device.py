@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 import torch
+from accelerate import PartialState
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from lmol.config.schema import Attention, Config, Precision, Quantization
@@ -14,6 +15,21 @@ from lmol.errors import ConfigError, LmolError
 
 SHARED = ("evaluate", "rank")
 """Tasks whose work is spread over the processes of torchrun."""
+
+
+def process_state() -> PartialState:
+    """The processes of this run, as torchrun started them, or the one.
+
+    Without being told, accelerate joins processes on accelerators alone.
+    """
+    several = os.environ.get("WORLD_SIZE", "1") != "1"
+    return PartialState(cpu=several and not torch.cuda.is_available())
+
+
+def this_device() -> torch.device:
+    """The device of this process."""
+    device = torch.device(process_state().device)
+    return torch.device("cpu") if device.type == "cpu" else device
 
 
 def require_device(config: Config) -> None:

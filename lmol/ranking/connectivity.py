@@ -18,20 +18,10 @@ NAMES_IN_FULL, NAMES_OTHERWISE = 6, 3
 """Names of the smallest component, and of each other one, in a message."""
 
 
-RAISE_BUDGET = "raise ranking.pairs_per_image, or ask every pair with ranking.pairing=all"
-
-
-def require_connected(
-    names: Sequence[str],
-    first: Indices,
-    second: Indices,
-    where: str = "ranking.pairing",
-    remedy: str = RAISE_BUDGET,
-) -> None:
+def require_connected(names: Sequence[str], first: Indices, second: Indices) -> None:
     """Raise DataError where a chain of comparisons does not lead from every image to every other.
 
-    names: of n images. first, second: shape (P,), rows of the images compared. where, remedy: the
-    setting that chose the comparisons, and what to do about it. Strengths in two
+    names: of n images. first, second: shape (P,), rows of the images compared. Strengths in two
     components have no common zero; only virtual ties would set them beside each other.
     """
     num = len(names)
@@ -39,10 +29,10 @@ def require_connected(
     count, component = connected_components(graph, directed=False)
     if count > 1:
         raise DataError(
-            where,
+            "ranking.pairing",
             got=f"comparisons in {count} separate components, {_described(names, component)}",
             expected=f"comparisons that connect all {num} images",
-            remedy=remedy,
+            remedy="raise ranking.pairs_per_image, or ask every pair with ranking.pairing=all",
         )
 
 

@@ -18,7 +18,7 @@ from lmol.model.comparer import Comparer
 from lmol.model.device import require_device
 from lmol.tasks.held_out import judge_held_out, save
 from lmol.tasks.overall import save_overall
-from lmol.tasks.prepare import IMAGES, load_folds, require_rankable
+from lmol.tasks.prepare import IMAGES, load_folds
 from lmol.tasks.train import build, image_store, seed_everything
 from lmol.tracking.past_runs import PastRun, find_runs
 from lmol.tracking.result_folder import ResultFolder
@@ -60,9 +60,7 @@ def evaluate(config: Config, past: PastRun, run: RunFolder, results: ResultFolde
 def held_out_fold(config: Config, past: PastRun, run: RunFolder) -> PreparedFold:
     """The fold that a run held out and its pairs."""
     split = same_split(config, past, run)
-    prepared = pair_fold(split, instantiate(config.data.schedule), config)
-    require_rankable(prepared)
-    return prepared
+    return pair_fold(split, instantiate(config.data.schedule), config)
 
 
 def held_out_images(config: Config, past: PastRun, run: RunFolder) -> pd.DataFrame:

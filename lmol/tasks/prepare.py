@@ -12,8 +12,6 @@ from lmol.data.folds import Split, split_folds, split_hash
 from lmol.data.pairs import pairs_csv
 from lmol.data.preparation import PreparedFold, load_scores, pair_fold
 from lmol.data.scores import data_hash
-from lmol.evaluation.questions import rows_of
-from lmol.ranking.connectivity import require_connected
 from lmol.tracking.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
@@ -32,18 +30,9 @@ def prepare_fold(config: Config, run: RunFolder) -> PreparedFold:
     split = load_folds(config, run)[config.fold.index - 1]
     run.note(split_hash=split_hash(split))
     prepared = pair_fold(split, instantiate(config.data.schedule), config)
-    require_rankable(prepared)
     save_pairs(prepared, run)
     save_images(split, run)
     return prepared
-
-
-def require_rankable(prepared: PreparedFold) -> None:
-    """Raise DataError, before anything is trained, where held-out pairs leave images apart."""
-    names, first, second = rows_of(prepared.held_out_pairs)
-    alone = sorted(set(prepared.split.held_out["image"]) - set(names))
-    remedy = "raise eval.pairs, or take them all with eval.pairs=all"
-    require_connected([*names, *alone], first, second, "eval.pairs", remedy)
 
 
 def load_folds(config: Config, run: RunFolder) -> list[Split]:

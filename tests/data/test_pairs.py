@@ -6,14 +6,14 @@ from math import comb
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse.csgraph import connected_components
 
+from lmol.data.evaluation_pairs import all_pairs, sampled_pairs
 from lmol.data.pairs import (
     IntervalPairs,
     UniformPairs,
-    all_pairs,
     fair_shares,
     pairs_csv,
-    sampled_pairs,
     training_pairs,
 )
 from lmol.errors import DataError
@@ -136,9 +136,28 @@ def test_a_sample_of_the_pairs_is_seeded_and_part_of_them(images):
     assert drawn <= whole
 
 
-def test_a_sample_larger_than_all_pairs_is_an_error(images):
-    with pytest.raises(DataError, match="at most the 19900 pairs that 200 images make"):
-        sampled_pairs(images, THETA, 20_000, seed=0)
+@pytest.mark.parametrize("num", [199, 250, 19_900])
+def test_a_sample_connects_all_images(images, num):
+    drawn = sampled_pairs(images, THETA, num, seed=3)
+    graph = np.eye(200)
+    row = pd.Index(images["image"])
+    graph[row.get_indexer(drawn["img1"]), row.get_indexer(drawn["img2"])] = 1
+    assert len(drawn.drop_duplicates(["img1", "img2"])) == num
+    assert connected_components(graph, directed=False)[0] == 1
+
+
+def test_every_pair_is_as_likely_in_a_sample():
+    images = pd.DataFrame({"image": list("abcde"), "score": [1.0, 2.0, 3.0, 4.0, 5.0]})
+    counts = pd.concat([sampled_pairs(images, THETA, 6, seed) for seed in range(2000)])
+    shares = counts.groupby(["img1", "img2"]).size() / 2000
+    assert len(shares) == 10
+    np.testing.assert_allclose(shares, 0.6, atol=0.05)  # four SDs
+
+
+@pytest.mark.parametrize("num", [198, 20_000])
+def test_a_sample_of_too_many_or_too_few_pairs_is_an_error(images, num):
+    with pytest.raises(DataError, match=r"at least 199, .*at most the 19900 pairs"):
+        sampled_pairs(images, THETA, num, seed=0)
 
 
 def test_a_pair_file_reads_back_exactly():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.special import softmax
 
-from lmol.data.pairs import all_pairs
+from lmol.data.evaluation_pairs import all_pairs
 from lmol.evaluation.diagnosis import Diagnosis, diagnose, plot_diagnosis
 from lmol.evaluation.metrics import classification_metrics
 from lmol.ranking.bradley_terry import fit_strengths

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lmol.data.pairs import all_pairs
+from lmol.data.evaluation_pairs import all_pairs
 from lmol.evaluation.gaps import accuracy_by_gap, gap_borders
 from lmol.evaluation.intervals import ImageBootstrap, interval
 from lmol.evaluation.judged import JudgedPairs

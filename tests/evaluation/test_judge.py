@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lmol.config.schema import Precision, Quantization
-from lmol.data.pairs import all_pairs
+from lmol.data.evaluation_pairs import all_pairs
 from lmol.errors import TrainingError
 from lmol.evaluation.judge import Judge, fingerprint, judge
 from lmol.evaluation.metrics import average_orders

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import pearsonr, spearmanr
 
-from lmol.data.pairs import all_pairs
+from lmol.data.evaluation_pairs import all_pairs
 from lmol.evaluation.intervals import ImageBootstrap
 from lmol.evaluation.judged import JudgedPairs
 from lmol.evaluation.metrics import Metrics
