@@ -57,7 +57,7 @@ def write_merged(comparer: Comparer, folder: Path) -> float:
     classes. The comparer is used up. Raises ModelError where the difference is not rounding.
     """
     pixels = _probe_pictures(comparer)
-    expected = probe(comparer.eval().adapted, comparer, pixels)
+    expected = _answered(comparer.eval(), pixels)
     merged: Any = comparer.adapted.merge_and_unload()
     if isinstance(merged.model.multi_modal_projector, LMOLProjector):
         merged.config.projector_hidden_act = TANH_GELU
@@ -66,21 +66,25 @@ def write_merged(comparer: Comparer, folder: Path) -> float:
     comparer.base.processor.save_pretrained(folder)
     merged.to("meta")  # at 7B, two copies would not fit beside each other
     stock = LlavaForConditionalGeneration.from_pretrained(folder, dtype=dtype).eval()
-    found = probe(stock, comparer, pixels)
+    found = _answered_by_stock(stock, comparer, pixels)
     _require_equal(expected, found, dtype)
     return float((found - expected).abs().max())
 
 
 @torch.inference_mode()
-def probe(model: Any, comparer: Comparer, pixels: Tensor) -> Tensor:
-    """Answer logits (PROBES, 3) of a stock forward on pixels (PROBES, 2, 3, height, width)."""
-    ids = comparer.prompt.input_ids.expand(len(pixels), -1).to(model.device)
-    output = model(
-        input_ids=ids,
-        pixel_values=pixels.flatten(0, 1).to(model.device, comparer.base.embedding_dtype),
-        logits_to_keep=1,
-    )
-    return output.logits[:, -1, list(comparer.prompt.answer_ids)].float().cpu()
+def _answered(comparer: Comparer, pixels: Tensor) -> Tensor:
+    """Answer logits (PROBES, 3) to pictures (PROBES, 2, 3, height, width)."""
+    logits: Tensor = comparer(pixel_values=pixels.to(comparer.device), both_orders=False)
+    return logits[:, 0].cpu()
+
+
+@torch.inference_mode()
+def _answered_by_stock(stock: Any, comparer: Comparer, pixels: Tensor) -> Tensor:
+    prompt = comparer.prompt
+    ids = prompt.input_ids.expand(len(pixels), -1).to(stock.device)
+    shown = pixels.flatten(0, 1).to(stock.device, stock.dtype)
+    output = stock(input_ids=ids, pixel_values=shown, logits_to_keep=1)
+    return output.logits[:, -1, list(prompt.answer_ids)].float().cpu()
 
 
 def _probe_pictures(comparer: Comparer) -> Tensor:

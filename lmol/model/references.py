@@ -44,7 +44,7 @@ class References:
 
     def save(self, folder: Path) -> None:
         """Write references.safetensors."""
-        tensors = {"features": self.features.contiguous(), "scores": torch.from_numpy(self.scores)}
+        tensors = {"features": self.features.contiguous(), "scores": torch.tensor(self.scores)}
         with replacing(folder / FILE) as path:
             save_file(tensors, path, metadata={"names": json.dumps(list(self.names))})
 

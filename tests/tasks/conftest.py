@@ -1,5 +1,6 @@
 """The real command in this process, small: 60 faces, 96 pairs."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,25 @@ SMALL = (
     "train.log_every=4",
     "threads=1",
 )
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a run was trained to its end, once for all tests."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("HYDRA_FULL_ERROR", "1")
+        patch.setattr(sys, "argv", ["lmol", *SMALL, "hydra.run.dir=outputs/one/run"])
+        main()
+    return folder
+
+
+@pytest.fixture
+def trained(command: Command, trained_once: Path) -> Path:
+    """A copy of that run, the latest finished one of the test's own folder."""
+    shutil.copytree(trained_once / "outputs/one/run", "outputs/one/run")
+    return Path("outputs/one/run")
 
 
 @pytest.fixture

@@ -1,0 +1,86 @@
+"""Three ways to ask a comparer about pairs, as the measurement of the judge compares them.
+
+Each yields probabilities (P, 2, 3), of both orders of the pairs, part by part.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from lmol.data.images import open_rgb
+from lmol.evaluation.judge import fingerprint, judge
+from lmol.evaluation.part_file import PartFile
+from lmol.model.comparer import Comparer
+from lmol.model.features import PixelImages
+from lmol.tracking.progress import progress
+
+Probabilities = NDArray[np.floating]
+Ask = Callable[[Comparer, pd.DataFrame, pd.DataFrame, int], Iterator[Probabilities]]
+"""Of a comparer, the score table of the images, the table of pairs, and questions a forward."""
+
+
+def generated(
+    comparer: Comparer, images: pd.DataFrame, pairs: pd.DataFrame, batch: int
+) -> Iterator[Probabilities]:
+    """One `generate` a question, from image files, as the original did; `batch` plays no part."""
+    path = dict(zip(images["image"], images["path"], strict=True))
+    for first, second in zip(pairs["img1"], pairs["img2"], strict=True):
+        two = [path[first], path[second]]
+        yield np.stack([_generated(comparer, two), _generated(comparer, two[::-1])])[None]
+
+
+def _generated(comparer: Comparer, paths: Sequence[str]) -> Probabilities:
+    """Probabilities (3,) of the answers, from the logits of the one new token."""
+    base, prompt = comparer.base, comparer.prompt
+    pictures = [open_rgb(path) for path in paths]
+    inputs = base.processor(text=prompt.text, images=pictures, return_tensors="pt")
+    dtype, device = base.embedding_dtype, comparer.device
+    # The projector is trained in fp32 on a base that may be in half precision.
+    with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
+        output = comparer.adapted.generate(
+            **inputs.to(device, dtype),
+            max_new_tokens=1,
+            do_sample=False,
+            return_dict_in_generate=True,
+            output_logits=True,
+        )
+    logits = output.logits[0][0, list(prompt.answer_ids)]
+    answers: Probabilities = logits.float().softmax(-1).cpu().numpy()
+    return answers
+
+
+def batched(
+    comparer: Comparer, images: pd.DataFrame, pairs: pd.DataFrame, batch: int
+) -> Iterator[Probabilities]:
+    """The comparer's forward from pixels, `batch` questions at a time."""
+    store = PixelImages(comparer.base.processor.image_processor, images)
+    for start in range(0, len(pairs), batch // 2):
+        asked = pairs[start : start + batch // 2]
+        names = asked[["img1", "img2"]].to_numpy().flatten().tolist()
+        pixels = store.read(names).to(comparer.device).unflatten(0, (-1, 2))
+        yield comparer(pixel_values=pixels).softmax(-1).cpu().numpy()
+
+
+def judged(
+    comparer: Comparer, images: pd.DataFrame, pairs: pd.DataFrame, batch: int
+) -> Iterator[Probabilities]:
+    """The judge of a run, all pairs at once."""
+    store = PixelImages(comparer.base.processor.image_processor, images)
+    seal = fingerprint(comparer, pairs, "drawn faces")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        progress("Judging", len(pairs), "pairs") as advance,
+        PartFile(Path(folder), seal) as part,
+    ):
+        found = judge(comparer, pairs, store, batch, advance, part)
+    yield found
+
+
+WAYS: dict[str, Ask] = {"generate": generated, "batched": batched, "judge": judged}

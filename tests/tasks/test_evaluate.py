@@ -1,0 +1,227 @@
+"""task=evaluate judges what a run held out, with the run's own settings, whole or not at all."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from safetensors.torch import load_file, save_file
+
+from lmol.evaluation.judge import Judge
+from tests.tasks.conftest import SMALL
+
+TIMES = ("train_seconds", "eval_seconds")
+
+
+def read(path):
+    return json.loads(Path(path).read_text())
+
+
+def metrics(folder):
+    return {k: v for k, v in read(f"{folder}/metrics.json").items() if k not in TIMES}
+
+
+def test_an_evaluation_repeats_what_training_concluded(command, trained):
+    assert command("task=evaluate", "threads=1", "hydra.run.dir=again") == (0, "")
+    assert metrics("again") == metrics(trained)
+    for name in ("predictions.csv", "ranking.csv", "diagnosis/subgroups.csv"):
+        assert Path("again", name).read_bytes() == (trained / name).read_bytes()
+    manifest = read("again/manifest.json")
+    assert manifest["run"] == str(trained.absolute())
+    assert not (trained / "judged").exists()
+
+
+def test_the_configuration_of_the_run_holds(command, tmp_path):
+    other = (*SMALL, "data.theta=0.35", "model.lora.r=4", "fold=2", "eval.batch_pairs=7")
+    assert command(*other, "hydra.run.dir=outputs/one/run") == (0, "")
+    settings = ("task=evaluate", "run=outputs/one/run", "checkpoint=last", "eval.pairs=20")
+    assert command(*settings, "hydra.run.dir=again") == (0, "")
+    config = Path("again/config.yaml").read_text()
+    for line in (
+        "theta: 0.35",
+        "r: 4",
+        "index: 2",
+        "batch_pairs: 7",
+        "pairs: 20",
+        "name: evaluate",
+    ):
+        assert line in config
+    assert metrics("again")["pairs"] == 20
+
+
+FIXED = ("optim.lr_lora=1e-3", "data.theta=0.1", "+recipe=scut_llava", "seed=3", "model=tiny")
+
+
+@pytest.mark.parametrize("override", FIXED)
+def test_what_a_finished_run_was_made_with_cannot_be_changed(command, trained, override):
+    code, told = command("task=evaluate", override, "hydra.run.dir=again")
+    assert code == 2
+    assert override.partition("=")[0].lstrip("+") in told
+    assert "which uses a finished run" in told
+    assert not Path("again").exists()
+
+
+def test_generating_gives_the_same_answers(command, trained):
+    settings = ("task=evaluate", "eval.decode=generate", "threads=1")
+    assert command(*settings, "hydra.run.dir=again") == (0, "")
+    found = metrics("again")
+    assert 0 <= found.pop("invalid_answers") <= 1
+    expected = metrics(trained)
+    assert found.keys() == expected.keys()
+    one, other = (pd.read_csv(f"{run}/predictions.csv") for run in ("again", trained))
+    assert one["pred"].equals(other["pred"])
+    pd.testing.assert_frame_equal(one, other, atol=1e-6)
+
+
+def test_a_killed_evaluation_goes_on_where_it_stopped(command, trained, monkeypatch):
+    whole, asked = Judge._batches, []
+
+    def counted(self, questions, block, answered):
+        for batch, found in whole(self, questions, block, answered):
+            asked.append(batch.stop - batch.start)
+            yield batch, found
+
+    def killed(self, questions, block, answered):
+        yield from counted(self, questions, block, answered)
+        if sum(asked) > 40:
+            raise KeyboardInterrupt
+
+    small = ("task=evaluate", "threads=1", "eval.batch_pairs=8")
+    assert command(*small, "hydra.run.dir=uninterrupted") == (0, "")
+    monkeypatch.setattr(Judge, "_batches", killed)
+    assert command(*small, "hydra.run.dir=killed")[0] == 130
+    assert [path.suffix for path in (trained / "judged").glob("*.part")] == [".part"]
+    done = sum(asked)
+    asked.clear()
+    monkeypatch.setattr(Judge, "_batches", counted)
+    assert command(*small, "hydra.run.dir=resumed") == (0, "")
+    assert metrics("resumed") == metrics("uninterrupted")
+    resumed, uninterrupted = (
+        Path(f"{run}/predictions.csv") for run in ("resumed", "uninterrupted")
+    )
+    assert resumed.read_bytes() == uninterrupted.read_bytes()
+    validation = 5 * 4  # both orders of ten pairs of five images, asked every time
+    assert sum(asked) == 2 * 66 - (done - validation) + validation
+    assert not (trained / "judged").exists()
+
+
+def test_two_processes_are_one(command, trained):
+    shared = ["-m", "torch.distributed.run", "--nproc_per_node=2", "-m", "lmol.run"]
+    settings = ["task=evaluate", "threads=1", "eval.batch_pairs=8", "hydra.run.dir=two"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, *shared, *settings], check=True, env=environment)
+    assert command(*settings[:-1], "hydra.run.dir=one") == (0, "")
+    assert metrics("two") == metrics("one")
+    assert Path("two/predictions.csv").read_bytes() == Path("one/predictions.csv").read_bytes()
+    assert not list(Path("outputs").glob("2*"))  # the second process leaves no folder
+
+
+@pytest.fixture
+def sweep(command):
+    assert command("-m", "fold=1,2", *SMALL, "name=both") == (0, "")
+    [folder] = Path("outputs/sweeps").iterdir()
+    return folder
+
+
+def test_all_folds_of_a_sweep_have_one_confusion_matrix(command, sweep):
+    assert command("task=evaluate", f"run={sweep}", "hydra.run.dir=all") == (0, "")
+    parts = [pd.read_csv(f"all/fold_{k}/confusion.csv", index_col=0) for k in (1, 2)]
+    whole = pd.read_csv("all/confusion.csv", index_col=0)
+    pd.testing.assert_frame_equal(whole, parts[0] + parts[1])
+    found = read("all/metrics.json")
+    assert (found["folds"], found["pairs"]) == (2, 132)
+    accuracies = [read(f"all/fold_{k}/metrics.json")["accuracy"] for k in (1, 2)]
+    assert found["over_folds"]["accuracy"]["mean"] == pytest.approx(sum(accuracies) / 2)
+    assert len(pd.read_csv("all/folds.csv")) == 2
+
+
+def test_one_fold_of_a_sweep_is_chosen_by_its_number(command, sweep):
+    assert command("task=evaluate", f"run={sweep}", "fold=2", "hydra.run.dir=two") == (0, "")
+    assert metrics("two") == metrics(sweep / "fold_2")
+    code, told = command("task=evaluate", f"run={sweep}", "fold=3")
+    assert code == 2
+    assert "fold: got 3, of a run that held out 1, 2" in told
+
+
+def test_the_data_may_have_moved_but_not_changed(command, tmp_path):
+    assert command(*SMALL, "data.root=faces", "hydra.run.dir=outputs/one/run") == (0, "")
+    before = metrics("outputs/one/run")
+    shutil.move("faces", "elsewhere")
+    settings = ("task=evaluate", "threads=1", "data.root=elsewhere")
+    assert command(*settings, "hydra.run.dir=again") == (0, "")
+    assert metrics("again") == before
+    [table] = Path("elsewhere").glob("*/parameters.csv")
+    faces = pd.read_csv(table)
+    faces.loc[:, "score"] = faces["score"].iloc[::-1].to_numpy()
+    faces.to_csv(table, index=False)
+    code, told = command(*settings)
+    assert code == 2
+    assert "other images, scores or folds than run was trained with" in told
+
+
+def no_run(trained):
+    shutil.rmtree("outputs")
+    return "no finished run below"
+
+
+def unfinished_run(trained):
+    facts = read(trained / "manifest.json") | {"status": "failed"}
+    (trained / "manifest.json").write_text(json.dumps(facts))
+    return "no finished run below"
+
+
+def damaged_checkpoint(trained):
+    path = trained / "checkpoints/best/adapter_model.safetensors"
+    path.write_bytes(path.read_bytes()[:500])
+    return "no readable checkpoint"
+
+
+def checkpoint_without_a_tensor(trained):
+    path = trained / "checkpoints/best/adapter_model.safetensors"
+    tensors = load_file(path)
+    tensors.popitem()
+    save_file(tensors, path)
+    return "is missing 1 tensor"
+
+
+def another_base(trained):
+    path = trained / "checkpoints/best/meta.json"
+    path.write_text(json.dumps(read(path) | {"base": "0" * 64}))
+    return "a base with other weights than the one it was trained on"
+
+
+def checkpoint_gone(trained):
+    shutil.rmtree(trained / "checkpoints/best")
+    return "no checkpoint best"
+
+
+BAD = (
+    no_run,
+    unfinished_run,
+    damaged_checkpoint,
+    checkpoint_without_a_tensor,
+    another_base,
+    checkpoint_gone,
+)
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_run_that_cannot_be_used_is_told_in_one_message(command, trained, bad):
+    message = bad(trained)
+    code, told = command("task=evaluate", "hydra.run.dir=again")
+    assert code == 2
+    assert message in told
+    assert "Traceback" not in told
+    assert not Path("again/metrics.json").exists()
+
+
+@pytest.mark.parametrize("pairs", [67, 10])
+def test_more_pairs_than_there_are_or_too_few_are_refused(command, trained, pairs):
+    code, told = command("task=evaluate", f"eval.pairs={pairs}", "hydra.run.dir=again")
+    assert code == 2
+    assert "at least 11, which connect 12 images, and at most the 66 pairs" in told
+    assert "eval.pairs=all" in told
