@@ -35,26 +35,16 @@ class ImageBootstrap:
     def __init__(self, num_images: int, replicates: int, seed: int) -> None:
         shares = np.full(num_images, 1.0 / num_images)
         drawn = np.random.default_rng(seed).multinomial(num_images, shares, size=replicates)
-        self.num_images = num_images
+        self.num_images, self.seed = num_images, seed
         self.counts: Floats = drawn.astype(np.float64)
 
     def mean_of_pairs(self, first: Indices, second: Indices, values: Floats) -> Floats:
-        """Weighted means (R,) of a value of each pair; NaN where no pair is in a resample.
-
-        first, second: images of the pairs, shape (P,), as are values, such as 1 for right. An image
-        that was drawn twice makes no pair with itself. Memory grows with (R + n) n, not with R P.
-        """
-        used = np.union1d(first, second)
-        first, second = np.searchsorted(used, first), np.searchsorted(used, second)
-        counts, ones = self.counts[:, used], np.ones(len(first))
-        total = pair_matrix(used.size, first, second, np.asarray(values, np.float64))
-        weight = pair_matrix(used.size, first, second, ones)
-        return _ratio(_quadratic(counts, total), _quadratic(counts, weight))
+        """Means (R,) of a value of each pair (P,) in every resample; see `mean_of_pairs`."""
+        return mean_of_pairs(self.counts, first, second, values)
 
     def mean_of_images(self, images: Indices, values: Floats) -> Floats:
         """Weighted means (R,) of a value of each of some images; NaN where none was drawn."""
-        counts = self.counts[:, images]
-        return _ratio(counts @ values, counts.sum(axis=1))
+        return mean_of_images(self.counts[:, images], values)
 
     def correlations(
         self, scores: Floats, strengths: Floats, images: Indices | None = None
@@ -77,6 +67,26 @@ class ImageBootstrap:
         )
         names = [name for name, _ in CORRELATIONS]
         return {n: np.where(untied > 0, r, np.nan) for n, r in zip(names, found, strict=True)}
+
+
+def mean_of_pairs(counts: Floats, first: Indices, second: Indices, values: Floats) -> Floats:
+    """Weighted means (R,) of a value of each pair; NaN where no pair is in a resample.
+
+    counts: of each image in each resample, shape (R, n). first, second: images of the pairs, shape
+    (P,), as are values, such as 1 for right. An image that was drawn twice makes no pair with
+    itself. Memory grows with (R + n) n, not with R P.
+    """
+    used = np.union1d(first, second)
+    first, second = np.searchsorted(used, first), np.searchsorted(used, second)
+    counts, ones = counts[:, used], np.ones(len(first))
+    total = pair_matrix(used.size, first, second, np.asarray(values, np.float64))
+    weight = pair_matrix(used.size, first, second, ones)
+    return _ratio(_quadratic(counts, total), _quadratic(counts, weight))
+
+
+def mean_of_images(counts: Floats, values: Floats) -> Floats:
+    """Weighted means (R,) of a value of each image (n,); NaN where no image is in a resample."""
+    return _ratio(counts @ values, counts.sum(axis=1))
 
 
 def interval(samples: Floats) -> Interval:

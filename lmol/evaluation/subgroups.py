@@ -17,6 +17,7 @@ import pandas as pd
 from lmol.evaluation.intervals import ImageBootstrap, Indices, with_interval
 from lmol.evaluation.judged import Booleans, JudgedPairs
 from lmol.evaluation.metrics import Floats, Metrics, correlation_metrics
+from lmol.evaluation.permutation import GroupPermutations
 
 FEWEST_IMAGES = 10
 """Of a smaller group, resampling its images tells little: it gets no interval and no headline."""
@@ -25,7 +26,9 @@ MOST_CROSSED = 20
 """Groups up to which every two of them get a row; of more, only all of their pairs together."""
 
 GAPS = ("subgroup_gap", "subgroup_bias", "within_across_gap")
+TESTED = ("subgroup_gap_p", "subgroup_bias_p")
 NO_GROUPS: Metrics = {name + end: None for name in GAPS for end in ("", "_low", "_high")}
+NO_GROUPS |= dict.fromkeys(TESTED)
 """The headlines of a score table without groups."""
 
 UNKNOWN = np.empty(0)
@@ -74,19 +77,34 @@ class Subgroups:
         subgroup_gap: largest minus smallest accuracy within a group. subgroup_bias: largest minus
         smallest mean error of a group, in points of score. Both are of the groups that
         `extreme_groups` names, and so is the interval: chosen for their distance, two groups out of
-        many seem further apart than they are. within_across_gap: accuracy of all pairs within a
-        group minus that of all pairs across.
+        many seem further apart than they are, and subgroup_gap_p and subgroup_bias_p tell how often
+        groups without a meaning would be as far apart. within_across_gap: accuracy of all pairs
+        within a group minus that of all pairs across.
         """
         accuracy, errors = extreme_groups(table, "accuracy"), extreme_groups(table, "mean_error")
         totals = tuple(table.index[table["kind"].isin(["all within", "all across"])])
         gap = self._gap(table, "accuracy", accuracy, self._accuracy_samples)
         bias = self._gap(table, "mean_error", errors, self._error_samples)
         within_across = self._gap(table, "accuracy", totals, self._accuracy_samples)
-        return {
+        headlines = {
             f"{name}{end}": value
             for name, found in zip(GAPS, (gap, bias, within_across), strict=True)
             for end, value in found.items()
         }
+        return headlines | self._tests()
+
+    def _tests(self) -> Metrics:
+        """The p-values of the gaps between the groups that are large enough for an interval."""
+        large = [c.groups[0] for c in self._comparisons if c.kind == "within" and self._is_large(c)]
+        dealt = GroupPermutations(
+            self._codes, np.array(large), len(self.bootstrap.counts), self.bootstrap.seed
+        )
+        errors = self._errors
+        found = (
+            dealt.of_accuracy(self.judged),
+            None if errors is None else dealt.of_means(errors),
+        )
+        return dict(zip(TESTED, found, strict=True))
 
     def _gap(
         self,
