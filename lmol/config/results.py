@@ -21,6 +21,9 @@ class EvalConfig:
     decode: Annotated[
         Decoding, Field(description="read the answers' logits, or generate the answer's token")
     ]
+    memory_gb: Annotated[
+        Positive, Field(description="embedded images beyond so many 10^9 bytes stand in a file")
+    ]
     replicates: Annotated[Count, Field(description="bootstrap replicates over images")]
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -48,13 +50,15 @@ def judge(
     batch_pairs: int,
     advance: Advance = unseen,
     part: PartFile | None = None,
+    memory_gb: float = math.inf,
 ) -> NDArray[np.float64]:
     """Probabilities (P, 2, 3): of each order, of First, Second and Similar as answered.
 
     The arguments that are not explained here are Judge's.
     """
     names, first, second = rows_of(pairs)
-    return Judge(comparer, names, images, batch_pairs).compare(first, second, advance, part)
+    judge = Judge(comparer, names, images, batch_pairs, memory_gb=memory_gb)
+    return judge.compare(first, second, advance, part)
 
 
 def fingerprint(comparer: Comparer, pairs: pd.DataFrame, data_hash: str) -> str:
@@ -69,7 +73,7 @@ class Judge:
 
     batch_pairs: ordered pairs a forward, halved whenever memory runs out. What else a device holds
     at a time are the prefixes of one block of questions, at most as many. further: vision features
-    (m, T, V) of images whose rows follow those of the named ones.
+    (m, T, V) of images whose rows follow those of the named ones. memory_gb: as embed takes it.
     """
 
     def __init__(
@@ -79,14 +83,11 @@ class Judge:
         images: ImageStore,
         batch_pairs: int,
         further: Tensor | None = None,
+        memory_gb: float = math.inf,
     ) -> None:
         self._comparer, self._batch = comparer, batch_pairs
         with answering(comparer):
-            embedded = embed(comparer, names, images)
-            if further is not None:
-                known = comparer.project(further).to(embedded)
-                embedded = torch.cat([embedded, known])
-        self._embedded = embedded
+            self._embedded = embed(comparer, names, images, further, memory_gb)
 
     def compare(
         self,
@@ -168,23 +169,42 @@ def answering(comparer: Comparer) -> Iterator[None]:
         comparer.train(training)
 
 
-def embed(comparer: Comparer, names: Sequence[str], images: ImageStore) -> Tensor:
-    """Projected features (N, T, H) of the named images, in the host's memory.
+def embed(
+    comparer: Comparer,
+    names: Sequence[str],
+    images: ImageStore,
+    further: Tensor | None = None,
+    memory_gb: float = math.inf,
+) -> Tensor:
+    """Projected features (N + m, T, H) of named images and of further vision features (m, T, V).
 
-    In the language model's precision, to which it would cast them anyway: 1,100 images of
-    LLaVA-1.5-7B take 5.2 GB in bf16. A batch of them is brought to the device when it is asked
-    about, which takes a hundredth of the time of its forward.
+    In the host's memory and in the language model's precision, to which it would cast them anyway:
+    1,100 images of LLaVA-1.5-7B take 5.2 GB in bf16. A batch of them is brought to the device when
+    it is asked about, which takes a hundredth of the time of its forward. More than memory_gb (10^9
+    bytes) stand in a temporary file, of which the system keeps in memory what there is room for.
     """
     batches = [names[start : start + BATCH_IMAGES] for start in range(0, len(names), BATCH_IMAGES)]
     features = (features_of(comparer.base, images, batch) for batch in batches)
-    parts = (comparer.project(batch).to(comparer.base.embedding_dtype) for batch in features)
-    first = next(parts).cpu()
-    embedded = first.new_empty(len(names), *first.shape[1:])
+    known = () if further is None else further.split(BATCH_IMAGES)
+    dtype = comparer.base.embedding_dtype
+    parts = (comparer.project(batch).to(dtype) for batch in chain(features, known))
+    first = next(parts)
+    num = len(names) + (0 if further is None else len(further))
+    embedded = _room(torch.Size([num, *first.shape[1:]]), dtype, memory_gb)
     start = 0
     for part in chain([first], parts):
         embedded[start : start + len(part)] = part
         start += len(part)
     return embedded
+
+
+def _room(shape: torch.Size, dtype: torch.dtype, memory_gb: float) -> Tensor:
+    """An empty tensor in memory or, if it is larger, in a file that goes with the tensor."""
+    if shape.numel() * dtype.itemsize <= memory_gb * 1e9:
+        return torch.empty(shape, dtype=dtype)
+    with tempfile.NamedTemporaryFile(prefix="lmol_images_") as file:
+        mapped = torch.from_file(file.name, shared=True, size=shape.numel(), dtype=dtype)
+    return mapped.view(shape)
 
 
 def _known(questions: Questions, part: PartFile | None) -> tuple[NDArray[np.bool_], Answers]:

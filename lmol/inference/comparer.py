@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from lmol.config.schema import RankingConfig
+from lmol.config.schema import EvalConfig, RankingConfig
 from lmol.data.images import Picture, open_rgb
 from lmol.data.pictures import picture_table
 from lmol.errors import DataError
@@ -42,11 +42,11 @@ class ImageComparer:
         references: References | None,
         validation: Validation | None,
         ranking: RankingConfig,
-        batch_pairs: int,
+        judging: EvalConfig,
     ) -> None:
         self.comparer = comparer
         self._references, self._validation = references, validation
-        self._ranking, self._batch_pairs = ranking, batch_pairs
+        self._ranking, self._judging = ranking, judging
 
     def compare(self, first: Picture, second: Picture) -> Comparison:
         """Which of the two is better; both orders are asked. Raises DataError for no image."""
@@ -78,7 +78,7 @@ class ImageComparer:
         ranker = Ranker(
             self.comparer,
             self._chosen(settings),
-            batch_pairs=self._batch_pairs,
+            judging=self._judging,
             seed=seed,
             references=self._references,
             validation=self._validation,

@@ -36,7 +36,7 @@ def load_comparer(
         references=References.load(folder),
         validation=Validation.load(folder),
         ranking=defaults.ranking,
-        batch_pairs=defaults.eval.batch_pairs,
+        judging=defaults.eval,
     )
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from lmol.config.schema import EvalConfig, RankingConfig
 from lmol.config.schema import Pairing as Kind
-from lmol.config.schema import RankingConfig
 from lmol.errors import DataError
 from lmol.evaluation.judge import Judge
 from lmol.evaluation.metrics import Floats, average_orders, win_share
@@ -57,9 +57,9 @@ class RankedImages:
 class Ranker:
     """Ranks images with one comparer.
 
-    references: images of known score that are asked too, which gives the images estimates; as many
-    as settings.references, spread over the scores. validation: what the slope of reference pairing
-    is fitted to.
+    judging: batch size and memory. references: images of known score that are asked too, which
+    gives the images estimates; at most settings.references of them, spread over the scores.
+    validation: what the slope of reference pairing is fitted to.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class Ranker:
         comparer: Comparer,
         settings: RankingConfig,
         *,
-        batch_pairs: int,
+        judging: EvalConfig,
         seed: int,
         references: References | None,
         validation: Validation | None,
     ) -> None:
-        self._comparer, self._settings, self._batch = comparer, settings, batch_pairs
+        self._comparer, self._settings, self._judging = comparer, settings, judging
         self._seed, self._validation = seed, validation
         self._references = _chosen(references, settings)
 
@@ -107,7 +107,8 @@ class Ranker:
         asked: list[pd.DataFrame] = []
         with progress("Judging", self._most_pairs(len(images), len(shown)), "pairs") as advance:
             further = references.features if references else None
-            judge = Judge(self._comparer, names, store, self._batch, further)
+            size, room = self._judging.batch_pairs, self._judging.memory_gb
+            judge = Judge(self._comparer, names, store, size, further, room)
 
             def ask(first: Indices, second: Indices) -> Floats:
                 averaged = average_orders(judge.compare(first, second, advance))

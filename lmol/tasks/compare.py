@@ -27,7 +27,7 @@ def run(config: Config, run: RunFolder) -> None:
         references=None,
         validation=None,
         ranking=config.ranking,
-        batch_pairs=config.eval.batch_pairs,
+        judging=config.eval,
     )
     comparison = comparer.compare(first, second)
     answer = {"first": first, "second": second, "verdict": comparison.verdict.title}

@@ -140,16 +140,16 @@ def _answers(
     config: Config, comparer: Comparer, prepared: PreparedFold, images: ImageStore, run: Path
 ) -> tuple[Probabilities, Metrics, PartFile | None]:
     """Probabilities (P, 2, 3) of the held-out pairs, and what the way of asking alone tells."""
-    pairs, size = prepared.held_out_pairs, config.eval.batch_pairs
+    pairs, size, room = prepared.held_out_pairs, config.eval.batch_pairs, config.eval.memory_gb
     with progress("Judging", len(pairs), "pairs") as advance:
         if config.eval.decode is Decoding.GENERATE:
             names, first, second = rows_of(pairs)
-            generating = GeneratingJudge(comparer, names, images, size)
+            generating = GeneratingJudge(comparer, names, images, size, memory_gb=room)
             probabilities = generating.compare(first, second, advance)
             return probabilities, {"invalid_answers": generating.invalid_share()}, None
         seal = fingerprint(comparer, pairs, data_hash(prepared.split.held_out))
         with PartFile(run / JUDGED, seal, process_index()) as part:
-            return judge(comparer, pairs, images, size, advance, part), {}, part
+            return judge(comparer, pairs, images, size, advance, part, room), {}, part
 
 
 def save(

@@ -38,7 +38,7 @@ def run(config: Config, run: RunFolder) -> float | None:
     ranker = Ranker(
         trained(config, past),
         config.ranking,
-        batch_pairs=config.eval.batch_pairs,
+        judging=config.eval,
         seed=config.seed + past.fold,
         references=References.load(checkpoint),
         validation=Validation.load(checkpoint),

@@ -1,5 +1,8 @@
 """The judge answers as the model does, pair by pair, and both orders of a pair alike."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -180,6 +183,13 @@ def test_half_precision_and_4_bit_are_judged_as_the_plain_forward(faces, pairs, 
     found = judge(comparer, pairs, store, batch_pairs=7)
     # Eight bits of mantissa: keys of a prefix and of a whole prompt round differently.
     np.testing.assert_allclose(found, expected.softmax(-1).numpy(), atol=0.02)
+
+
+def test_images_that_do_not_fit_in_memory_stand_in_a_file(comparer, pairs, images, tmp_path):
+    expected = judge(comparer, pairs, images, batch_pairs=36)
+    found = judge(comparer, pairs, images, batch_pairs=36, memory_gb=1e-6)
+    np.testing.assert_array_equal(found, expected)
+    assert not list(Path(tempfile.gettempdir()).glob("lmol_images_*"))
 
 
 def test_rounds_of_questions_share_the_embedded_images(comparer, pairs, images):

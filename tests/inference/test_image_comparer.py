@@ -24,7 +24,7 @@ from tests.tiny import tiny_backbone
 def asked(comparer):
     defaults = load_config()
     return ImageComparer(
-        comparer, references=None, validation=None, ranking=defaults.ranking, batch_pairs=64
+        comparer, references=None, validation=None, ranking=defaults.ranking, judging=defaults.eval
     )
 
 
@@ -147,7 +147,7 @@ def test_a_checkpoint_folder_is_enough(comparer, faces, tmp_path):
     first, second = faces["path"][:2]
     defaults = load_config()
     before = ImageComparer(
-        comparer, references=None, validation=None, ranking=defaults.ranking, batch_pairs=2
+        comparer, references=None, validation=None, ranking=defaults.ranking, judging=defaults.eval
     )
     assert loaded.compare(first, second) == before.compare(first, second)
 

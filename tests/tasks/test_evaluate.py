@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from safetensors.torch import load_file, save_file
 
 from lmol.evaluation.judge import Judge
@@ -51,6 +52,14 @@ def test_the_configuration_of_the_run_holds(command, tmp_path):
     ):
         assert line in config
     assert metrics("again")["pairs"] == 20
+
+
+def test_a_run_from_before_a_setting_existed_takes_its_default(command, trained):
+    config = yaml.safe_load((trained / "config.yaml").read_text())
+    del config["export"], config["images"], config["eval"]["replicates"]
+    (trained / "config.yaml").write_text(yaml.safe_dump(config))
+    assert command("task=evaluate", "threads=1", "hydra.run.dir=again") == (0, "")
+    assert metrics("again") == metrics(trained)
 
 
 FIXED = ("optim.lr_lora=1e-3", "data.theta=0.1", "+recipe=scut_llava", "seed=3", "model=tiny")
