@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich import get_console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +25,19 @@ PLAIN_LINES = 4
 """Log lines from start to end where the output is not a terminal."""
 
 Advance = Callable[[int], None]
+
+
+class RateColumn(ProgressColumn):
+    """Units a second, of late."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        """Empty until there is a speed."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f} {self._unit}/s")
 
 
 @contextmanager
@@ -30,6 +52,7 @@ def progress(description: str, total: int, unit: str) -> Iterator[Advance]:
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn(unit),
+        RateColumn(unit),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
@@ -45,6 +68,8 @@ def _plain_lines(description: str, total: int, unit: str) -> Advance:
         quarters, done = done * PLAIN_LINES // max(total, 1), done + units
         if done * PLAIN_LINES // max(total, 1) > quarters:
             rate = done / max(time.monotonic() - start, 1e-9)
-            log.info("%s: %d of %d %s (%.0f/s)", description, done, total, unit, rate)
+            left = max(total - done, 0) / rate
+            line = "%s: %d of %d %s (%.0f/s, %.0f s left)"
+            log.info(line, description, done, total, unit, rate, left)
 
     return advance
