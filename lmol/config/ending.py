@@ -10,7 +10,7 @@ import gc
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -49,6 +49,7 @@ class Failure:
 
 _failures: list[Failure] = []
 _new_folders: list[Path] = []
+_new_sweeps: list[Path] = []
 _refused: list[LmolError] = []
 
 
@@ -60,6 +61,7 @@ class NewFolders(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         _remember(Path(config.hydra.sweep.dir))
+        _new_sweeps.append(Path(config.hydra.sweep.dir).absolute())
 
 
 def _remember(folder: Path) -> None:
@@ -176,18 +178,27 @@ def composition_mistake(error: Exception) -> LmolError:
 
 
 def _remove_unused() -> None:
-    """The folders that this command made, where no run claimed them; nothing else is touched."""
+    """The folders that this command made, where no run claimed them; nothing else is touched.
+
+    Another command may be at work beside this one: what is below a folder that this command did not
+    make is not looked into, but for the folders of its own sweep's jobs.
+    """
+    for sweep in _new_sweeps:
+        for job in sweep.glob("*/"):
+            _remove_empty(job)
+        if [child.name for child in _children(sweep)] == [SWEEP_RECORD]:
+            (sweep / SWEEP_RECORD).unlink()
     for folder in _new_folders:
-        if folder.is_dir():
-            _remove_empty(folder)
+        _remove_empty(folder)
     _new_folders.clear()
+    _new_sweeps.clear()
 
 
 def _remove_empty(folder: Path) -> None:
-    for child in [child for child in folder.iterdir() if child.is_dir()]:
-        _remove_empty(child)
-    left = [child.name for child in folder.iterdir()]
-    if left == [SWEEP_RECORD]:
-        (folder / SWEEP_RECORD).unlink()
-    if left in ([], [SWEEP_RECORD]):
-        folder.rmdir()
+    if not any(_children(folder)):
+        with suppress(OSError):  # gone already, or another command has put something there
+            folder.rmdir()
+
+
+def _children(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []

@@ -17,11 +17,18 @@ from omegaconf import DictConfig, OmegaConf
 from lmol.errors import ConfigError, LmolError
 
 PATHS = ("data.root", "data.source.root", "data.source.table", "model.backbone.weights")
-ALWAYS = ("task", "run", "checkpoint", "images", "debug", "threads", "tracking", *PATHS)
+HERE = ("debug", "threads", "tracking", "model.backbone.attention", *PATHS)
+"""What depends on the machine, and not on the model."""
+
+USED = ("run", "checkpoint", "images")
+"""What tells a task which run to use, and for which images."""
+
+ALWAYS = ("task", "run", "checkpoint", *HERE)
+JUDGING = ("eval.batch_pairs", "eval.memory_gb")
 FREE = {
     "evaluate": (*ALWAYS, "eval"),
-    "rank": (*ALWAYS, "eval", "ranking"),
-    "compare": (*ALWAYS, "eval"),
+    "rank": (*ALWAYS, "images", "ranking", *JUDGING),
+    "compare": (*ALWAYS, "images"),
     "export": (*ALWAYS, "export"),
 }
 """By task, what may be set anew; the fold, which is not here, chooses among the runs of a sweep."""
@@ -44,10 +51,10 @@ def with_saved(values: DictConfig, find: Find) -> DictConfig:
     name (None: the latest) and fold. Raises ConfigError for overrides that a finished run does not
     take.
     """
-    task = OmegaConf.select(values, "task.name")
+    task, overridden = OmegaConf.select(values, "task.name"), _overridden()
     if task not in FREE:
+        _refuse_unused(overridden, task)
         return values
-    overridden = _overridden()
     _refuse(overridden, task)
     fold = OmegaConf.select(values, FOLD) if FOLD in overridden else None
     found = find(OmegaConf.select(values, "run"), fold)
@@ -66,11 +73,26 @@ def _overridden() -> list[str]:
     return [override.key_or_group.replace("/", ".") for override in given]
 
 
+def _refuse_unused(overridden: Sequence[str], task: object) -> None:
+    problems: list[LmolError] = [
+        LmolError(
+            key,
+            got=f"a value for task={task}, which uses no finished run",
+            expected=f"it beside one of {', '.join(f'task={name}' for name in FREE)}",
+            remedy="name such a task, or leave it out",
+        )
+        for key in overridden
+        if key in USED
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
 def _refuse(overridden: Sequence[str], task: str) -> None:
     problems: list[LmolError] = [
         LmolError(
             key,
-            got=f"a value for task={task}, which uses a finished run",
+            got=f"a value for task={task}, which uses a finished run or not this setting",
             expected=f"only {', '.join(FREE[task])}: the run's own configuration holds",
             remedy="leave it out, or train with it",
         )

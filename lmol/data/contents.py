@@ -32,10 +32,14 @@ def refuse_leaks(split: Split) -> None:
     The tables of the split have the column content.
     """
     known = pd.concat([split.train, split.validation])
-    refuse_known(split.held_out, known, f"fold {split.fold}")
+    remedy = (
+        "take one of each two out of the score table; fold.allow_duplicates=true keeps them, and "
+        "the numbers are then no longer of unseen images"
+    )
+    refuse_known(split.held_out, known, f"fold {split.fold}", remedy)
 
 
-def refuse_known(held_out: pd.DataFrame, known: pd.DataFrame, where: str) -> None:
+def refuse_known(held_out: pd.DataFrame, known: pd.DataFrame, where: str, remedy: str) -> None:
     """Raise DataError where an image is, by its content, among known ones.
 
     Both tables have the columns image and content.
@@ -48,6 +52,5 @@ def refuse_known(held_out: pd.DataFrame, known: pd.DataFrame, where: str) -> Non
             where,
             got=f"{len(leaks)} held-out image(s) that were trained on: {', '.join(leaks[:NAMED])}",
             expected="held-out images that the training fold does not hold under any name",
-            remedy="take one of each two out of the score table; fold.allow_duplicates=true keeps "
-            "them, and the numbers are then no longer of unseen images",
+            remedy=remedy,
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
@@ -15,6 +16,10 @@ from lmol.data.images import Picture, check_images, open_rgb
 from lmol.errors import DataError
 
 TABLE = ".csv"
+
+Image.init()
+READ = frozenset(Image.OPEN)
+"""Formats that Pillow opens; some it only writes."""
 
 
 def picture_table(pictures: Picture | Sequence[Picture] | pd.DataFrame) -> pd.DataFrame:
@@ -63,7 +68,7 @@ def _named(picture: Picture, number: int) -> tuple[str, Picture]:
 
 
 def _images_below(folder: Path) -> list[Path]:
-    suffixes = Image.registered_extensions()
+    suffixes = {ending for ending, kind in Image.registered_extensions().items() if kind in READ}
     found = (file for file in folder.rglob("*") if file.suffix.lower() in suffixes)
     return sorted(file for file in found if file.is_file())
 
@@ -89,16 +94,20 @@ def _located(table: pd.DataFrame, root: Path) -> pd.DataFrame:
             expected="the column image, and perhaps score and group",
             remedy="name the column of the paths image",
         )
-    if "score" in table and not pd.api.types.is_numeric_dtype(table["score"]):
+    if "score" in table and not _all_finite(table["score"]):
         raise DataError(
             "images",
-            got="a column score that holds more than numbers",
+            got="a column score that holds more than finite numbers",
             expected="a number for each image, or no column score",
             remedy="fill in the missing scores, or leave the column out",
         )
     paths = [str((root / name).absolute()) for name in table["image"]]
     kept = [column for column in ("image", "score", "group") if column in table]
     return table[kept].reset_index(drop=True).assign(path=paths)
+
+
+def _all_finite(scores: pd.Series) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(scores) and np.isfinite(scores).all())
 
 
 def _refuse_repeated(names: pd.Series) -> None:

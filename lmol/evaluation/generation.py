@@ -42,6 +42,10 @@ class GeneratingJudge(Judge):
     generated: NDArray[np.int64]
     invalid: NDArray[np.bool_]
 
+    def _begin(self, questions: Questions) -> None:
+        self.generated = np.full(len(questions), -1)
+        self.invalid = np.zeros(len(questions), dtype=bool)
+
     def invalid_share(self) -> float:
         """Share of invalid unconstrained answers among all questions, of all processes."""
         counts = gather_object([(int(self.invalid.sum()), int((self.generated >= 0).sum()))])
@@ -50,9 +54,6 @@ class GeneratingJudge(Judge):
     def _batches(
         self, questions: Questions, block: slice, answered: NDArray[np.bool_]
     ) -> Iterator[tuple[slice, Answers]]:
-        if not answered.any():
-            self.generated = np.full(len(questions), -1)
-            self.invalid = np.zeros(len(questions), dtype=bool)
         for batch in even_batches(block, self._batch):
             images = self._images(np.stack([questions.first[batch], questions.second[batch]], 1))
             scores, tokens, unconstrained = self._generate(images)

@@ -12,10 +12,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -26,11 +24,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lmol.errors import TrainingError
+from lmol.evaluation.embedding import embed
 from lmol.evaluation.part_file import PartFile
 from lmol.evaluation.questions import Indices, Questions, even_batches, rows_of
 from lmol.model.comparer import Comparer
 from lmol.model.device import process_state
-from lmol.model.features import BATCH_IMAGES, ImageStore, features_of
+from lmol.model.features import ImageStore
 from lmol.model.fingerprint import comparer_fingerprint
 from lmol.tracking.progress import Advance
 
@@ -106,16 +105,21 @@ class Judge:
         questions = Questions.of_pairs(first, second, len(self._embedded))
         answered, answers = _known(questions, part)
         advance(int(answered.sum()) // 2)
+        self._begin(questions)
         processes = process_state().num_processes
         with answering(self._comparer):
-            for block in _share(questions.blocks(self._batch)):
-                for batch, found in self._block(questions, block, answered):
-                    _require_finite(found)
-                    answers[batch], answered[batch] = found, True
-                    if part is not None:
-                        part.append(np.arange(batch.start, batch.stop), found)
-                    advance(processes * (batch.stop // 2 - batch.start // 2))
+            for share in _share(questions.blocks(self._batch), answered):
+                for block in questions.blocks(self._batch, share):  # smaller once memory ran out
+                    for batch, found in self._block(questions, block, answered):
+                        _require_finite(found)
+                        answers[batch], answered[batch] = found, True
+                        if part is not None:
+                            part.append(np.arange(batch.start, batch.stop), found)
+                        advance(processes * (batch.stop // 2 - batch.start // 2))
         return _gathered(answers, answered)[questions.of_pair].astype(np.float64)
+
+    def _begin(self, questions: Questions) -> None:
+        """Called before the first of these questions."""
 
     def _block(
         self, questions: Questions, block: slice, answered: NDArray[np.bool_]
@@ -169,44 +173,6 @@ def answering(comparer: Comparer) -> Iterator[None]:
         comparer.train(training)
 
 
-def embed(
-    comparer: Comparer,
-    names: Sequence[str],
-    images: ImageStore,
-    further: Tensor | None = None,
-    memory_gb: float = math.inf,
-) -> Tensor:
-    """Projected features (N + m, T, H) of named images and of further vision features (m, T, V).
-
-    In the host's memory and in the language model's precision, to which it would cast them anyway:
-    1,100 images of LLaVA-1.5-7B take 5.2 GB in bf16. A batch of them is brought to the device when
-    it is asked about, which takes a hundredth of the time of its forward. More than memory_gb (10^9
-    bytes) stand in a temporary file, of which the system keeps in memory what there is room for.
-    """
-    batches = [names[start : start + BATCH_IMAGES] for start in range(0, len(names), BATCH_IMAGES)]
-    features = (features_of(comparer.base, images, batch) for batch in batches)
-    known = () if further is None else further.split(BATCH_IMAGES)
-    dtype = comparer.base.embedding_dtype
-    parts = (comparer.project(batch).to(dtype) for batch in chain(features, known))
-    first = next(parts)
-    num = len(names) + (0 if further is None else len(further))
-    embedded = _room(torch.Size([num, *first.shape[1:]]), dtype, memory_gb)
-    start = 0
-    for part in chain([first], parts):
-        embedded[start : start + len(part)] = part
-        start += len(part)
-    return embedded
-
-
-def _room(shape: torch.Size, dtype: torch.dtype, memory_gb: float) -> Tensor:
-    """An empty tensor in memory or, if it is larger, in a file that goes with the tensor."""
-    if shape.numel() * dtype.itemsize <= memory_gb * 1e9:
-        return torch.empty(shape, dtype=dtype)
-    with tempfile.NamedTemporaryFile(prefix="lmol_images_") as file:
-        mapped = torch.from_file(file.name, shared=True, size=shape.numel(), dtype=dtype)
-    return mapped.view(shape)
-
-
 def _known(questions: Questions, part: PartFile | None) -> tuple[NDArray[np.bool_], Answers]:
     """What was answered before, seen alike by all processes: none writes before all have read."""
     if part is None:
@@ -218,12 +184,14 @@ def _known(questions: Questions, part: PartFile | None) -> tuple[NDArray[np.bool
     return answered, answers
 
 
-def _share(blocks: list[slice]) -> list[slice]:
-    """This process's blocks: consecutive ones, about as many as every other has."""
+def _share(blocks: list[slice], answered: NDArray[np.bool_]) -> list[slice]:
+    """This process's blocks: every so many-th of those that are not answered yet."""
     state = process_state()
-    mine: list[slice] = []
-    with state.split_between_processes(blocks) as share:
-        mine += share
+    todo = [block for block in blocks if not answered[block].all()]
+    mine = todo[state.process_index :: state.num_processes]
+    if state.num_processes > 1:
+        asked = sum(block.stop - block.start for block in mine)
+        log.info("This process answers %d of %d questions", asked, len(answered))
     return mine
 
 

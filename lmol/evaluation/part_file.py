@@ -6,6 +6,7 @@ Each process appends to a file of its own and reads those of all: their number m
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -79,7 +80,7 @@ class PartFile:
         """Once the results are saved: the files of all processes."""
         for path in self._folder.glob(f"{self._fingerprint[:16]}.*"):
             path.unlink(missing_ok=True)
-        if not any(self._folder.iterdir()):
+        with suppress(OSError):  # another evaluation's files are there, or it is gone
             self._folder.rmdir()
 
     def _records(self, path: Path) -> NDArray[np.void]:

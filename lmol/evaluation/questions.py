@@ -51,16 +51,18 @@ class Questions:
     def blocks(self, batch: int, within: slice | None = None) -> list[slice]:
         """Consecutive questions that share their first images: whole groups of one first image.
 
-        At least `batch` of them each, the last block aside, so that few are left over in batches.
+        At least `batch` of them each, so that few are left over in batches, or a quarter as many
+        first images, whose keys and values stand beside each other; the last block may be smaller.
         within: a block to divide; all questions where it is None.
         """
         start, stop = (within.start, within.stop) if within else (0, len(self))
         ends = np.flatnonzero(np.diff(self.first[start:stop], append=-1)) + start + 1
-        blocks = []
+        blocks, groups = [], 0
         for end in ends.tolist():
-            if end - start >= batch or end == stop:
+            groups += 1
+            if end - start >= batch or 4 * groups >= batch or end == stop:
                 blocks.append(slice(start, end))
-                start = end
+                start, groups = end, 0
         return blocks
 
 

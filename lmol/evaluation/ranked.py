@@ -9,9 +9,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lmol.evaluation.metrics import Floats, average_orders, win_share
+from lmol.model.checkpoint import unreadable
 from lmol.ranking.bradley_terry import BradleyTerryFit, fit_strengths
 from lmol.ranking.scale import ScoreScale, matched_ties
 from lmol.tracking.files import replacing, write_text
@@ -73,12 +75,15 @@ class Validation:
 
     @classmethod
     def load(cls, folder: Path) -> Validation | None:
-        """What `save` wrote there, or None."""
+        """What `save` wrote there, or None. Raises CheckpointError where it is damaged."""
         if not (folder / TABLE).is_file() or not (folder / FACTS).is_file():
             return None
-        table = pd.read_csv(folder / TABLE, dtype={"img1": str, "img2": str})
-        return cls(
-            pairs=table.drop(columns=ANSWERS),
-            probabilities=table[ANSWERS].to_numpy().reshape(-1, 2, 3),
-            mean_score=float(json.loads((folder / FACTS).read_text())["mean_score"]),
-        )
+        try:
+            table = pd.read_csv(folder / TABLE, dtype={"img1": str, "img2": str})
+            return cls(
+                pairs=table.drop(columns=ANSWERS),
+                probabilities=table[ANSWERS].to_numpy(dtype=np.float64).reshape(-1, 2, 3),
+                mean_score=float(json.loads((folder / FACTS).read_text())["mean_score"]),
+            )
+        except (ValueError, KeyError) as error:
+            raise unreadable(folder, f"{TABLE}: {error}") from error

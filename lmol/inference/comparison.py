@@ -45,7 +45,7 @@ class Comparison:
         for axes, picture, name in shown:
             axes.imshow(ImageOps.fit(picture, (SIDE, SIDE)))
             axes.set_axis_off()
-            axes.set_title(_short(name), fontsize=9)
+            axes.set_title(_short(name), fontsize=9, parse_math=False)
         colors = [BLUE if title == self.verdict.title else GREY for title in TITLES]
         bars = middle.barh(TITLES, list(self.probabilities.values()), color=colors)
         middle.bar_label(bars, [f"{p:.0%}" for p in self.probabilities.values()], padding=2)

@@ -27,8 +27,7 @@ def load_comparer(
     CheckpointError or ModelError.
     """
     folder = _checkpoint_folder(run_or_checkpoint, checkpoint)
-    recipe = read_meta(folder)["comparer"]
-    comparer = comparer_of(recipe, **({} if weights is None else {"weights": weights}))
+    comparer = comparer_of(read_meta(folder)["comparer"], weights)
     load_checkpoint(comparer, folder)
     defaults = load_config()
     return ImageComparer(

@@ -39,7 +39,7 @@ from lmol.tracking.progress import progress
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RankedImages:
-    """table: image, score (where it is known), strength, stderr, estimate (where a scale is known),
+    """table: image, score and group (where known), strength, stderr, estimate (where a scale is),
     rank; strength and stderr in logits, estimate in points of score; the strongest first.
 
     comparisons: img1, img2, p_first, p_second, p_similar of every pair asked, both orders averaged.
@@ -142,8 +142,7 @@ class Ranker:
         strengths = fit.strengths[num:]
         if self._settings.pairing is not Kind.REFERENCE:
             return ScoreScale.through(strengths, references.scores)
-        if self._validation is None:
-            return None
+        assert self._validation is not None, "references and validation answers come together"
         # A reference has as many comparisons as there are images, and is shrunk less than they are.
         ties = self._settings.virtual_ties
         scale = self._validation.scale(ties, num_pairs=num_pairs / 2, num_images=num)
@@ -198,7 +197,7 @@ def _require_enough(images: pd.DataFrame, different: pd.DataFrame, num_reference
 
 
 def _table(images: pd.DataFrame, strengths: pd.DataFrame) -> pd.DataFrame:
-    columns = ["image", *(["score"] if "score" in images else [])]
+    columns = ["image", *(name for name in ("score", "group") if name in images)]
     table = images[[*columns, "content"]].merge(strengths, on="content", how="left")
     table["rank"] = rankdata(-table["strength"], method="min").astype(np.int64)
     table = table.drop(columns="content")

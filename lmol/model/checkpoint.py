@@ -76,11 +76,11 @@ def load_checkpoint(comparer: Comparer, folder: Path) -> dict[str, Any]:
 def read_meta(folder: Path) -> dict[str, Any]:
     """What meta.json says of a checkpoint; raises CheckpointError where there is none to read."""
     try:
-        facts: dict[str, Any] = json.loads((folder / META).read_text())
+        facts = json.loads((folder / META).read_text())
     except (OSError, ValueError) as error:
-        raise _unreadable(folder, error) from error
-    if not {"comparer", "base", "keys"} <= facts.keys():
-        raise _unreadable(folder, f"{META} does not tell comparer, base and keys")
+        raise unreadable(folder, error) from error
+    if not isinstance(facts, dict) or not {"comparer", "base", "keys"} <= facts.keys():
+        raise unreadable(folder, f"{META} does not tell comparer, base and keys")
     return facts
 
 
@@ -88,10 +88,11 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
     try:
         return load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
-        raise _unreadable(folder, error) from error
+        raise unreadable(folder, error) from error
 
 
-def _unreadable(folder: Path, reason: object) -> CheckpointError:
+def unreadable(folder: Path, reason: object) -> CheckpointError:
+    """The error about a file of a checkpoint that cannot be read."""
     return CheckpointError(
         folder,
         got=f"no readable checkpoint ({reason})",

@@ -7,6 +7,7 @@ the vision tower, H width of the language model.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from lmol.config import instantiate
 from lmol.config.schema import AnswersConfig, ModelConfig
+from lmol.errors import CheckpointError
 from lmol.model.adapter import adapt
 from lmol.model.backbone import Base, LlavaBackbone
 from lmol.model.features import vision_features
@@ -152,16 +154,32 @@ def build_comparer(
 
 def recipe_of(config: ModelConfig, question: str, answers: AnswersConfig) -> dict[str, Any]:
     """The arguments of build_comparer, but for the backbone that config.model names."""
+    model = TypeAdapter(ModelConfig).dump_python(config, mode="json")
+    weights = Path(str(model["backbone"].get("weights")))
+    if weights.exists():  # a folder, wherever the recipe is read
+        model["backbone"] |= {"weights": str(weights.absolute())}
     return {
-        "model": TypeAdapter(ModelConfig).dump_python(config, mode="json"),
+        "model": model,
         "question": question,
         "answers": TypeAdapter(AnswersConfig).dump_python(answers, mode="json"),
     }
 
 
-def comparer_of(recipe: dict[str, Any], **changes: Any) -> Comparer:
-    """Build the comparer of a recipe anew, untrained. changes: of the backbone's arguments."""
-    config = TypeAdapter(ModelConfig).validate_json(json.dumps(recipe["model"]), strict=True)
-    answers = TypeAdapter(AnswersConfig).validate_python(recipe["answers"])
-    backbone = instantiate({**config.backbone, **changes})
-    return build_comparer(backbone, config, recipe["question"], answers)
+def comparer_of(recipe: dict[str, Any], weights: str | None = None) -> Comparer:
+    """Build the comparer of a recipe anew, untrained. weights: where its base is now.
+
+    Raises CheckpointError where the recipe is none, or one of another version.
+    """
+    try:
+        config = TypeAdapter(ModelConfig).validate_json(json.dumps(recipe["model"]), strict=True)
+        answers = TypeAdapter(AnswersConfig).validate_python(recipe["answers"])
+        question = str(recipe["question"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            "meta.json",
+            got=f"no recipe of a comparer ({str(error).splitlines()[0]})",
+            expected="one as this version writes it",
+            remedy="load it with the version that it was trained with, or train it again",
+        ) from error
+    changes = {} if weights is None else {"weights": weights}
+    return build_comparer(instantiate({**config.backbone, **changes}), config, question, answers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from importlib.util import find_spec
 
 import torch
@@ -12,6 +13,12 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 
 from lmol.config.schema import Attention, Config, Precision, Quantization
 from lmol.errors import ConfigError, LmolError
+
+PATIENCE = timedelta(days=7)
+"""How long a process waits for the others, whose share of a long evaluation may take hours more."""
+
+TRAINING = "train"
+"""The task that train.precision matters to."""
 
 SHARED = ("evaluate", "rank")
 """Tasks whose work is spread over the processes of torchrun."""
@@ -22,8 +29,9 @@ def process_state() -> PartialState:
 
     Without being told, accelerate joins processes on accelerators alone.
     """
-    several = os.environ.get("WORLD_SIZE", "1") != "1"
-    return PartialState(cpu=several and not torch.cuda.is_available())
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return PartialState()
+    return PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
 
 
 def this_device() -> torch.device:
@@ -42,20 +50,7 @@ def require_device(config: Config) -> None:
 def _problems(config: Config) -> Iterator[LmolError]:
     base = config.model.backbone
     yield from _of_processes(config.task.name)
-    if config.train.precision is Precision.FP16 and not torch.cuda.is_available():
-        yield LmolError(
-            "train.precision",
-            got="fp16 without a CUDA device",
-            expected="bf16 or fp32, in which a CPU can train",
-            remedy="set train.precision=bf16",
-        )
-    if config.train.precision is Precision.BF16 and not _computes_in_bf16():
-        yield LmolError(
-            "train.precision",
-            got="bf16 on a CUDA device that does not compute in it",
-            expected="a device of the Ampere generation or later, or fp16, or fp32",
-            remedy="set train.precision=fp16 and model.backbone.dtype=fp16",
-        )
+    yield from _of_training(config)
     flash = base.get("attention") == Attention.FLASH_ATTENTION_2.value
     if flash and not is_flash_attn_2_available():
         yield LmolError(
@@ -71,6 +66,25 @@ def _problems(config: Config) -> Iterator[LmolError]:
             got=f"{base['quantization']} without the package bitsandbytes",
             expected="bitsandbytes, which quantises",
             remedy="pip install 'lmol[quantized]', or set model.backbone.quantization=none",
+        )
+
+
+def _of_training(config: Config) -> Iterator[LmolError]:
+    if config.task.name != TRAINING:
+        return
+    if config.train.precision is Precision.FP16 and not torch.cuda.is_available():
+        yield LmolError(
+            "train.precision",
+            got="fp16 without a CUDA device",
+            expected="bf16 or fp32, in which a CPU can train",
+            remedy="set train.precision=bf16",
+        )
+    if config.train.precision is Precision.BF16 and not _computes_in_bf16():
+        yield LmolError(
+            "train.precision",
+            got="bf16 on a CUDA device that does not compute in it",
+            expected="a device of the Ampere generation or later, or fp16, or fp32",
+            remedy="set train.precision=fp16 and model.backbone.dtype=fp16",
         )
 
 

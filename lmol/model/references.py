@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lmol.model.checkpoint import unreadable
 from lmol.tracking.files import replacing
 
 FILE = "references.safetensors"
@@ -50,12 +51,15 @@ class References:
 
     @classmethod
     def load(cls, folder: Path) -> References | None:
-        """What `save` wrote there, or None."""
+        """What `save` wrote there, or None. Raises CheckpointError where it is damaged."""
         if not (folder / FILE).is_file():
             return None
-        with safe_open(folder / FILE, framework="pt") as file:
-            return cls(
-                names=json.loads(file.metadata()["names"]),
-                scores=file.get_tensor("scores").numpy(),
-                features=file.get_tensor("features"),
-            )
+        try:
+            with safe_open(folder / FILE, framework="pt") as file:
+                return cls(
+                    names=json.loads(file.metadata()["names"]),
+                    scores=file.get_tensor("scores").numpy(),
+                    features=file.get_tensor("features"),
+                )
+        except (SafetensorError, KeyError, ValueError, TypeError) as error:
+            raise unreadable(folder, f"{FILE}: {error}") from error

@@ -16,7 +16,7 @@ from lmol.evaluation.metrics import Metrics
 from lmol.model.checkpoint import load_checkpoint
 from lmol.model.comparer import Comparer
 from lmol.model.device import require_device
-from lmol.tasks.held_out import judge_held_out, save
+from lmol.tasks.held_out import judge_held_out, judge_validation, save
 from lmol.tasks.overall import save_overall
 from lmol.tasks.prepare import IMAGES, load_folds
 from lmol.tasks.train import build, image_store, seed_everything
@@ -51,7 +51,8 @@ def evaluate(config: Config, past: PastRun, run: RunFolder, results: ResultFolde
     split = prepared.split
     images = image_store(config, comparer, split.validation, split.held_out)
     start = time.monotonic()
-    conclusion = judge_held_out(config, comparer, prepared, images, past.path)
+    validation = judge_validation(config, comparer, prepared, images)
+    conclusion = judge_held_out(config, comparer, prepared, images, validation, past.path)
     if results.writes:
         save(results, conclusion, split.held_out, {"eval_seconds": time.monotonic() - start})
     return conclusion.metrics

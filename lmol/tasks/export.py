@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 def run(config: Config, run: RunFolder) -> None:
     """Write the model with its card; a merged one is read back and compared first."""
-    require_device(config)
+    require_device(unquantized(config) if config.export.form is ExportForm.MERGED else config)
     seed_everything(config)
     past = one_run(config.run, None)
     folder = Path(config.export.folder or run.path / "model").absolute()
@@ -38,6 +38,9 @@ def run(config: Config, run: RunFolder) -> None:
 
 def write_stock_model(config: Config, past: PastRun, folder: Path, run: RunFolder) -> None:
     """What LlavaForConditionalGeneration.from_pretrained loads without any code of ours."""
+    kind = config.model.backbone.get("quantization")
+    if kind != Quantization.NONE.value:
+        log.info("Trained on %s: merging into the base as it is without quantisation", kind)
     comparer = trained(unquantized(config), past)
     prompt = comparer.prompt.text
     difference = write_merged(comparer, folder)
@@ -48,10 +51,6 @@ def write_stock_model(config: Config, past: PastRun, folder: Path, run: RunFolde
 
 def unquantized(config: Config) -> Config:
     """The same recipe on the base without quantisation, into which alone weights can be merged."""
-    kind = config.model.backbone.get("quantization")
-    if kind == Quantization.NONE.value:
-        return config
-    log.info("Trained on %s: merging into the base as it is without quantisation", kind)
     backbone = {**config.model.backbone, "quantization": Quantization.NONE.value}
     return replace(config, model=replace(config.model, backbone=backbone))
 

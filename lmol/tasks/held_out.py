@@ -80,19 +80,22 @@ class Conclusion:
     scale: ScoreScale
     metrics: Metrics
     diagnosis: Diagnosis
-    validation: Validation
     part: PartFile | None
 
 
 def judge_held_out(
-    config: Config, comparer: Comparer, prepared: PreparedFold, images: ImageStore, run: Path
+    config: Config,
+    comparer: Comparer,
+    prepared: PreparedFold,
+    images: ImageStore,
+    validation: Validation,
+    run: Path,
 ) -> Conclusion:
     """Judge the held-out pairs, the one time that they are looked at, and rank their images.
 
     run: the folder of the run that trained the comparer, where the answers are kept meanwhile.
     """
     held_out, pairs = prepared.split.held_out, prepared.held_out_pairs
-    validation = judge_validation(config, comparer, prepared, images)
     probabilities, metrics, part = _answers(config, comparer, prepared, images, run)
     ties = config.ranking.virtual_ties
     scale = validation.scale(ties, num_pairs=len(pairs), num_images=len(held_out))
@@ -118,7 +121,6 @@ def judge_held_out(
         scale=scale,
         metrics={**metrics, **diagnosis.metrics},
         diagnosis=diagnosis,
-        validation=validation,
         part=part,
     )
 

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from lmol.config import Config
-from lmol.config.schema import ExportForm, Quantization
+from lmol.config.schema import ExportForm, PromptForm, Quantization
+from lmol.model.checkpoint import read_meta
 from lmol.tracking.past_runs import PastRun
 
 SOURCES = {
@@ -93,6 +94,15 @@ content = [{{"type": "image", "url": "a.jpg"}}, {{"type": "image", "url": "b.jpg
            {{"type": "text", "text": {question!r}}}]
 ask(text=[{{"role": "user", "content": content}}], max_new_tokens=1, do_sample=False)"""
 
+PLAIN_USAGE = """\
+from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+processor = AutoProcessor.from_pretrained("this/folder")
+model = LlavaForConditionalGeneration.from_pretrained("this/folder")
+prompt = {prompt!r}
+inputs = processor(text=prompt, images=[first, second], return_tensors="pt")  # two PIL images
+processor.decode(model.generate(**inputs, max_new_tokens=1, do_sample=False)[0, -1])"""
+
 ADAPTER_USAGE = """\
 from lmol import load_comparer
 
@@ -108,7 +118,8 @@ def model_card(config: Config, past: PastRun, prompt: str) -> str:
     data, model, export = config.data, config.model, config.export
     merged = export.form is ExportForm.MERGED
     quantized = model.backbone.get("quantization") != Quantization.NONE.value
-    usage = MERGED_USAGE if merged else ADAPTER_USAGE
+    stock_usage = PLAIN_USAGE if model.prompt is PromptForm.PLAIN else MERGED_USAGE
+    usage = stock_usage if merged else ADAPTER_USAGE
     source = str(data.source["_target_"]).rpartition(".")[2]
     return CARD.format(
         library="transformers" if merged else "peft",
@@ -122,20 +133,23 @@ def model_card(config: Config, past: PastRun, prompt: str) -> str:
         projector="a freshly trained" if model.projector.value == "fresh" else "its own",
         question=data.question,
         prompt=prompt,
-        usage=usage.format(question=data.question),
+        usage=usage.format(question=data.question, prompt=prompt),
         data=f"Trained on {SOURCES.get(source, 'images with scores from a table of its own.')}",
         fold=past.fold,
         k=config.fold.k,
         fold_kind=config.fold.kind.value,
         split_hash=str(past.manifest.get("split_hash"))[:12],
         theta=data.theta,
-        metrics=_metrics(past),
+        metrics=_metrics(past, config.checkpoint.value),
         limits=QUANTIZED if quantized and merged else "",
     )
 
 
-def _metrics(past: PastRun) -> str:
+def _metrics(past: PastRun, kind: str) -> str:
     """A table of the held-out metrics with their 95 % intervals, as the run measured them."""
+    step, judged = (read_meta(past.checkpoint(name)).get("step") for name in (kind, "best"))
+    if step != judged:
+        return f"Not evaluated: these are the weights of step {step}; the run judged step {judged}."
     try:
         found: dict[str, Any] = json.loads((past.path / "metrics.json").read_text())
     except OSError:

@@ -62,7 +62,8 @@ def wanted_images(config: Config, past: PastRun, run: RunFolder) -> pd.DataFrame
     images = picture_table(config.images)
     if "score" in images and not config.fold.allow_duplicates:
         before = images_of(past)
-        refuse_known(images, before[before["part"] != "held_out"], "images")
+        known = before[before["part"] != "held_out"]
+        refuse_known(images, known, "images", "take them out, or rank without the column score")
     return images
 
 

@@ -13,6 +13,7 @@ from lmol.config import Config, instantiate
 from lmol.data.dataset import PairDataset
 from lmol.data.preparation import PreparedFold
 from lmol.evaluation.plots import plot_learning_curves
+from lmol.evaluation.ranked import Validation
 from lmol.model.adapter import trainable_summary, trainable_table
 from lmol.model.checkpoint import load_checkpoint, save_checkpoint
 from lmol.model.comparer import Comparer, build_comparer
@@ -20,7 +21,7 @@ from lmol.model.device import require_device
 from lmol.model.features import ImageStore, PixelImages, cache_features, features_of
 from lmol.model.references import References
 from lmol.ranking.pairing import spread_references
-from lmol.tasks.held_out import judge_held_out, save, validation_metrics
+from lmol.tasks.held_out import judge_held_out, judge_validation, save, validation_metrics
 from lmol.tasks.prepare import prepare_fold
 from lmol.tracking.progress import progress
 from lmol.tracking.run_folder import RunFolder
@@ -40,10 +41,9 @@ def run(config: Config, run: RunFolder) -> float:
     split = prepared.split
     images = image_store(config, comparer, split.train, split.validation, split.held_out)
     best, train_seconds = fit(config, run, comparer, prepared, images)
+    validation = complete_checkpoints(config, run, comparer, prepared, images)
     start = time.monotonic()
-    conclusion = judge_held_out(config, comparer, prepared, images, run.path)
-    conclusion.validation.save(run.path / "checkpoints" / "best")
-    save_references(config, run, comparer, prepared, images)
+    conclusion = judge_held_out(config, comparer, prepared, images, validation, run.path)
     times = {"train_seconds": train_seconds, "eval_seconds": time.monotonic() - start}
     save(run, conclusion, prepared.split.held_out, times)
     return best
@@ -85,7 +85,7 @@ def image_store(config: Config, comparer: Comparer, *tables: pd.DataFrame) -> Im
 def fit(
     config: Config, run: RunFolder, comparer: Comparer, prepared: PreparedFold, images: ImageStore
 ) -> tuple[float, float]:
-    """Train, and leave the comparer with its best weights.
+    """Train, and leave checkpoints `best` and `last`.
 
     Returns the best validation metric and the seconds that training took.
     """
@@ -107,31 +107,41 @@ def fit(
     finally:
         bar.close()
     seconds = time.monotonic() - start
-    keep_best(trainer, comparer)
+    save_checkpoint(comparer, trainer.folder / "last", trainer.facts())
     plot_learning_curves(record.records, run.folder("plots") / "learning_curves.png")
     assert trainer.state.best_metric is not None, "the last step is always validated"
     return trainer.state.best_metric, seconds
 
 
-def save_references(
+def complete_checkpoints(
     config: Config, run: RunFolder, comparer: Comparer, prepared: PreparedFold, images: ImageStore
-) -> None:
-    """Give both checkpoints validation images spread over the scores, for rankings elsewhere."""
+) -> Validation:
+    """Give `last` and `best` what places other images on the score scale; leave `best` loaded.
+
+    Before held-out images are judged, which may take long and be stopped.
+    """
+    references = chosen_references(config, comparer, prepared, images)
+    for kind in ("last", "best"):
+        folder = run.path / "checkpoints" / kind
+        facts = load_checkpoint(comparer, folder)
+        validation = judge_validation(config, comparer, prepared, images)
+        validation.save(folder)
+        if references is not None:
+            references.save(folder)
+    log.info("Best weights: step %s, %s %.4f", facts["step"], facts["metric"], facts["best_value"])
+    return validation
+
+
+def chosen_references(
+    config: Config, comparer: Comparer, prepared: PreparedFold, images: ImageStore
+) -> References | None:
+    """Validation images spread over the scores; None where no references are wanted."""
     validation = prepared.split.validation
     num = min(config.ranking.references, len(validation))
     if num == 0:
-        return
+        return None
     scores = validation["score"].to_numpy()
     rows = spread_references(scores, num)
     names = validation["image"].iloc[rows].tolist()
     features = features_of(comparer.base, images, names).cpu()
-    for kind in ("best", "last"):
-        references = References(names=names, scores=scores[rows], features=features)
-        references.save(run.path / "checkpoints" / kind)
-
-
-def keep_best(trainer: ComparisonTrainer, comparer: Comparer) -> None:
-    """Save the present weights as `last`, then go on with those of `best`."""
-    save_checkpoint(comparer, trainer.folder / "last", trainer.facts())
-    facts = load_checkpoint(comparer, trainer.folder / "best")
-    log.info("Best weights: step %s, %s %.4f", facts["step"], facts["metric"], facts["best_value"])
+    return References(names=names, scores=scores[rows], features=features)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import yaml
 
 from lmol.errors import RunFolderError
 from lmol.tracking.run_folder import DONE, MANIFEST
+
+log = logging.getLogger(__name__)
 
 OUTPUTS = Path("outputs")
 TRAINED = "train"
@@ -62,7 +66,7 @@ def find_runs(run: str | None, fold: int | None) -> list[PastRun]:
     if run is None:
         found = [_latest()]
     elif (Path(run) / MANIFEST).is_file():
-        found = [PastRun.read(Path(run))]
+        found = [_named(Path(run))]
     else:
         found = _of_sweep(Path(run))
     chosen = [past for past in found if fold is None or past.fold == fold]
@@ -92,7 +96,7 @@ def one_run(run: str | None, fold: int | None) -> PastRun:
 
 def _latest() -> PastRun:
     places = [path.parent for depth in (2, 3) for path in OUTPUTS.glob("*/" * depth + MANIFEST)]
-    finished = [past for past in map(PastRun.read, places) if _finished(past)]
+    finished = [past for past in _readable(places) if _finished(past)]
     if not finished:
         raise RunFolderError(
             "run",
@@ -101,6 +105,29 @@ def _latest() -> PastRun:
             remedy="train one with python -m lmol.run, or name a folder with run=...",
         )
     return max(finished, key=lambda past: str(past.manifest["end"]))
+
+
+def _readable(places: list[Path]) -> Iterator[PastRun]:
+    """Without those that are damaged, or that begin at this moment: neither is a finished run."""
+    for place in places:
+        with suppress(RunFolderError):
+            yield PastRun.read(place)
+
+
+def _named(path: Path) -> PastRun:
+    """A run that was named; it may have been stopped after a checkpoint was written."""
+    past = PastRun.read(path)
+    task, status = past.manifest.get("task"), past.manifest.get("status")
+    if task != TRAINED:
+        raise RunFolderError(
+            path,
+            got=f"the folder of task={task}",
+            expected="the folder of a run that was trained",
+            remedy=f"name the run that it used: run={past.manifest.get('run')}",
+        )
+    if status != DONE:
+        log.warning("%s did not end well (status %s); its checkpoints are used", path, status)
+    return past
 
 
 def _finished(past: PastRun) -> bool:

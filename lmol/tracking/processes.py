@@ -34,6 +34,9 @@ class SilentFolder(RunFolder):
     def __exit__(self, *ended: Any) -> None:
         pass
 
+    def part(self, name: str) -> SilentFolder:
+        return SilentFolder(self.path / name)
+
     def note(self, **facts: Any) -> None:
         pass
 

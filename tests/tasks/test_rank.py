@@ -122,7 +122,7 @@ def table_without_images():
 def table_with_a_word_for_a_score():
     path = next(Path("photos").rglob("*.png"))
     Path("bad.csv").write_text(f"image,score\n{path},good\n")
-    return "images=bad.csv", "more than numbers"
+    return "images=bad.csv", "more than finite numbers"
 
 
 BAD = (

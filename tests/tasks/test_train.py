@@ -27,9 +27,8 @@ def metrics(folder):
 
 
 @pytest.fixture
-def finished(command):
-    assert command(*SMALL, "hydra.run.dir=run") == (0, "")
-    return Path("run")
+def finished(trained):
+    return trained
 
 
 def test_a_run_folder_holds_what_the_readme_promises(finished):

@@ -1,0 +1,243 @@
+"""Pairs a second of three ways to ask a comparer: generate, a plain batched forward, the judge.
+
+    python -m lmol.experiments.bench.judge --models tiny 100m --json rows.json
+
+A pair is two images asked about in both orders, so two questions. All pairs of some drawn faces are
+judged. `generate` and `batched` ask as many of them, in random order, as their seconds allow, and
+open both images of every question or pair anew; `judge` counts all that a run's judge does:
+fingerprint, image files, vision features, part file and progress. They take turns, and a rate is
+the median of its turns. `batched` and `judge` each get the batch that was fastest for them in a
+short trial. The 7B shapes are only measured where there is a CUDA device. P pairs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from lmol.config.schema import Precision
+from lmol.data.evaluation_pairs import all_pairs
+from lmol.data.synthetic import SyntheticFaces
+from lmol.evaluation.judge import answering
+from lmol.experiments.bench.judge_ways import WAYS, Probabilities
+from lmol.experiments.bench.llava_shape import EMBEDDED, build, write_random_llava
+from lmol.experiments.bench.report import Row, add_options
+from lmol.model.comparer import Comparer
+
+TURNS = 3
+TRIAL = 0.1
+"""Share of a way's seconds that each batch size is tried for, at least one pass of the judge."""
+
+MEASURED = (
+    "batch",
+    "pairs_per_s",
+    "judge_times",
+    "slowest_turn",
+    "pairs_compared",
+    "largest_difference",
+    "other_answers",
+)
+"""batch: questions a forward. judge_times: how many times as fast the judge is. slowest_turn: in
+pairs a second. Of pairs_compared with the judge: the largest difference of a probability, and how
+many pairs have another answer in either order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """What is measured on it: a shape of llava_shape, or the embedded base where that is None.
+
+    num_images: whose pairs are judged; num_trial: those of the trial of `batches`.
+    """
+
+    shape: str | None
+    dtype: Precision
+    quantization: str
+    num_images: int
+    num_trial: int
+    batches: tuple[int, ...]
+
+    def measurable(self) -> bool:
+        return self.shape != "7b" or torch.cuda.is_available()
+
+    def build(self, folder: Path) -> Comparer:
+        """A fresh comparer; random weights are written to `folder` first."""
+        torch.manual_seed(0)
+        if self.shape is None:
+            return build(EMBEDDED, self.quantization, self.dtype)
+        write_random_llava(self.shape, folder)
+        return build(str(folder), self.quantization, self.dtype)
+
+
+def _of_7b(quantization: str) -> Model:
+    return Model(
+        shape="7b",
+        dtype=Precision.BF16,
+        quantization=quantization,
+        num_images=24,
+        num_trial=12,
+        batches=(8, 16, 32, 64),
+    )
+
+
+MODELS = {
+    "tiny": Model(
+        shape=None,
+        dtype=Precision.FP32,
+        quantization="none",
+        num_images=160,
+        num_trial=80,
+        batches=(32, 64, 128, 256, 512),
+    ),
+    "100m": Model(
+        shape="100m",
+        dtype=Precision.FP32,
+        quantization="none",
+        num_images=24,
+        num_trial=12,
+        batches=(8, 16, 32, 64),
+    ),
+    "7b-bf16": _of_7b("none"),
+    "7b-nf4": _of_7b("nf4"),
+}
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A comparer, the score table of the images and a table of P pairs of them."""
+
+    comparer: Comparer
+    images: pd.DataFrame
+    pairs: pd.DataFrame
+
+    def turn(self, way: str, batch: int, seconds: float) -> tuple[float, Probabilities]:
+        """Pairs a second, and the answers to the first of the pairs, as far as it came.
+
+        Begins anew after the last pair while there is time; what was begun is finished.
+        """
+        passes = (WAYS[way](self.comparer, self.images, self.pairs, batch) for _ in repeat(None))
+        found, start = [], time.perf_counter()
+        with answering(self.comparer):
+            for answers in chain.from_iterable(passes):
+                found.append(answers)
+                if (taken := time.perf_counter() - start) >= seconds:
+                    break
+        every = np.concatenate(found)
+        return len(every) / taken, every[: len(self.pairs)]
+
+
+def fastest_batch(contest: Contest, way: str, batches: Sequence[int], seconds: float) -> int:
+    """The fastest of the batch sizes; every way is warm afterwards."""
+    if way == "generate":
+        batches = (1,)
+    return max(batches, key=lambda batch: contest.turn(way, batch, seconds)[0])
+
+
+def model_rows(name: str, num_images: int | None, seconds: float) -> list[Row]:
+    """A row for each way to ask one model, or that it was not measured."""
+    model = MODELS[name]
+    if not model.measurable():
+        return [
+            {"model": name, "way": way, **dict.fromkeys(MEASURED, "not measured")} for way in WAYS
+        ]
+    with tempfile.TemporaryDirectory() as folder:
+        comparer = model.build(Path(folder))
+        side, num = comparer.base.image_size, num_images or model.num_images
+        faces = SyntheticFaces(root=Path(folder), num_images=num, image_size=side, seed=42).load()
+        pairs = all_pairs(faces, theta=0.2).sample(frac=1, random_state=0)
+        short = Contest(comparer, faces, all_pairs(faces[: model.num_trial], theta=0.2))
+        sizes = {way: fastest_batch(short, way, model.batches, TRIAL * seconds) for way in WAYS}
+        rows = contest_rows(Contest(comparer, faces, pairs), sizes, seconds)
+    return [{"model": name, **row} for row in rows]
+
+
+def contest_rows(contest: Contest, sizes: dict[str, int], seconds: float) -> list[Row]:
+    """What is MEASURED of each way, whose seconds are divided into turns."""
+    turns = [
+        {way: contest.turn(way, size, seconds / TURNS) for way, size in sizes.items()}
+        for _ in range(TURNS)
+    ]
+    rates = {way: [turn[way][0] for turn in turns] for way in sizes}
+    best, right = statistics.median(rates["judge"]), turns[0]["judge"][1]
+    rows = []
+    for way, batch in sizes.items():
+        rate, answers = statistics.median(rates[way]), max((t[way][1] for t in turns), key=len)
+        asked = {"batch": batch, "pairs_per_s": rate, "judge_times": best / rate}
+        agreed = agreement(answers, right[: len(answers)])
+        rows.append({"way": way, **asked, "slowest_turn": min(rates[way]), **agreed})
+    return rows
+
+
+def agreement(answers: Probabilities, right: Probabilities) -> Row:
+    """How far probabilities (P, 2, 3) are from the judge's."""
+    other = (answers.argmax(-1) != right.argmax(-1)).any(axis=1)
+    return {
+        "pairs_compared": len(answers),
+        "largest_difference": float(np.abs(answers - right).max()),
+        "other_answers": int(other.sum()),
+    }
+
+
+def plot(table: pd.DataFrame, path: Path) -> None:
+    """Bars of pairs a second on a log axis, a group for each model."""
+    models = list(table["model"].unique())
+    figure = Figure(figsize=(7.5, 1.2 + 0.9 * len(models)), layout="constrained")
+    axes = figure.subplots()
+    rates = pd.to_numeric(table["pairs_per_s"], errors="coerce")
+    for place, way in enumerate(WAYS):
+        mine = rates[table["way"] == way].to_numpy()
+        drawn = axes.barh(np.arange(len(mine)) + 0.27 * (place - 1), mine, 0.25, label=way)
+        axes.bar_label(drawn, ["" if np.isnan(rate) else _shown(rate) for rate in mine], padding=3)
+    unmeasured = set(table.loc[rates.isna(), "model"])
+    axes.set_yticks(
+        range(len(models)), [f"{m}\nnot measured" if m in unmeasured else m for m in models]
+    )
+    axes.set_ylim(len(models) - 0.5, -0.5)
+    axes.set_xscale("log")
+    # A log axis needs limits even where nothing was measured.
+    low, high = (rates.min(), rates.max()) if rates.notna().any() else (1.0, 1.0)
+    axes.set_xlim(low / 3, high * 3)
+    axes.set_xlabel("pairs/s, both orders asked")
+    figure.legend(loc="outside upper center", ncols=len(WAYS), frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
+def _shown(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.2g}"
+
+
+def main() -> None:
+    """Print a row for each model and way, draw the rates, and write the rows."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_options(parser, "judge")
+    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
+    parser.add_argument("--images", type=int, help="whose pairs are judged, of every model")
+    parser.add_argument("--seconds", type=float, default=20.0, help="for each way")
+    parser.add_argument("--threads", type=int, help="of torch")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    rows: list[Row] = []
+    for name in arguments.models:
+        rows += model_rows(name, arguments.images, arguments.seconds)
+    table = pd.DataFrame(rows)
+    print(table.to_string(index=False, float_format="{:.4g}".format))
+    plot(table, arguments.plot)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
