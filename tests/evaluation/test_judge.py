@@ -1,7 +1,7 @@
 """The judge answers as the model does, pair by pair, and both orders of a pair alike."""
 
-import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,8 +10,10 @@ import torch
 
 from lmol.config.schema import Precision, Quantization
 from lmol.data.evaluation_pairs import all_pairs
+from lmol.data.pairs import pairs_table
 from lmol.errors import TrainingError
-from lmol.evaluation.judge import Judge, fingerprint, judge
+from lmol.evaluation import judge as module
+from lmol.evaluation.judge import Judge, _share, fingerprint, judge
 from lmol.evaluation.metrics import average_orders
 from lmol.evaluation.part_file import PartFile
 from lmol.model.comparer import Comparer
@@ -125,6 +127,25 @@ def test_the_batch_is_halved_until_it_fits(comparer, pairs, images, monkeypatch)
     assert max(asked) <= 3
 
 
+def test_prefixes_that_do_not_fit_are_read_in_smaller_blocks(comparer, faces, images, monkeypatch):
+    """A ring: every image comes first in two questions, so a block has many first images."""
+    ring = pairs_table(faces, np.arange(40), (np.arange(40) + 1) % 40, 0.2)
+    expected = judge(comparer, ring, images, batch_pairs=64)
+    whole, blocks = Comparer.read_first, []
+
+    def limited(self, first):
+        if len(first) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        blocks.append(len(first))
+        return whole(self, first)
+
+    monkeypatch.setattr(Comparer, "read_first", limited)
+    found = judge(comparer, ring, images, batch_pairs=64)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert sum(blocks) == 40
+    assert max(blocks) >= 3
+
+
 def test_a_single_pair_that_does_not_fit_is_an_error(comparer, pairs, images, monkeypatch):
     count_answers(monkeypatch, most=0)
     with pytest.raises(torch.OutOfMemoryError):
@@ -185,11 +206,34 @@ def test_half_precision_and_4_bit_are_judged_as_the_plain_forward(faces, pairs, 
     np.testing.assert_allclose(found, expected.softmax(-1).numpy(), atol=0.02)
 
 
-def test_images_that_do_not_fit_in_memory_stand_in_a_file(comparer, pairs, images, tmp_path):
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_what_is_left(monkeypatch, processes):
+    blocks = [slice(start, start + 10) for start in range(0, 200, 10)]
+    answered = np.zeros(200, dtype=bool)
+    answered[:100] = True
+    shares = []
+    for index in range(processes):
+        state = SimpleNamespace(process_index=index, num_processes=processes)
+        monkeypatch.setattr(module, "process_state", lambda state=state: state)
+        shares.append(_share(blocks, answered))
+    together = sorted(block.start for share in shares for block in share)
+    assert together == list(range(100, 200, 10))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_images_that_do_not_fit_in_memory_stand_in_a_file(comparer, pairs, images, monkeypatch):
     expected = judge(comparer, pairs, images, batch_pairs=36)
+    mapped, files = torch.from_file, []
+
+    def counted(name, **options):
+        files.append(name)
+        return mapped(name, **options)
+
+    monkeypatch.setattr(torch, "from_file", counted)
     found = judge(comparer, pairs, images, batch_pairs=36, memory_gb=1e-6)
     np.testing.assert_array_equal(found, expected)
-    assert not list(Path(tempfile.gettempdir()).glob("lmol_images_*"))
+    assert len(files) == 1
+    assert not Path(files[0]).exists()
 
 
 def test_rounds_of_questions_share_the_embedded_images(comparer, pairs, images):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -118,15 +119,31 @@ def test_a_killed_evaluation_goes_on_where_it_stopped(command, trained, monkeypa
     assert not (trained / "judged").exists()
 
 
-def test_two_processes_are_one(command, trained):
+def two_processes(*settings):
     shared = ["-m", "torch.distributed.run", "--nproc_per_node=2", "-m", "lmol.run"]
-    settings = ["task=evaluate", "threads=1", "eval.batch_pairs=8", "hydra.run.dir=two"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, *shared, *settings], check=True, env=environment)
-    assert command(*settings[:-1], "hydra.run.dir=one") == (0, "")
-    assert metrics("two") == metrics("one")
-    assert Path("two/predictions.csv").read_bytes() == Path("one/predictions.csv").read_bytes()
-    assert not list(Path("outputs").glob("2*"))  # the second process leaves no folder
+
+
+def test_two_processes_are_one(command, trained):
+    settings = ["task=evaluate", "threads=1", "eval.batch_pairs=8"]
+    two_processes(*settings)
+    [two] = Path("outputs").glob("2*/*")  # the second process leaves no folder
+    assert command(*settings, "hydra.run.dir=one") == (0, "")
+    assert metrics(two) == metrics("one")
+    assert Path(two, "predictions.csv").read_bytes() == Path("one/predictions.csv").read_bytes()
+    asked = re.findall(r"This process answers (\d+) of 132", Path(two, "run.log").read_text())
+    assert 30 < int(asked[-1]) < 100  # its share of the questions of the held-out pairs
+    assert not (trained / "judged").exists()
+
+
+def test_two_processes_generate_and_share_a_sweep(command, sweep):
+    settings = ["task=evaluate", f"run={sweep}", "eval.decode=generate", "eval.pairs=11"]
+    two_processes(*settings, "threads=1", "hydra.run.dir=two")
+    assert command(*settings, "threads=1", "hydra.run.dir=one") == (0, "")
+    for fold in ("fold_1", "fold_2"):
+        assert metrics(f"two/{fold}") == metrics(f"one/{fold}")
+    assert not list(Path("outputs").glob("2*"))
 
 
 @pytest.fixture
@@ -170,6 +187,94 @@ def test_the_data_may_have_moved_but_not_changed(command, tmp_path):
     code, told = command(*settings)
     assert code == 2
     assert "other images, scores or folds than run was trained with" in told
+
+
+def test_what_a_task_does_not_use_is_refused(command, trained):
+    for task, override in (
+        ("evaluate", "images=photos"),
+        ("rank", "eval.pairs=20"),
+        ("compare", "eval.decode=generate"),
+        ("export", "eval.pairs=20"),
+        ("train", "run=outputs/one/run"),
+        ("prepare", "images=photos"),
+    ):
+        code, told = command(f"task={task}", override)
+        assert code == 2, (task, override)
+        assert override.partition("=")[0] in told
+
+
+def test_training_settings_do_not_keep_a_run_from_being_used(command, trained):
+    config = yaml.safe_load((trained / "config.yaml").read_text())
+    config["train"]["precision"] = "fp16"
+    (trained / "config.yaml").write_text(yaml.safe_dump(config))
+    assert command("task=evaluate", "threads=1", "hydra.run.dir=again") == (0, "")
+    assert metrics("again") == metrics(trained)
+
+
+def test_a_run_that_was_stopped_while_judging_can_be_judged_and_ranked_with(
+    command, tmp_path, monkeypatch
+):
+    def stopped(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lmol.tasks.train.judge_held_out", stopped)
+        assert command(*SMALL, "hydra.run.dir=outputs/one/run")[0] == 130
+    run = "run=outputs/one/run"
+    assert command("task=evaluate", run, "hydra.run.dir=evaluated") == (0, "")
+    assert "did not end well (status failed)" in Path("evaluated/run.log").read_text()
+    for checkpoint in ("best", "last"):
+        ranked = ("task=rank", run, f"checkpoint={checkpoint}", "ranking.pairing=reference")
+        assert command(*ranked, f"hydra.run.dir={checkpoint}") == (0, "")
+        assert "estimate" in pd.read_csv(f"{checkpoint}/ranking.csv")
+
+
+def test_the_folder_of_an_evaluation_is_no_run(command, trained):
+    assert command("task=evaluate", "hydra.run.dir=again") == (0, "")
+    code, told = command("task=evaluate", "run=again")
+    assert code == 2
+    assert "the folder of task=evaluate" in told
+    assert f"run={trained.absolute()}" in told
+
+
+def test_a_run_that_begins_or_is_damaged_does_not_hide_the_latest(command, trained):
+    Path("outputs/two/run").mkdir(parents=True)
+    Path("outputs/two/run/manifest.json").touch()
+    assert command("task=evaluate", "hydra.run.dir=again") == (0, "")
+
+
+def test_a_command_that_fails_leaves_what_others_have_just_begun(command, trained):
+    """Another command's empty folder below one that this command made."""
+
+    def begun(*arguments):
+        folder = next(path for path in Path("outputs").glob("2*") if path.is_dir())
+        (folder / "other" / "plots").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lmol.tracking.past_runs.PastRun.config", begun)
+        assert command("task=evaluate")[0] == 130
+    assert len(list(Path("outputs").glob("2*/other/plots"))) == 1
+
+
+def damaged_validation(trained):
+    (trained / "checkpoints/best/validation.csv").write_text("img1\na\n")
+    return "task=rank", "validation.csv"
+
+
+def damaged_references(trained):
+    path = trained / "checkpoints/best/references.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    return "task=rank", "references.safetensors"
+
+
+@pytest.mark.parametrize("damage", [damaged_validation, damaged_references])
+def test_a_damaged_file_of_a_checkpoint_is_told(command, trained, damage):
+    task, message = damage(trained)
+    code, told = command(task)
+    assert code == 2
+    assert "no readable checkpoint" in told
+    assert message in told
 
 
 def no_run(trained):

@@ -57,6 +57,24 @@ def test_the_card_is_filled_from_the_run(merged, trained):
     assert "{" not in card.replace('[{"type"', "").replace('{"type"', "").replace('[{"role"', "")
 
 
+def test_the_card_does_not_give_the_metrics_of_other_weights(command, trained):
+    meta = trained / "checkpoints/best/meta.json"
+    meta.write_text(json.dumps(json.loads(meta.read_text()) | {"step": 5}))
+    settings = ("task=export", "checkpoint=last", "export.folder=model")
+    assert command(*settings) == (0, "")
+    card = Path("model/README.md").read_text()
+    assert "Not evaluated: these are the weights of step 12; the run judged step 5." in card
+    assert "| accuracy |" not in card
+
+
+def test_the_card_of_a_plain_prompt_tells_how_to_ask(command, faces):
+    assert command(*SMALL, "model.prompt=plain", "hydra.run.dir=outputs/one/run") == (0, "")
+    assert command("task=export", "export.folder=model") == (0, "")
+    card = Path("model/README.md").read_text()
+    assert "prompt = '<image><image>, Which face looks more attractive?'" in card
+    assert "pipeline(" not in card
+
+
 def test_the_adapter_alone_is_a_checkpoint_that_loads_anywhere(command, trained, faces):
     settings = ("task=export", "export.form=adapter", "export.folder=adapter")
     assert command(*settings) == (0, "")

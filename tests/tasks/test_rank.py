@@ -7,6 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from PIL import Image
+from rich.console import Console
+
+from lmol.tasks.tables import table_of_ranking
 
 PAIRINGS = ("all", "random", "adaptive", "reference")
 
@@ -67,6 +70,7 @@ def test_scored_images_that_were_trained_on_are_refused(command, trained, photos
     code, told = command("task=rank", "images=photos/scores.csv")
     assert code == 2
     assert f"renamed.png is {seen}" in told
+    assert "rank without the column score" in told
     assert command("task=rank", "images=photos", "hydra.run.dir=unscored") == (0, "")
 
 
@@ -80,6 +84,24 @@ def test_images_of_the_same_content_are_judged_once_and_share_their_rank(command
     assert twins["rank"].nunique() == twins["strength"].nunique() == 1
     assert len(ranking) == 21
     assert len(pd.read_csv("rank/comparisons.csv")) == 25 * 24 // 2
+
+
+def test_files_of_other_kinds_and_strange_names_do_no_harm(command, photos, capsys):
+    Path("photos/paper.pdf").write_text("%PDF")
+    first, second = sorted(photos.rglob("*.png"))[:2]
+    strange = [first.rename(photos / "old [red].png"), second.rename(photos / "a$_{b$.png")]
+    assert command("task=rank", "images=photos", "hydra.run.dir=rank") == (0, "")
+    assert len(pd.read_csv("rank/ranking.csv")) == 20
+    names = ",".join(f"'{path}'" for path in strange)
+    code, told = command("task=compare", f"images=[{names}]", "hydra.run.dir=answer")
+    assert (code, told) == (0, "")
+
+
+def test_names_are_shown_as_they_are():
+    console = Console(width=100, record=True)
+    table = pd.DataFrame({"rank": [1], "image": ["old [red].png"], "strength": [0.5]})
+    console.print(table_of_ranking(table))
+    assert "old [red].png" in console.export_text()
 
 
 def empty_folder():
@@ -125,7 +147,14 @@ def table_with_a_word_for_a_score():
     return "images=bad.csv", "more than finite numbers"
 
 
+def table_with_an_infinite_score():
+    one, other = [str(path) for path in Path("photos").rglob("*.png")][:2]
+    Path("bad.csv").write_text(f"image,score\n{one},inf\n{other},2\n")
+    return "images=bad.csv", "more than finite numbers"
+
+
 BAD = (
+    table_with_an_infinite_score,
     empty_folder,
     one_image,
     the_same_image_twice,
