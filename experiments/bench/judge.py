@@ -1,12 +1,13 @@
-"""Pairs a second of three ways to ask a comparer: generate, a plain batched forward, the judge.
+"""Pairs a second of ways to ask: one generate each, batched forwards, the judge.
 
     python -m lmol.experiments.bench.judge --models tiny 100m --json rows.json
 
 A pair is two images asked about in both orders, so two questions. All pairs of some drawn faces are
-judged. `generate` and `batched` ask as many of them, in random order, as their seconds allow, and
-open both images of every question or pair anew; `judge` counts all that a run's judge does:
+judged. `generate`, `stock` (transformers' forward in batches) and `comparer` (ours, where both
+orders share vision features) ask as many of them, in random order, as their seconds allow, and open
+the images of every question or pair anew; `judge` counts all that a run's judge does:
 fingerprint, image files, vision features, part file and progress. They take turns, and a rate is
-the median of its turns. `batched` and `judge` each get the batch that was fastest for them in a
+the median of its turns. Those that take batches each get the batch that was fastest for them in a
 short trial. The 7B shapes are only measured where there is a CUDA device. P pairs.
 """
 
@@ -197,7 +198,7 @@ def plot(table: pd.DataFrame, path: Path) -> None:
     rates = pd.to_numeric(table["pairs_per_s"], errors="coerce")
     for place, way in enumerate(WAYS):
         mine = rates[table["way"] == way].to_numpy()
-        drawn = axes.barh(np.arange(len(mine)) + 0.27 * (place - 1), mine, 0.25, label=way)
+        drawn = axes.barh(np.arange(len(mine)) + 0.21 * (place - 1.5), mine, 0.19, label=way)
         axes.bar_label(drawn, ["" if np.isnan(rate) else _shown(rate) for rate in mine], padding=3)
     unmeasured = set(table.loc[rates.isna(), "model"])
     axes.set_yticks(

@@ -1,4 +1,4 @@
-"""Three ways to ask a comparer about pairs, as the measurement of the judge compares them.
+"""Four ways to ask a comparer about pairs, as the measurement of the judge compares them.
 
 Each yields probabilities (P, 2, 3), of both orders of the pairs, part by part.
 """
@@ -56,10 +56,33 @@ def _generated(comparer: Comparer, paths: Sequence[str]) -> Probabilities:
     return answers
 
 
+def stock(
+    comparer: Comparer, images: pd.DataFrame, pairs: pd.DataFrame, batch: int
+) -> Iterator[Probabilities]:
+    """transformers' plain forward on prompts and pixels, `batch` questions at a time."""
+    store = PixelImages(comparer.base.processor.image_processor, images)
+    prompt, dtype = comparer.prompt, comparer.base.embedding_dtype
+    for start in range(0, len(pairs), batch // 2):
+        asked = pairs[start : start + batch // 2]
+        names = asked[["img1", "img2", "img2", "img1"]].to_numpy().flatten().tolist()
+        pixels = store.read(names).to(comparer.device, dtype)
+        ids = prompt.input_ids.to(comparer.device).expand(2 * len(asked), -1)
+        with torch.autocast(comparer.device.type, dtype, enabled=dtype is not torch.float32):
+            output = comparer.adapted(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                pixel_values=pixels,
+                logits_to_keep=1,
+                use_cache=False,
+            )
+        answers = output.logits[:, -1, list(prompt.answer_ids)].float().softmax(-1)
+        yield answers.unflatten(0, (-1, 2)).cpu().numpy()
+
+
 def batched(
     comparer: Comparer, images: pd.DataFrame, pairs: pd.DataFrame, batch: int
 ) -> Iterator[Probabilities]:
-    """The comparer's forward from pixels, `batch` questions at a time."""
+    """The comparer's forward, as in training: both orders share the vision features of a pair."""
     store = PixelImages(comparer.base.processor.image_processor, images)
     for start in range(0, len(pairs), batch // 2):
         asked = pairs[start : start + batch // 2]
@@ -83,4 +106,9 @@ def judged(
     yield found
 
 
-WAYS: dict[str, Ask] = {"generate": generated, "batched": batched, "judge": judged}
+WAYS: dict[str, Ask] = {
+    "generate": generated,
+    "stock": stock,
+    "comparer": batched,
+    "judge": judged,
+}

@@ -18,7 +18,7 @@ def rows():
 
 
 def test_every_way_answers_pairs_as_the_judge_does(rows):
-    assert [row["way"] for row in rows] == ["generate", "batched", "judge"]
+    assert [row["way"] for row in rows] == ["generate", "stock", "comparer", "judge"]
     for row in rows:
         assert row["pairs_compared"] > 0
         assert row["largest_difference"] < 1e-6
@@ -48,7 +48,7 @@ def test_without_a_device_the_7b_shapes_are_not_measured(tmp_path, capsys, monke
     command = ["judge", "--models", "7b-bf16", "7b-nf4", "--json", str(rows), "--plot", str(drawn)]
     monkeypatch.setattr(sys, "argv", command)
     main()
-    assert capsys.readouterr().out.count("not measured") == 2 * 3 * len(MEASURED)
+    assert capsys.readouterr().out.count("not measured") == 2 * 4 * len(MEASURED)
     written = json.loads(rows.read_text())
     assert {row[name] for row in written for name in MEASURED} == {"not measured"}
     with Image.open(drawn) as image:
