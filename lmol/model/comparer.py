@@ -7,6 +7,7 @@ the vision tower, H width of the language model.
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from peft import PeftModel
 from pydantic import TypeAdapter
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import DynamicCache
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
@@ -23,7 +25,7 @@ from lmol.errors import CheckpointError
 from lmol.model.adapter import adapt
 from lmol.model.backbone import Base, LlavaBackbone
 from lmol.model.features import vision_features
-from lmol.model.prefix import ReadPrefix
+from lmol.model.prefix import ReadPrefix, last_position_only
 from lmol.model.prompt import Prompt, build_prompt
 
 
@@ -106,15 +108,20 @@ class Comparer(nn.Module):
     def answer_second(self, first: DynamicCache, rows: Tensor, images: Tensor) -> Tensor:
         """Logits (B, 3) as answer_logits gives them, from the second images (B, T, H) on.
 
-        first: of read_first; rows: shape (B,), which of its images comes first in each pair.
+        first: of read_first; rows: shape (B,), which of its images comes first in each pair. What
+        nobody reads is not computed: other words, and other positions of the last layer.
         """
-        output = self.adapted(
-            input_ids=self._ids(images, self.prompt.input_ids[self.prompt.prefix :]),
-            mm_encoder_outputs=_as_encoded(images),
-            past_key_values=ReadPrefix(first, rows),
-            logits_to_keep=1,
-        )
-        return self._of_answers(output.logits)
+        model = self.base.model
+        decoder = model.model.language_model
+        # Hooks that come and go would have a compiled model compiled again.
+        compiled = decoder._compiled_call_impl is not None
+        with nullcontext() if compiled else last_position_only(decoder.layers[-1]):
+            hidden = model.model(
+                input_ids=self._ids(images, self.prompt.input_ids[self.prompt.prefix :]),
+                mm_encoder_outputs=_as_encoded(images),
+                past_key_values=ReadPrefix(first, rows),
+            ).last_hidden_state[:, -1]
+        return functional.linear(hidden, model.lm_head.weight[list(self.prompt.answer_ids)]).float()
 
     def generate(self, images: Tensor, **options: Any) -> Any:
         """transformers' own generation after B ordered pairs of projected images (B, 2, T, H)."""

@@ -5,12 +5,15 @@ U first images, B continuations, A attention heads, L tokens of the prefix, E wi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.cache_utils import Cache, DynamicLayer
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 
 class ReadPrefix(Cache):
@@ -48,3 +51,25 @@ class _ReadLayer(DynamicLayer):
         else:
             mine = prefix.index_select(0, self._rows)
         return torch.cat([mine, states], dim=-2)
+
+
+@contextmanager
+def last_position_only(layer: nn.Module) -> Iterator[None]:
+    """In a model's last layer, compute what the last position's output needs, and no more.
+
+    The attention's output projection and the MLP see that position alone; what the other positions
+    of the layer's output then hold is meaningless. A layer of an unknown kind is left as it is.
+    """
+    known = isinstance(layer, LlamaDecoderLayer)
+    narrowed = [layer.self_attn.o_proj, layer.mlp] if known else []
+    hooks = [part.register_forward_pre_hook(_narrow) for part in narrowed]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _narrow(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    states, *rest = arguments
+    return states[:, -1:], *rest
