@@ -61,7 +61,7 @@ def simulated_judge(num: int, seed: int, pair_error: float = PAIR_ERROR) -> Judg
 def judge_of_run(predictions: Path) -> Judge:
     """The judge of a run folder: its predictions.csv and, for the scores, the ranking.csv beside.
 
-    Raises DataError where the run did not judge every pair.
+    Raises DataError where the run did not judge every pair, or these are another run's predictions.
     """
     asked, images = pd.read_csv(predictions), pd.read_csv(predictions.with_name("ranking.csv"))
     row = pd.Index(images["image"])
@@ -70,6 +70,14 @@ def judge_of_run(predictions: Path) -> Judge:
     np.fill_diagonal(win_share, 0.5)
     win_share[first, second] = (1 + asked["p_first"] - asked["p_second"]) / 2
     win_share[second, first] = 1 - win_share[first, second]
+    foreign = asked.loc[(first < 0) | (second < 0)]
+    if len(foreign):
+        raise DataError(
+            predictions,
+            got=f"{', '.join(foreign[['img1', 'img2']].iloc[0])}, not both in ranking.csv",
+            expected="predictions of the images in the ranking.csv beside them",
+            remedy="name the predictions.csv of one run, in its folder",
+        )
     if np.isnan(win_share).any():
         raise DataError(
             predictions,

@@ -60,8 +60,9 @@ def last_position_only(layer: nn.Module) -> Iterator[None]:
     The attention's output projection and the MLP see that position alone; what the other positions
     of the layer's output then hold is meaningless. A layer of an unknown kind is left as it is.
     """
-    known = isinstance(layer, LlamaDecoderLayer)
-    narrowed = [layer.self_attn.o_proj, layer.mlp] if known else []
+    narrowed: list[Any] = []
+    if isinstance(layer, LlamaDecoderLayer):
+        narrowed = [layer.self_attn.o_proj, layer.mlp]
     hooks = [part.register_forward_pre_hook(_narrow) for part in narrowed]
     try:
         yield

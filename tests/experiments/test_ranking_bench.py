@@ -67,6 +67,14 @@ def test_a_run_that_did_not_judge_all_pairs_is_refused(predictions):
         judge_of_run(predictions)
 
 
+def test_the_predictions_of_another_run_are_refused(predictions):
+    table = pd.read_csv(predictions)
+    table.loc[3, "img2"] = "of_another_run.png"
+    table.to_csv(predictions, index=False)
+    with pytest.raises(DataError, match=r"of_another_run\.png, not both in ranking\.csv"):
+        judge_of_run(predictions)
+
+
 def test_the_simulated_judge_ranks_all_pairs_as_well_as_stated():
     judge = simulated_judge(500, 0)
     first, second = np.triu_indices(500, 1)
