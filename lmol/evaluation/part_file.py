@@ -34,14 +34,19 @@ class PartFile:
         self._lock = FileLock(folder / f"{fingerprint[:16]}.{process}.lock")
 
     def __enter__(self) -> PartFile:
-        """Raises RunFolderError where another command is at work on the same questions."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        """Raises RunFolderError where another command is at work on the same questions.
+
+        Also where nothing can be written to the folder.
+        """
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(blocking=False)
+            self._cut_to_whole_records()
+            self._file = self._path.open("ab")
         except Timeout:
             raise self._busy() from None
-        self._cut_to_whole_records()
-        self._file = self._path.open("ab")
+        except OSError as error:
+            raise self._not_writable(error) from error
         return self
 
     def __exit__(
@@ -89,6 +94,14 @@ class PartFile:
             return np.empty(0, dtype=RECORD)
         body = content[len(self._header) :]
         return np.frombuffer(body, dtype=RECORD, count=len(body) // RECORD.itemsize)
+
+    def _not_writable(self, error: OSError) -> RunFolderError:
+        return RunFolderError(
+            self._folder,
+            got=f"a folder that cannot be written to ({error.strerror})",
+            expected="room for the answers, with which a stopped evaluation goes on",
+            remedy="copy the run to a place of your own, and name that with run=...",
+        )
 
     def _busy(self) -> RunFolderError:
         return RunFolderError(

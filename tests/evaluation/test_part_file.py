@@ -72,3 +72,12 @@ def test_a_second_command_on_the_same_questions_is_refused(tmp_path):
         PartFile(tmp_path, SEAL),
     ):
         pass
+
+
+def test_a_place_that_cannot_be_written_to_is_told(tmp_path):
+    (tmp_path / "judged").write_text("a file where the folder should be")
+    with (
+        pytest.raises(RunFolderError, match="cannot be written to"),
+        PartFile(tmp_path / "judged", SEAL),
+    ):
+        pass
