@@ -7,8 +7,13 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from matplotlib.figure import Figure
+
 from lmol.config import Config
 from lmol.config.schema import ExportForm, Quantization
+from lmol.evaluation.figures import GREY, save, titled
+from lmol.evaluation.metrics import Floats
 from lmol.model.device import require_device
 from lmol.model.export import new_folder, write_merged
 from lmol.tasks.evaluate import trained
@@ -17,6 +22,7 @@ from lmol.tasks.train import seed_everything
 from lmol.tracking.files import write_text
 from lmol.tracking.past_runs import PastRun, one_run
 from lmol.tracking.run_folder import RunFolder
+from lmol.verdict import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +49,28 @@ def write_stock_model(config: Config, past: PastRun, folder: Path, run: RunFolde
         log.info("Trained on %s: merging into the base as it is without quantisation", kind)
     comparer = trained(unquantized(config), past)
     prompt = comparer.prompt.text
-    difference = write_merged(comparer, folder)
+    expected, found = write_merged(comparer, folder)
+    difference = float((found - expected).abs().max())
+    plot_agreement(expected.numpy(), found.numpy(), run.folder("plots") / "export.png")
     run.note(largest_logit_difference=difference)
     log.info("Read back with stock classes: answer logits differ by at most %.1e", difference)
     write_text(folder / "README.md", model_card(config, past, prompt))
+
+
+def plot_agreement(expected: Floats, found: Floats, path: Path) -> None:
+    """Logits of both models on the same pictures, shape (pairs, 3) each, by answer."""
+    figure = Figure(figsize=(4.6, 4.4), layout="constrained")
+    axes = figure.subplots()
+    ends = (min(expected.min(), found.min()), max(expected.max(), found.max()))
+    axes.plot(ends, ends, color=GREY, linestyle="--", linewidth=1.0)
+    for verdict, marker in zip(Verdict, "os^", strict=True):
+        shown = expected[:, verdict], found[:, verdict]
+        axes.plot(*shown, marker, label=verdict.title, alpha=0.8)
+    axes.legend(frameon=False)
+    difference = float(np.abs(found - expected).max())
+    title = f"Logits differ by at most {difference:.1e}"
+    titled(axes, title, "trained comparer", "exported, read back by stock LLaVA")
+    save(figure, path)
 
 
 def unquantized(config: Config) -> Config:

@@ -48,6 +48,11 @@ def test_the_image_text_pipeline_answers(merged, faces):
     assert isinstance(answer["generated_text"], str)
 
 
+def test_a_picture_shows_that_both_answer_alike(merged):
+    assert Path("export/plots/export.png").stat().st_size > 5_000
+    assert json.loads(Path("export/manifest.json").read_text())["largest_logit_difference"] < 1e-4
+
+
 def test_the_card_is_filled_from_the_run(merged, trained):
     card = (merged / "README.md").read_text()
     metrics = json.loads((trained / "metrics.json").read_text())
