@@ -74,33 +74,29 @@ def _overridden() -> list[str]:
 
 
 def _refuse_unused(overridden: Sequence[str], task: object) -> None:
-    problems: list[LmolError] = [
-        LmolError(
-            key,
-            got=f"a value for task={task}, which uses no finished run",
-            expected=f"it beside one of {', '.join(f'task={name}' for name in FREE)}",
-            remedy="name such a task, or leave it out",
-        )
-        for key in overridden
-        if key in USED
-    ]
-    if problems:
-        raise ConfigError(problems)
+    _refuse_keys(
+        [key for key in overridden if key in USED],
+        got=f"a value for task={task}, which uses no finished run",
+        expected=f"it beside one of {', '.join(f'task={name}' for name in FREE)}",
+        remedy="name such a task, or leave it out",
+    )
 
 
 def _refuse(overridden: Sequence[str], task: str) -> None:
-    problems: list[LmolError] = [
-        LmolError(
-            key,
-            got=f"a value for task={task}, which uses a finished run or not this setting",
-            expected=f"only {', '.join(FREE[task])}: the run's own configuration holds",
-            remedy="leave it out, or train with it",
+    free = (FOLD, *FREE[task])
+    _refuse_keys(
+        [key for key in overridden if not any(f"{key}.".startswith(f"{f}.") for f in free)],
+        got=f"a value for task={task}, which uses a finished run or not this setting",
+        expected=f"only {', '.join(FREE[task])}: the run's own configuration holds",
+        remedy="leave it out, or train with it",
+    )
+
+
+def _refuse_keys(keys: Sequence[str], *, got: str, expected: str, remedy: str) -> None:
+    if keys:
+        raise ConfigError(
+            [LmolError(key, got=got, expected=expected, remedy=remedy) for key in keys]
         )
-        for key in overridden
-        if key != FOLD and not any(key == free or key.startswith(f"{free}.") for free in FREE[task])
-    ]
-    if problems:
-        raise ConfigError(problems)
 
 
 def _refuse_mixed(found: Sequence[SavedRun]) -> None:

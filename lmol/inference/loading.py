@@ -42,4 +42,4 @@ def load_comparer(
 def _checkpoint_folder(place: str | Path | None, kind: str) -> Path:
     if place is not None and (Path(place) / META).is_file():
         return Path(place)
-    return one_run(None if place is None else str(place), None).checkpoint(kind)
+    return one_run(None if place is None else str(place)).checkpoint(kind)

@@ -21,7 +21,7 @@ def run(config: Config, run: RunFolder) -> None:
     require_device(config)
     first, second = two_images(config.images)
     seed_everything(config)
-    past = one_run(config.run, None)
+    past = one_run(config.run)
     comparer = ImageComparer(
         trained(config, past),
         references=None,

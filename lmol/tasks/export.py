@@ -31,7 +31,7 @@ def run(config: Config, run: RunFolder) -> None:
     """Write the model with its card; a merged one is read back and compared first."""
     require_device(unquantized(config) if config.export.form is ExportForm.MERGED else config)
     seed_everything(config)
-    past = one_run(config.run, None)
+    past = one_run(config.run)
     folder = Path(config.export.folder or run.path / "model").absolute()
     run.note(run=str(past.path), checkpoint=config.checkpoint.value, model=str(folder))
     with new_folder(folder) as partial:

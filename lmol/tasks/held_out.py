@@ -54,13 +54,21 @@ def validation_metrics(
 ) -> dict[str, float]:
     """What `best` and early stopping go by; images of the training fold that are not trained on."""
     pairs, validation = prepared.validation_pairs, prepared.split.validation
-    probabilities = judge(comparer, pairs, images, config.eval.batch_pairs)
+    probabilities = ask_validation(config, comparer, pairs, images)
     ties = config.ranking.virtual_ties
     ranked = rank_pairs(validation["image"], pairs, probabilities, ties)
     scores = validation["score"].to_numpy()
     metrics = classification_metrics(pairs["label"], probabilities)
     metrics |= correlation_metrics(scores, ranked.strengths, ranked.strengths)
     return {name: _known(metrics[name]) for name in VALIDATED}
+
+
+def ask_validation(
+    config: Config, comparer: Comparer, pairs: pd.DataFrame, images: ImageStore
+) -> Probabilities:
+    """Probabilities (P, 2, 3) of validation pairs, without a bar of its own."""
+    room = config.eval.memory_gb
+    return judge(comparer, pairs, images, config.eval.batch_pairs, memory_gb=room)
 
 
 def _known(value: float | None) -> float:
@@ -133,7 +141,7 @@ def judge_validation(
     known = pd.concat([split.train["score"], split.validation["score"]])
     return Validation(
         pairs=pairs,
-        probabilities=judge(comparer, pairs, images, config.eval.batch_pairs),
+        probabilities=ask_validation(config, comparer, pairs, images),
         mean_score=float(known.mean()),
     )
 

@@ -31,7 +31,7 @@ def run(config: Config, run: RunFolder) -> float | None:
     """Returns the Spearman correlation with the scores, where there are any."""
     require_device(config)
     seed_everything(config)
-    past = one_run(config.run, None)
+    past = one_run(config.run)
     run.note(run=str(past.path), checkpoint=config.checkpoint.value)
     images = wanted_images(config, past, run)
     checkpoint = past.checkpoint(config.checkpoint.value)

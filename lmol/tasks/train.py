@@ -121,10 +121,13 @@ def complete_checkpoints(
     Before held-out images are judged, which may take long and be stopped.
     """
     references = chosen_references(config, comparer, prepared, images)
+    judged: dict[int, Validation] = {}
     for kind in ("last", "best"):
         folder = run.path / "checkpoints" / kind
         facts = load_checkpoint(comparer, folder)
-        validation = judge_validation(config, comparer, prepared, images)
+        if facts["step"] not in judged:  # the last step is often the best
+            judged[facts["step"]] = judge_validation(config, comparer, prepared, images)
+        validation = judged[facts["step"]]
         validation.save(folder)
         if references is not None:
             references.save(folder)

@@ -81,9 +81,9 @@ def saved_runs(run: str | None, fold: int | None) -> list[tuple[Path, dict[str, 
     return [(past.path, past.config(), Path(past.manifest.get("cwd", "."))) for past in found]
 
 
-def one_run(run: str | None, fold: int | None) -> PastRun:
+def one_run(run: str | None) -> PastRun:
     """As find_runs; raises RunFolderError where a sweep's folds are left open."""
-    found = find_runs(run, fold)
+    found = find_runs(run, None)
     if len(found) > 1:
         raise RunFolderError(
             "run",
