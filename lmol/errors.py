@@ -6,8 +6,11 @@ from __future__ import annotations
 class LmolError(Exception):
     """A mistake of the user's, told in one or two lines; the command ends with exit code 2.
 
-    Every message has the same four parts, so that no part is forgotten.
+    Every message has the same four parts, so that no part is forgotten. status: of a run that it
+    ends, in the manifest.
     """
+
+    status = "failed"
 
     def __init__(self, where: object, *, got: object, expected: str, remedy: str) -> None:
         self.where, self.got, self.expected, self.remedy = str(where), str(got), expected, remedy
@@ -36,6 +39,12 @@ class CheckpointError(LmolError):
 
 class TrainingError(LmolError):
     """Training that cannot go on, such as a non-finite loss."""
+
+
+class HealthError(TrainingError):
+    """A run that was stopped because it no longer learns, or never would."""
+
+    status = "failed: health"
 
 
 class RunFolderError(LmolError):

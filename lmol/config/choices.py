@@ -54,6 +54,22 @@ class ValidationMetric(str, Enum):
 
 class AuditLevel(str, Enum):
     OFF = "off"
+    DEFAULT = "default"
+    FULL = "full"
+
+
+class Severity(str, Enum):
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Action(str, Enum):
+    LOG = "log"
+    SKIP_STEP = "skip_step"
+    LOWER_LR = "lower_lr"
+    ROLLBACK = "rollback"
+    STOP = "stop"
 
 
 class TrackingMode(str, Enum):

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lmol.config.schema import (
+    Action,
     Attention,
+    AuditConfig,
     DataConfig,
     FoldConfig,
     FoldKind,
@@ -24,6 +26,15 @@ from lmol.errors import LmolError
 
 OFFICIAL_FOLDS = 5
 """SCUT-FBP5500 is released with five cross-validation lists."""
+
+SEEN_BEFORE_THE_STEP = (
+    "non_finite_loss",
+    "non_finite_gradient",
+    "loss_spike",
+    "gradient_norm_high",
+    "gradient_explosion",
+)
+"""Rules that are asked before the optimizer step, which can still be left out then."""
 
 Rule = Callable[..., Iterator[LmolError]]
 
@@ -159,6 +170,19 @@ def _score_range(data: DataConfig) -> Iterator[LmolError]:
         )
 
 
+def _skipped_too_late(train: TrainConfig, audit: AuditConfig) -> Iterator[LmolError]:
+    watched = {"audit": audit.rules, "train.health": train.health.rules}
+    for group, rules in watched.items():
+        for name, rule in vars(rules).items():
+            if rule.action is Action.SKIP_STEP and name not in SEEN_BEFORE_THE_STEP:
+                yield LmolError(
+                    f"{group}.rules.{name}.action",
+                    got="skip_step, of a rule that looks when the step is done",
+                    expected=f"skip_step with {', '.join(SEEN_BEFORE_THE_STEP)} alone",
+                    remedy="choose log, lower_lr, rollback or stop",
+                )
+
+
 RULES: tuple[Rule, ...] = (
     _fold_index,
     _official_folds,
@@ -171,4 +195,5 @@ RULES: tuple[Rule, ...] = (
     _half_precisions,
     _enough_pairs,
     _score_range,
+    _skipped_too_late,
 )

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from lmol.config.choices import Action as Action
 from lmol.config.choices import Attention as Attention
 from lmol.config.choices import AuditLevel as AuditLevel
 from lmol.config.choices import CheckpointKind as CheckpointKind
@@ -23,6 +24,7 @@ from lmol.config.choices import ProjectorStart as ProjectorStart
 from lmol.config.choices import PromptForm as PromptForm
 from lmol.config.choices import Quantization as Quantization
 from lmol.config.choices import Schedule as Schedule
+from lmol.config.choices import Severity as Severity
 from lmol.config.choices import TrackingMode as TrackingMode
 from lmol.config.choices import ValidationMetric as ValidationMetric
 from lmol.config.fields import (
@@ -39,6 +41,11 @@ from lmol.config.fields import Target as Target
 from lmol.config.results import EvalConfig as EvalConfig
 from lmol.config.results import ExportConfig as ExportConfig
 from lmol.config.results import RankingConfig as RankingConfig
+from lmol.config.watching import AuditConfig as AuditConfig
+from lmol.config.watching import AuditRules as AuditRules
+from lmol.config.watching import HealthConfig as HealthConfig
+from lmol.config.watching import HealthRules as HealthRules
+from lmol.config.watching import RuleConfig as RuleConfig
 
 
 @node
@@ -170,14 +177,8 @@ class TrainConfig:
     best_from: Annotated[Share, Field(description="share of steps before any is `best`")]
     log_every: Annotated[Count, Field(description="optimizer steps between log lines")]
     early_stopping: Annotated[EarlyStoppingConfig, Field(description="when to give up")]
+    health: Annotated[HealthConfig, Field(description="when to help a run, or to stop it")]
     workers: Annotated[int, Field(ge=0, description="processes that read images; 0 = none")]
-
-
-@node
-class AuditConfig:
-    """Gradient audit."""
-
-    level: Annotated[AuditLevel, Field(description="how much is audited")]
 
 
 @node

@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import set_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -29,8 +30,10 @@ def save_checkpoint(comparer: Comparer, folder: Path, meta: dict[str, Any]) -> N
     """Write a checkpoint beside its place, then move it there; an older one is replaced.
 
     meta: facts of the run (metric, step, ...), kept in meta.json with the comparer's recipe, the
-    fingerprint of its base and the list of keys.
+    fingerprint of its base and the list of keys. Raises CheckpointError, with nothing written,
+    where a number is not finite.
     """
+    _require_finite(folder, checkpoint_tensors(comparer.adapted))
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     comparer.adapted.save_pretrained(
@@ -46,6 +49,17 @@ def save_checkpoint(comparer: Comparer, folder: Path, meta: dict[str, Any]) -> N
     }
     (partial / META).write_text(json.dumps(facts, indent=2) + "\n")
     _replace(partial, folder)
+
+
+def _require_finite(folder: Path, tensors: dict[str, Tensor]) -> None:
+    broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
+    if broken:
+        raise CheckpointError(
+            folder,
+            got=f"{len(broken)} tensor(s) with numbers that are not finite, {broken[0]} first",
+            expected="finite weights: a checkpoint that holds others is of no use",
+            remedy="lower the learning rates, or set optim.grad_clip",
+        )
 
 
 def _replace(partial: Path, folder: Path) -> None:

@@ -17,8 +17,8 @@ from lmol.errors import ConfigError, LmolError
 PATIENCE = timedelta(days=7)
 """How long a process waits for the others, whose share of a long evaluation may take hours more."""
 
-TRAINING = "train"
-"""The task that train.precision matters to."""
+TRAINING = ("train", "audit")
+"""The tasks that train.precision matters to."""
 
 SHARED = ("evaluate", "rank")
 """Tasks whose work is spread over the processes of torchrun."""
@@ -70,7 +70,7 @@ def _problems(config: Config) -> Iterator[LmolError]:
 
 
 def _of_training(config: Config) -> Iterator[LmolError]:
-    if config.task.name != TRAINING:
+    if config.task.name not in TRAINING:
         return
     if config.train.precision is Precision.FP16 and not torch.cuda.is_available():
         yield LmolError(

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 
 import pandas as pd
 import torch
-from transformers import set_seed
+from transformers import TrainerCallback, set_seed
 
 from lmol.config import Config, instantiate
 from lmol.data.dataset import PairDataset
 from lmol.data.preparation import PreparedFold
+from lmol.errors import HealthError
 from lmol.evaluation.plots import plot_learning_curves
 from lmol.evaluation.ranked import Validation
 from lmol.model.adapter import trainable_summary, trainable_table
-from lmol.model.checkpoint import load_checkpoint, save_checkpoint
+from lmol.model.checkpoint import load_checkpoint
 from lmol.model.comparer import Comparer, build_comparer
 from lmol.model.device import require_device
 from lmol.model.features import ImageStore, PixelImages, cache_features, features_of
@@ -27,6 +29,7 @@ from lmol.tracking.progress import progress
 from lmol.tracking.run_folder import RunFolder
 from lmol.training.callbacks import ProgressBar, RunLog
 from lmol.training.trainer import ComparisonTrainer
+from lmol.training.watching import Watching, watch
 
 log = logging.getLogger(__name__)
 
@@ -87,9 +90,68 @@ def fit(
 ) -> tuple[float, float]:
     """Train, and leave checkpoints `best` and `last`.
 
-    Returns the best validation metric and the seconds that training took.
+    Returns the best validation metric and the seconds that training took. Raises HealthError where
+    the run was stopped; `last` then holds the last weights with which nothing was wrong.
     """
-    record, bar = RunLog(run.append_metrics), ProgressBar()
+    watching = watched(config, run, comparer, prepared, images)
+    record = RunLog(run.append_metrics)
+    trainer = trainer_of(config, run, comparer, prepared, images, watching, [record])
+    start = time.monotonic()
+    try:
+        train(trainer, watching, run)
+    except HealthError:
+        if trainer.save_last_good():
+            complete_checkpoints(config, run, comparer, prepared, images)
+        raise
+    finally:
+        plot_learning_curves(record.records, run.folder("plots") / "learning_curves.png")
+    seconds = time.monotonic() - start
+    trainer.save_last()
+    assert trainer.state.best_metric is not None, "the last step is always validated"
+    return trainer.state.best_metric, seconds
+
+
+def watched(
+    config: Config,
+    run: RunFolder,
+    comparer: Comparer,
+    prepared: PreparedFold,
+    images: ImageStore,
+    *,
+    every: bool = False,
+) -> Watching:
+    """What watches the training of this configuration; every: audit each step."""
+    return watch(
+        comparer,
+        config.train,
+        config.optim,
+        config.audit,
+        run,
+        training_pairs=prepared.training_pairs,
+        validation_pairs=prepared.validation_pairs,
+        theta=config.data.theta,
+        explain=lambda: broken_images(prepared, images),
+        every=every,
+    )
+
+
+def broken_images(prepared: PreparedFold, images: ImageStore) -> str:
+    """Names the training images that the model gets as numbers that are not finite, if any."""
+    names = prepared.split.train["image"].tolist()
+    broken = [name for name in names if not torch.isfinite(images[name]).all()]
+    return f"; not finite are the image(s) {', '.join(broken[:5])}" if broken else ""
+
+
+def trainer_of(
+    config: Config,
+    run: RunFolder,
+    comparer: Comparer,
+    prepared: PreparedFold,
+    images: ImageStore,
+    watching: Watching,
+    callbacks: list[TrainerCallback],
+) -> ComparisonTrainer:
+    """The Trainer that the configuration names."""
     trainer: ComparisonTrainer = instantiate(config.train.trainer)(
         comparer=comparer,
         config=config.train,
@@ -99,18 +161,24 @@ def fit(
         dataset=PairDataset(prepared.training_pairs, images),
         collator=instantiate(config.train.collator, image_key=images.key),
         validate=lambda: validation_metrics(config, comparer, prepared, images),
-        callbacks=[record, bar],
+        watching=watching,
+        callbacks=callbacks,
     )
-    start = time.monotonic()
+    return trainer
+
+
+def train(trainer: ComparisonTrainer, watching: Watching, run: RunFolder) -> None:
+    """Train to the end, or to an error; either way the health report goes into the manifest."""
+    bar = ProgressBar()
+    trainer.add_callback(bar)
     try:
         trainer.train()
     finally:
         bar.close()
-    seconds = time.monotonic() - start
-    save_checkpoint(comparer, trainer.folder / "last", trainer.facts())
-    plot_learning_curves(record.records, run.folder("plots") / "learning_curves.png")
-    assert trainer.state.best_metric is not None, "the last step is always validated"
-    return trainer.state.best_metric, seconds
+        report = watching.close()
+        run.note(health=report)
+        told = ", ".join(f"{found['rule']} ({found['severity']})" for found in report["findings"])
+        log.info("Health: %d steps, %s", report["steps"], told or "nothing found")
 
 
 def complete_checkpoints(
@@ -122,8 +190,8 @@ def complete_checkpoints(
     """
     references = chosen_references(config, comparer, prepared, images)
     judged: dict[int, Validation] = {}
-    for kind in ("last", "best"):
-        folder = run.path / "checkpoints" / kind
+    folders = [run.path / "checkpoints" / kind for kind in ("last", "best")]
+    for folder in filter(Path.is_dir, folders):  # a run that was stopped may have no best
         facts = load_checkpoint(comparer, folder)
         if facts["step"] not in judged:  # the last step is often the best
             judged[facts["step"]] = judge_validation(config, comparer, prepared, images)

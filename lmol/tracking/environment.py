@@ -33,6 +33,9 @@ SOURCE = Path(lmol.__file__).resolve().parents[1]
 """The checkout that the code runs from; site-packages where it is installed."""
 
 
+_cuda_peaks: dict[int, int] = {}
+
+
 def describe_environment() -> dict[str, Any]:
     """git commit (None outside a checkout), versions (None where absent), Python, platform."""
     commit = _git("rev-parse", "HEAD")
@@ -53,13 +56,21 @@ def peak_memory() -> dict[str, int | list[int] | None]:
     return {"peak_memory_bytes": peak, "peak_cuda_bytes": _peak_cuda()}
 
 
+def remember_cuda_peak(device: int, peak: int) -> None:
+    """Keep a device's peak, in bytes, before whoever measures phases lets torch count anew."""
+    _cuda_peaks[device] = max(peak, _cuda_peaks.get(device, 0))
+
+
 def _peak_cuda() -> list[int] | None:
     """None where torch was not loaded, for it is not loaded for this, or sees no CUDA device."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return None
     devices = range(torch.cuda.device_count())
-    return [int(torch.cuda.max_memory_allocated(device)) for device in devices]
+    return [
+        max(int(torch.cuda.max_memory_allocated(device)), _cuda_peaks.get(device, 0))
+        for device in devices
+    ]
 
 
 def _git(*arguments: str, source: Path = SOURCE) -> str | None:

@@ -43,8 +43,8 @@ class SilentFolder(RunFolder):
     def write_text(self, name: str, text: str) -> Path:
         return self.path / name
 
-    def write_table(self, name: str, table: Any) -> Path:
+    def append(self, name: str, text: str) -> Path:
         return self.path / name
 
-    def append_metrics(self, metrics: dict[str, Any]) -> None:
-        pass
+    def write_table(self, name: str, table: Any) -> Path:
+        return self.path / name

@@ -45,6 +45,13 @@ class ResultFolder:
         write_text(path, text)
         return path
 
+    def append(self, name: str, text: str) -> Path:
+        """Add whole lines to a file, made where it is missing; on disk when this returns."""
+        path = self._place(name)
+        with path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        return path
+
     def write_json(self, name: str, value: Any) -> Path:
         """Write JSON; NaN and infinity become null, NumPy values plain ones."""
         return self.write_text(name, to_json(value, indent=2) + "\n")

@@ -26,7 +26,8 @@ RUNNING, DONE, FAILED = "running", "done", "failed"
 class RunFolder(ResultFolder):
     """Where a run writes; open it with `with`, so that the manifest learns how the run ended.
 
-    path: absolute. Files appear whole or not at all; only run.log and metrics.jsonl grow.
+    path: absolute. Files appear whole or not at all; only run.log, metrics.jsonl and what is
+    appended to grow.
     """
 
     def __init__(self, path: Path, facts: dict[str, Any], *, debug: bool) -> None:
@@ -66,7 +67,7 @@ class RunFolder(ResultFolder):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        status = DONE if error is None else FAILED
+        status = DONE if error is None else getattr(error, "status", FAILED)
         if error is not None:
             self._log_error(error)
         told = None if error is None else _describe(error)
@@ -80,8 +81,7 @@ class RunFolder(ResultFolder):
 
     def append_metrics(self, metrics: dict[str, Any]) -> None:
         """Add a line to metrics.jsonl; it is on disk when this returns."""
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(to_json(metrics) + "\n")
+        self.append("metrics.jsonl", to_json(metrics) + "\n")
 
     def _log_error(self, error: BaseException) -> None:
         """Into run.log alone: the console is told by the command."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,20 +12,16 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
-from transformers import (
-    EarlyStoppingCallback,
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainingArguments,
-)
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from lmol.audit.signals import values
 from lmol.config.schema import OptimConfig, Precision, TrainConfig, ValidationMetric
-from lmol.errors import TrainingError
 from lmol.model.checkpoint import save_checkpoint
 from lmol.model.comparer import Comparer
-from lmol.training.losses import LossTerms, needs_swapped_order, pair_loss
+from lmol.training.health import early_stopping
+from lmol.training.losses import needs_swapped_order, pair_loss
 from lmol.training.optim import build_optimizer, build_scheduler, learning_rates
+from lmol.training.watching import Watching
 
 log = logging.getLogger(__name__)
 
@@ -34,34 +29,6 @@ Validate = Callable[[], dict[str, float]]
 
 NOT_USED: Any = ()
 """The Trainer wants a validation set before it calls `evaluate`, where `validate` stands for it."""
-
-
-@dataclass
-class LogWindow:
-    """Running sums between two log lines, kept on the device: no transfer until they are read."""
-
-    cross_entropy: Tensor | float = 0.0
-    consistency: Tensor | float = 0.0
-    correct: Tensor | float = 0.0
-    batches: int = 0
-    answers: int = 0
-
-    def add(self, terms: LossTerms, logits: Tensor, targets: Tensor) -> None:
-        """Take in one micro-batch: logits (P, O, 3), targets (P, O)."""
-        self.cross_entropy = self.cross_entropy + terms.cross_entropy.detach()
-        self.consistency = self.consistency + terms.consistency.detach()
-        self.correct = self.correct + (logits.detach().argmax(-1) == targets).sum()
-        self.batches += 1
-        self.answers += targets.numel()
-
-    def means(self) -> dict[str, float]:
-        """Mean terms a micro-batch (nats) and share of right answers over the orders seen."""
-        batches, answers = max(self.batches, 1), max(self.answers, 1)
-        return {
-            "cross_entropy": float(self.cross_entropy) / batches,
-            "consistency": float(self.consistency) / batches,
-            "accuracy": float(self.correct) / answers,
-        }
 
 
 class ComparisonTrainer(Trainer):
@@ -84,11 +51,12 @@ class ComparisonTrainer(Trainer):
         dataset: Dataset[Any],
         collator: Callable[[Any], dict[str, Tensor]],
         validate: Validate,
+        watching: Watching,
         callbacks: list[TrainerCallback],
     ) -> None:
         self._config, self._optim, self.folder = config, optim, folder
         self._comparer = comparer
-        self._validate, self._window = validate, LogWindow()
+        self._validate, self._watching, self._logged = validate, watching, 0
         self._both_orders = needs_swapped_order(config.loss)
         self._rates: dict[str, float] = {}
         super().__init__(
@@ -97,7 +65,11 @@ class ComparisonTrainer(Trainer):
             data_collator=collator,
             train_dataset=dataset,
             eval_dataset=NOT_USED,
-            callbacks=[*callbacks, *early_stopping(config)],
+            callbacks=[
+                *callbacks,
+                *watching.callbacks,
+                *early_stopping(config.early_stopping),
+            ],
         )
         self.remove_callback(
             PrinterCallback
@@ -110,17 +82,34 @@ class ComparisonTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Scalar loss of a micro-batch, in nats; raises TrainingError before a non-finite step."""
+        """Scalar loss of a micro-batch, in nats."""
         images = {key: value for key, value in inputs.items() if key != "targets"}
-        logits = model(**images, both_orders=self._both_orders)
+        with self._watching.forward():
+            logits = model(**images, both_orders=self._both_orders)
         targets = inputs["targets"][:, : logits.shape[1]]
         progress = self.state.global_step / max(self.state.max_steps, 1)
         terms = pair_loss(logits, targets, self._config.loss, progress)
-        if not torch.isfinite(terms.total):
-            raise self._non_finite(terms)
-        self._window.add(terms, logits, targets)
+        parts = (terms.total, terms.cross_entropy, terms.consistency)
+        self._watching.sums.add(parts, logits, targets)
         self._rates = learning_rates(self.optimizer) if self.optimizer else {}
         return (terms.total, logits) if return_outputs else terms.total
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        """A micro-batch's forward and backward pass; its loss, scaled for accumulation.
+
+        A loss that is not finite counts as 0 in the Trainer's own running sum, which would never be
+        finite again; the records have it from the signals.
+        """
+        loss = super().training_step(*args, **kwargs)
+        if self.accelerator.sync_gradients:
+            self._watching.backward_done()
+        return torch.nan_to_num(loss, nan=0.0, posinf=0.0, neginf=0.0)
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        """Called by the Trainer after clipping, with the norm before it."""
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        self._watching.sums.grad_norm = norm
+        return norm
 
     def create_optimizer(self, model: nn.Module | None = None) -> AdamW:
         """AdamW with the named groups of lmol.training.optim."""
@@ -141,10 +130,16 @@ class ComparisonTrainer(Trainer):
         """Add the loss terms, accuracy and both learning rates to a training record."""
         if "loss" in logs:
             logs.pop("learning_rate", None)
-            logs.update(self._window.means())
+            logs.update(self._means())
             logs.update({f"lr_{name}": self._rates[name] for name in ("projector", "lora")})
-            self._window = LogWindow()
         super().log(logs, start_time)
+
+    def _means(self) -> dict[str, float]:
+        """Mean loss terms (nats) and accuracy of the steps since the last record."""
+        steps = self._watching.history.steps[self._logged :]
+        self._logged += len(steps)
+        names = ("loss", "cross_entropy", "consistency", "accuracy")
+        return {name: float(values(steps, name).mean()) for name in names}
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Judge the validation pairs; never the held-out fold."""
@@ -166,6 +161,23 @@ class ComparisonTrainer(Trainer):
         if self.args.should_save:
             save_checkpoint(self._comparer, self.folder / "best", self.facts())
 
+    def save_last(self) -> None:
+        """Leave the present weights as checkpoint `last`."""
+        save_checkpoint(self._comparer, self.folder / "last", self.facts())
+
+    def save_last_good(self) -> bool:
+        """Go back to the last weights with which nothing was wrong, and leave them as `last`.
+
+        Tells whether there are any that were trained.
+        """
+        good = self._watching.remedies.last_good
+        if good.step == 0:
+            return False
+        good.restore(self._comparer)
+        self.state.global_step, self.state.epoch = good.step, good.epoch
+        self.save_last()
+        return True
+
     def facts(self) -> dict[str, Any]:
         """What meta.json says about the present weights."""
         return {
@@ -174,14 +186,6 @@ class ComparisonTrainer(Trainer):
             "metric": self._config.metric.value,
             "best_value": self.state.best_metric,
         }
-
-    def _non_finite(self, terms: LossTerms) -> TrainingError:
-        return TrainingError(
-            f"training step {self.state.global_step + 1}",
-            got=f"a loss of {terms.total.item()} (CE {terms.cross_entropy.item():.3e})",
-            expected="a finite loss",
-            remedy="lower the learning rates, or set optim.grad_clip",
-        )
 
 
 def training_arguments(
@@ -220,11 +224,3 @@ def training_arguments(
 def _validation_interval(config: TrainConfig) -> float:
     """The Trainer takes a share below 1 as such and a larger number as steps; it ends with one."""
     return config.validate_every if config.validate_every < 1 else float(10**9)
-
-
-def early_stopping(config: TrainConfig) -> list[TrainerCallback]:
-    """The stock callback on the validation metric, or none."""
-    stopping = config.early_stopping
-    if stopping.patience == 0:
-        return []
-    return [EarlyStoppingCallback(stopping.patience, stopping.min_delta)]

@@ -60,6 +60,10 @@ def test_a_run_folder_holds_what_the_readme_promises(finished):
         "plots/reliability.png",
         "plots/subgroups.png",
     }
+    tables = ("grad_table", "update_table", "activation_table")
+    promised |= {f"audit/{table}_step_{step}.csv" for table in tables for step in (1, 2, 12)}
+    promised |= {f"audit/{name}.csv" for name in ("steps", "precision", "memory")}
+    promised |= {"audit/gradient_flow_step_1.png", "audit/summary.md", "audit/summary.json"}
     checkpoints = {name for name in found if name.startswith("checkpoints/")}
     assert found - checkpoints == promised
     for kind in ("best", "last"):

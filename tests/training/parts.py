@@ -1,6 +1,13 @@
 """A trainer on a handful of faces, as tests want it."""
 
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lmol.config import load_config
 from lmol.config.schema import (
+    AuditConfig,
     ConsistencyConfig,
     EarlyStoppingConfig,
     LossConfig,
@@ -12,7 +19,9 @@ from lmol.config.schema import (
 )
 from lmol.data.collator import PairCollator
 from lmol.data.dataset import PairDataset
+from lmol.tracking.result_folder import ResultFolder
 from lmol.training.trainer import ComparisonTrainer
+from lmol.training.watching import Watching, watch
 
 OPTIM = OptimConfig(
     lr_lora=1e-2,
@@ -48,20 +57,52 @@ TRAIN = TrainConfig(
     log_every=1,
     early_stopping=EarlyStoppingConfig(patience=0, min_delta=0.0),
     workers=0,
+    health=load_config("task=prepare").train.health,
 )
 
 
-def trainer_of(comparer, data, folder, config=TRAIN, validate=None, callbacks=()):
+def audit_config(*overrides: str) -> AuditConfig:
+    """The default audit with values set anew, such as audit.interval=1."""
+    return load_config("task=prepare", *overrides).audit
+
+
+def watching_of(
+    comparer: Any,
+    pairs: pd.DataFrame,
+    folder: Path,
+    *,
+    config: TrainConfig = TRAIN,
+    optim: OptimConfig = OPTIM,
+    audit: tuple[str, ...] = ("audit=off",),
+    **options: Any,
+) -> Watching:
+    return watch(
+        comparer,
+        config,
+        optim,
+        audit_config(*audit),
+        ResultFolder(folder),
+        training_pairs=pairs,
+        validation_pairs=pairs,
+        theta=0.2,
+        **options,
+    )
+
+
+def trainer_of(
+    comparer, data, folder, config=TRAIN, validate=None, callbacks=(), watching=None, optim=OPTIM
+):
     images, pairs = data
     return ComparisonTrainer(
         comparer=comparer,
         config=config,
-        optim=OPTIM,
+        optim=optim,
         seed=1,
         folder=folder,
         dataset=PairDataset(pairs, images),
         collator=PairCollator(image_key=images.key),
         validate=validate or (lambda: dict.fromkeys(SHOWN, 0.5)),
+        watching=watching or watching_of(comparer, pairs, folder, config=config, optim=optim),
         callbacks=list(callbacks),
     )
 

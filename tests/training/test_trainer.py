@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lmol.config.schema import EarlyStoppingConfig
-from lmol.errors import TrainingError
+from lmol.errors import HealthError
 from lmol.training.callbacks import RunLog, log_line
 from tests.tiny import build_tiny
 from tests.training.parts import SHOWN, TRAIN, state_of, trainer_of
@@ -50,7 +50,7 @@ def test_a_non_finite_loss_stops_before_the_weights_change(data, tmp_path):
     with torch.no_grad():
         comparer.base.model.model.multi_modal_projector.linear_1.bias[0] = float("nan")
     before = state_of(comparer)
-    with pytest.raises(TrainingError, match="a loss of nan"):
+    with pytest.raises(HealthError, match="the loss is nan"):
         trainer_of(comparer, data, tmp_path).train()
     torch.testing.assert_close(state_of(comparer), before, atol=0, rtol=0, equal_nan=True)
 

@@ -1,0 +1,196 @@
+"""Activations of one forward pass, seen by hooks that are there for that pass alone.
+
+Statistics stay on the device. Shares are of an evenly spread sample of at most SAMPLE numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.linalg import vector_norm
+from torch.utils.hooks import RemovableHandle
+
+from lmol.audit.parameters import layer_of, short_name
+from lmol.model.adapter import PROJECTOR
+
+STATISTICS = ("rms", "max_abs", "share", "entropy")
+SAMPLE = 2**20
+
+SATURATED = 0.97
+"""Of a sigmoid's or tanh's range: beyond it the slope is below 6 % of the largest."""
+
+TAILS = {"gelu": -3.0, "quick_gelu": -3.5, "silu": -6.0}
+"""Input below which the slope is less than 1.5 % of the one at large inputs."""
+
+KINDS: dict[str, str] = {
+    "ReLU": "relu",
+    "Sigmoid": "sigmoid",
+    "Tanh": "tanh",
+    "GELU": "gelu",
+    "GELUActivation": "gelu",
+    "GELUTanh": "gelu",
+    "NewGELUActivation": "gelu",
+    "FastGELUActivation": "gelu",
+    "QuickGELUActivation": "quick_gelu",
+    "SiLU": "silu",
+    "SiLUActivation": "silu",
+}
+"""Kind by the class name of a module; activations that are called as functions are not seen."""
+
+RESIDUAL = re.compile(r"(Decoder|Encoder)Layer$")
+ATTENTION = re.compile(r"Attention$")
+PROJECTED, TEXT = "projector_output", "text_embeddings"
+
+
+@dataclass(eq=False)
+class Seen:
+    """What one pass showed: rows of (kind, module's short name, layer) and their statistics."""
+
+    rows: list[tuple[str, str, int | None]] = field(default_factory=list)
+    statistics: list[Tensor] = field(default_factory=list)
+    limits: list[float] = field(default_factory=list)
+
+    def add(self, kind: str, name: str, states: Tensor, **known: Tensor) -> None:
+        """One row: RMS and largest size of `states`, and what else is known."""
+        nothing = torch.full((), torch.nan, device=states.device)
+        found = {"rms": _rms(states), "max_abs": vector_norm(states, ord=math.inf), **known}
+        self.rows.append((kind, short_name(name), layer_of(name)))
+        self.limits.append(torch.finfo(states.dtype).max)
+        self.statistics.append(
+            torch.stack([found.get(column, nothing).float() for column in STATISTICS])
+        )
+
+    def stacked(self, device: torch.device) -> Tensor:
+        """Statistics (m, 4) of m rows."""
+        if not self.statistics:
+            return torch.zeros(0, len(STATISTICS), device=device)
+        return torch.stack([row.to(device) for row in self.statistics])
+
+
+@contextmanager
+def watching(model: nn.Module, image_token: int, *, full: bool) -> Iterator[Seen]:
+    """Hooks on all modules of a known kind; gone when the block ends, however it ends.
+
+    A compiled module and what is in it are left out: hooks would have it compiled again.
+    """
+    seen = Seen()
+    handles: list[RemovableHandle] = []
+    try:
+        for name, module in _visible(model):
+            for hook in _hooks(name, module, seen, image_token, full=full):
+                handles.append(module.register_forward_hook(hook))
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _visible(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
+    if module._compiled_call_impl is not None:
+        return
+    yield name, module
+    for child, inner in module.named_children():
+        yield from _visible(inner, f"{name}.{child}" if name else child)
+
+
+Hook = Callable[[nn.Module, tuple[Any, ...], Any], None]
+
+
+def _hooks(
+    name: str, module: nn.Module, seen: Seen, image_token: int, *, full: bool
+) -> Iterator[Hook]:
+    kind = type(module).__name__
+    if kind in KINDS:
+        yield _hook(
+            lambda arguments, output: _activation(seen, KINDS[kind], name, arguments, output)
+        )
+    elif RESIDUAL.search(kind):
+        yield _hook(lambda arguments, output: seen.add("residual", name, _first(output)))
+    elif name.endswith(f".{PROJECTOR}"):
+        yield _hook(lambda arguments, output: seen.add(PROJECTED, name, _first(output)))
+    elif isinstance(module, nn.Embedding) and name.endswith("embed_tokens"):
+        yield _hook(lambda arguments, output: _text(seen, name, arguments, output, image_token))
+    elif full and ATTENTION.search(kind):
+        yield _hook(lambda arguments, output: _attention(seen, name, output))
+
+
+def _hook(look: Callable[[tuple[Any, ...], Any], None]) -> Hook:
+    def hook(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+        with torch.no_grad():
+            look(arguments, output)
+
+    return hook
+
+
+def _first(output: Any) -> Tensor:
+    states = output[0] if isinstance(output, tuple) else output
+    assert isinstance(states, Tensor)
+    return states
+
+
+def _rms(states: Tensor) -> Tensor:
+    return vector_norm(states, dtype=torch.float32) / math.sqrt(max(states.numel(), 1))
+
+
+def _sample(states: Tensor) -> Tensor:
+    flat = states.flatten()
+    return flat[:: max(1, flat.numel() // SAMPLE)].float()
+
+
+def _activation(
+    seen: Seen, kind: str, name: str, arguments: tuple[Any, ...], output: Tensor
+) -> None:
+    """share: zeros of a ReLU, saturated outputs of sigmoid and tanh, flat inputs of the others."""
+    if kind == "relu":
+        flat = _sample(output) == 0
+    elif kind in TAILS:
+        flat = _sample(arguments[0]) < TAILS[kind]
+    else:
+        sample = _sample(output)
+        flat = sample.abs() > SATURATED
+        if kind == "sigmoid":
+            flat |= sample < 1 - SATURATED
+    seen.add(kind, name, output, share=flat.float().mean())
+
+
+def _text(
+    seen: Seen, name: str, arguments: tuple[Any, ...], output: Tensor, image_token: int
+) -> None:
+    """Embeddings of words alone; those of the image token are replaced by projected images."""
+    words = (arguments[0] != image_token).unsqueeze(-1)
+    sizes = torch.where(words, output, 0).float().square().sum()
+    rms = (sizes / (words.sum() * output.shape[-1]).clamp(min=1)).sqrt()
+    seen.add(TEXT, name, output, rms=rms)
+
+
+def _attention(seen: Seen, name: str, output: Any) -> None:
+    """Entropy of where the last position looks, in nats by the largest possible; mean over heads.
+
+    Attention weights (B, A, Q, K) are there with eager attention alone.
+    """
+    weights = output[1] if isinstance(output, tuple) and len(output) > 1 else None
+    if isinstance(weights, Tensor):
+        last = weights[:, :, -1].float()
+        entropy = torch.special.entr(last).sum(-1) / math.log(max(last.shape[-1], 2))
+        seen.add("attention", name, output[0], entropy=entropy.mean())
+
+
+def activation_table(seen: Seen, statistics: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """Columns of activation_table: statistics (m, 4) of Seen.stacked. limit: of the number type."""
+    kinds, names, layers = zip(*seen.rows, strict=True) if seen.rows else ((), (), ())
+    return {
+        "kind": np.array(kinds, dtype=object),
+        "module": np.array(names, dtype=object),
+        "layer": np.array(layers, dtype=object),
+        **dict(zip(STATISTICS, statistics.T, strict=True)),
+        "limit": np.array(seen.limits, dtype=float),
+    }

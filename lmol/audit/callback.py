@@ -1,0 +1,204 @@
+"""The audit as a Trainer sees it: which steps are looked at, and what is written of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.optim import Optimizer
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from lmol.audit import rules
+from lmol.audit.activations import watching
+from lmol.audit.findings import Findings
+from lmol.audit.memory import (
+    counting_saved,
+    largest_batch,
+    memory_by_kind,
+    phase_memory,
+    total_memory,
+)
+from lmol.audit.output import AuditOutput
+from lmol.audit.parameters import AuditedTensor, audited_tensors
+from lmol.audit.record import AuditRecord
+from lmol.audit.signals import History, StepSignals
+from lmol.audit.step import OpenStep
+from lmol.audit.step_rules import FEWEST_ANSWERS
+from lmol.audit.updates import changed, frozen_hashes
+from lmol.config.schema import AuditConfig, AuditLevel, Precision
+from lmol.model.comparer import Comparer
+
+HALVES = {Precision.FP16: torch.float16}
+"""The type whose underflow is counted, by train.precision; bf16 where it is none of these."""
+
+
+class AuditCallback(TrainerCallback):
+    """Audits steps 1, 2, every `interval`-th and the last one; `finish` proves the rest unchanged.
+
+    comparer: that is trained, with all adapters on. every: audit each step (task=audit).
+    """
+
+    def __init__(
+        self,
+        config: AuditConfig,
+        comparer: Comparer,
+        findings: Findings,
+        history: History,
+        output: AuditOutput,
+        *,
+        training_pairs: pd.DataFrame,
+        theta: float,
+        warmup_ratio: float,
+        precision: Precision,
+        every: bool = False,
+    ) -> None:
+        self._config, self._comparer = config, comparer
+        self._pairs, self._theta, self._warmup_ratio = training_pairs, theta, warmup_ratio
+        self._findings, self._history, self._output = findings, history, output
+        self._half = HALVES.get(precision, torch.bfloat16)
+        self._precision = precision
+        self._interval = 1 if every else config.interval
+        self._full = config.level is AuditLevel.FULL
+        self._open: OpenStep | None = None
+        self._last = 0
+        self._warmup = 0
+        self._tensors: list[AuditedTensor] = []
+        self._frozen: dict[str, torch.Tensor] = {}
+        self._scaler: Any = None
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Look at adapters and training pairs, and remember the frozen weights' hashes."""
+        self._warmup = math.ceil(self._warmup_ratio * state.max_steps)
+        self._scaler = getattr(optimizer, "scaler", None)
+        self._tensors = audited_tensors(self._comparer)
+        self._frozen = frozen_hashes(self._comparer)
+        for finding in (
+            *rules.of_model(self._comparer, self._config.rules),
+            *rules.of_pairs(self._pairs, self._theta, self._config.rules),
+        ):
+            self._findings.add(finding)
+
+    def on_step_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        step = state.global_step + 1
+        due = step <= 2 or step % self._interval == 0 or step == state.max_steps
+        self._open = OpenStep(step=step, tensors=self._tensors) if due else None
+        self._note_memory("before")
+
+    @contextmanager
+    def watch_forward(self) -> Iterator[None]:
+        """Look at the activations of an audited step's first micro-batch."""
+        if self._open is None or self._open.watched:
+            yield
+            return
+        self._open.watched = True
+        token = int(self._comparer.base.model.config.image_token_index)
+        with watching(self._comparer, token, full=self._full) as self._open.seen:
+            if self._output.saved_bytes is None:
+                with counting_saved(self._comparer) as saved:
+                    yield
+                self._output.saved_bytes = saved.total
+            else:
+                yield
+        self._note_memory("forward")
+
+    def backward_done(self) -> None:
+        """All gradients of the step are there, not clipped yet."""
+        if self._open is not None:
+            self._note_memory("backward")
+            scale = None if self._scaler is None else self._scaler.get_scale()
+            self._open.backward_done(scale, self._half, full=self._full)
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self._open is not None:
+            self._open.clipped()
+
+    def on_optimizer_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if self._open is None:
+            return
+        self._note_memory("optimizer")
+        opened, self._open = self._open, None
+        overflowed = bool(getattr(optimizer, "step_was_skipped", False))
+        record = self._record(opened, optimizer, overflowed)
+        for finding in rules.of_step(record, self._config.rules):
+            self._findings.add(finding)
+        self._output.write(record, opened.memory)
+        self._output.note_memory(self._memory(opened, optimizer, args.per_device_train_batch_size))
+        self._last = opened.step
+
+    def _record(self, opened: OpenStep, optimizer: Optimizer, overflowed: bool) -> AuditRecord:
+        gradients, updates, activations = opened.finish(optimizer)
+        steps = self._history.steps[self._last :]
+        num_skipped = self._history.num_skipped(self._last)
+        return AuditRecord(
+            step=opened.step,
+            gradients=gradients,
+            updates=updates,
+            activations=activations,
+            precision={
+                "step": opened.step,
+                "precision": self._precision.value,
+                "scale": opened.scale,
+                "skipped_steps": len(self._history.skipped),
+                "skipped_since_last": num_skipped,
+                "gradient_underflow": float(np.nan_to_num(gradients["underflow_share"]).mean()),
+                "unchanged_in_bf16": float(updates["unchanged_in_bf16"].mean()),
+            },
+            skipped=opened.step in self._history.skipped,
+            overflowed=overflowed,
+            since=steps,
+            num_skipped=num_skipped,
+            answers=self._late_answers(len(steps)),
+            assert_tiny=self._config.assert_tiny,
+        )
+
+    def _late_answers(self, num_since: int) -> Sequence[StepSignals]:
+        """Steps after the warm-up: those since the last audit, or more until answers are enough."""
+        a_step = sum(self._history.steps[-1].answers)
+        num = max(num_since, -(-FEWEST_ANSWERS // max(a_step, 1)))
+        return self._history.last(num, after=self._warmup)
+
+    def _memory(self, opened: OpenStep, optimizer: Any, batch_pairs: int) -> dict[str, Any]:
+        """Bytes by kind at this step, and the largest batch that would fit."""
+        device = self._comparer.device
+        by_kind = memory_by_kind(self._comparer, self._tensors, optimizer)
+        saved = self._output.saved_bytes or 0
+        total = total_memory(device, by_kind)
+        batch = largest_batch(opened.memory, by_kind, saved, batch_pairs, total)
+        return {**by_kind, "saved_activations": saved, "largest_batch_pairs": batch}
+
+    def _note_memory(self, phase: str) -> None:
+        if self._open is not None:
+            row = phase_memory(phase, self._comparer.device)
+            self._open.memory.append({"step": self._open.step, **row})
+
+    def finish(self) -> None:
+        """After the last step: frozen weights are as they were, or it is told which are not."""
+        after = frozen_hashes(self._comparer)
+        step = self._history.steps[-1].step if self._history.steps else 0
+        for finding in rules.of_frozen(changed(self._frozen, after), step, self._config.rules):
+            self._findings.add(finding)

@@ -1,0 +1,123 @@
+"""What rules found: told when it is first seen, kept by rule, and handed on to be acted on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from lmol.audit.advice import ADVICE
+from lmol.config.schema import Action, RuleConfig, Severity
+
+log = logging.getLogger(__name__)
+
+SHOWN_PLACES = 3
+LEVELS = {
+    Severity.INFO: logging.INFO,
+    Severity.WARNING: logging.WARNING,
+    Severity.ERROR: logging.ERROR,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A rule that spoke at an optimizer step (0: before the first). told: what, as a clause."""
+
+    rule: str
+    step: int
+    told: str
+    severity: Severity
+    action: Action
+    places: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.rule} ({self.severity.value}), step {self.step}: {self.sentence}"
+
+    @property
+    def sentence(self) -> str:
+        """What was found and where."""
+        return f"{self.told}{_in_places(self.places)}"
+
+
+def finding_of(
+    rule: str, config: RuleConfig, step: int, told: str, places: tuple[str, ...] = ()
+) -> Finding:
+    """A finding with the severity and the action that the configuration gives its rule."""
+    return Finding(
+        rule=rule,
+        step=step,
+        told=told,
+        severity=config.severity,
+        action=config.action,
+        places=places,
+    )
+
+
+def _in_places(places: tuple[str, ...]) -> str:
+    if not places:
+        return ""
+    more = len(places) - SHOWN_PLACES
+    further = f" and {more} more" if more > 0 else ""
+    return f" ({', '.join(places[:SHOWN_PLACES])}{further})"
+
+
+@dataclass
+class Entry:
+    """All findings of one rule: the first, the step of the last, how many, all places, actions."""
+
+    first: Finding
+    last_step: int
+    times: int = 0
+    places: dict[str, None] = field(default_factory=dict)
+    actions: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "rule": self.first.rule,
+            "severity": self.first.severity.value,
+            "found": self.first.sentence,
+            "first_step": self.first.step,
+            "last_step": self.last_step,
+            "times": self.times,
+            "places": list(self.places),
+            "actions": self.actions,
+            "helps": ADVICE[self.first.rule],
+        }
+
+
+class Findings:
+    """The ledger of a run: one entry a rule, in the order in which they spoke first."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+        self._pending: list[Finding] = []
+
+    def add(self, finding: Finding) -> None:
+        """Take a finding in; the first of a rule is logged, with what usually helps."""
+        if finding.rule not in self.entries:
+            self.entries[finding.rule] = Entry(first=finding, last_step=finding.step)
+            log.log(LEVELS[finding.severity], "%s. %s", finding, ADVICE[finding.rule])
+        entry = self.entries[finding.rule]
+        entry.last_step, entry.times = finding.step, entry.times + 1
+        entry.places.update(dict.fromkeys(finding.places))
+        if finding.action is not Action.LOG:
+            self._pending.append(finding)
+
+    def take_pending(self) -> list[Finding]:
+        """Findings about which something is to be done, each handed out once."""
+        taken, self._pending = self._pending, []
+        return taken
+
+    def acted(self, rule: str, action: str) -> None:
+        """Remember what was done about a rule's finding."""
+        self.entries[rule].actions.append(action)
+
+    def of(self, *severities: Severity) -> list[Entry]:
+        """Entries of these severities."""
+        return [e for e in self.entries.values() if e.first.severity in severities]
+
+    def as_list(self) -> list[dict[str, Any]]:
+        """All entries as plain values, the gravest first."""
+        gravest = sorted(self.entries.values(), key=lambda e: -LEVELS[e.first.severity])
+        return [entry.as_dict() for entry in gravest]

@@ -1,0 +1,78 @@
+"""What an audit leaves in the run folder: tables and pictures of single steps, and its summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lmol.audit.plots import FlowPicture, Marks
+from lmol.audit.record import AuditRecord
+from lmol.audit.signals import StepSignals
+from lmol.audit.summary import Summary
+from lmol.audit.tables import csv_text, rows_text
+from lmol.tracking.result_folder import ResultFolder
+
+AUDIT = "audit"
+SUMMARY = f"{AUDIT}/summary.md"
+
+Watch = Callable[[int, AuditRecord, "Path | None"], None]
+"""Told of every audit: step, record, and its picture if one was drawn."""
+
+
+class AuditOutput:
+    """Writes below audit/ of a run folder; nothing in processes that do not write.
+
+    watch: is told of every audit, once its files are there.
+    """
+
+    def __init__(
+        self, run: ResultFolder, marks: Marks, picture_interval: int, watch: Watch | None = None
+    ) -> None:
+        self._run, self._picture = run, FlowPicture(marks)
+        self._interval, self._watch = picture_interval, watch
+        self._next_picture = 0
+        self.memory: dict[str, Any] = {}
+        self.audited: list[int] = []
+        self.saved_bytes: int | None = None
+        """Bytes that one micro-batch saved for its backward pass; counted at the first audit."""
+
+    def write(self, record: AuditRecord, memory: Sequence[dict[str, Any]]) -> None:
+        """The tables and, where one is due, the picture of an audited step."""
+        step = record.step
+        if not self._run.writes:
+            return
+        for name, table in (
+            ("grad", record.gradients),
+            ("update", record.updates),
+            ("activation", record.activations),
+        ):
+            self._run.write_text(f"{AUDIT}/{name}_table_step_{step}.csv", csv_text(table))
+        first = not self.audited
+        self._run.append(f"{AUDIT}/precision.csv", rows_text([record.precision], header=first))
+        self._run.append(f"{AUDIT}/memory.csv", rows_text(memory, header=first))
+        self.audited.append(step)
+        picture = self._draw(record)
+        if self._watch is not None:
+            self._watch(step, record, picture)
+
+    def note_memory(self, by_kind: dict[str, Any]) -> None:
+        """Bytes by kind of the latest audit, for the summary."""
+        self.memory = by_kind
+
+    def close(self, steps: Sequence[StepSignals], summary: Summary) -> None:
+        """steps.csv, with every step's signals, and the summary as text and as JSON."""
+        names = ("step", "loss", "cross_entropy", "consistency", "accuracy", "grad_norm", "seconds")
+        columns = {name: [getattr(signals, name) for signals in steps] for name in names}
+        self._run.write_text(f"{AUDIT}/steps.csv", csv_text(columns))
+        self._run.write_text(SUMMARY, summary.text)
+        self._run.write_json(f"{AUDIT}/summary.json", summary.values)
+
+    def _draw(self, record: AuditRecord) -> Path | None:
+        """The first audit is drawn, and then one each time that the interval has passed."""
+        if record.step < self._next_picture:
+            return None
+        self._next_picture = (record.step // self._interval + 1) * self._interval
+        path = self._run.folder(AUDIT) / f"gradient_flow_step_{record.step}.png"
+        self._picture.draw(record.gradients, record.step, path)
+        return path

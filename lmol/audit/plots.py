@@ -1,0 +1,215 @@
+"""The gradient flow of one step as a picture: layers in forward order, on a log scale.
+
+A training run draws many of them. Axes, legend and thresholds are drawn once and kept; of a further
+step only the points are drawn, which takes a tenth of the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+from PIL import Image
+
+from lmol.audit.flow import EMPTY, Group, common_norm, decades, grouped, joined, within
+from lmol.audit.record import Table
+from lmol.tracking.files import replacing
+
+DPI = 100
+COLOURS = {"lora_A": "#0072B2", "lora_B": "#D55E00", "projector": "#009E73"}
+"""Told apart by the colour-blind too (Okabe and Ito 2008)."""
+
+GREY, RED = "#767676", "#B00020"
+NAMES = {"lora_A": "LoRA A", "lora_B": "LoRA B", "projector": "projector"}
+ALL = "all"
+"""The last column of the picture: the common norm, which is what thresholds are about."""
+
+
+MANY = 12
+"""Columns beyond which their names are short and slanted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marks:
+    """Thresholds that are drawn. tiny: zero up to there; clip: None without clipping."""
+
+    tiny: float
+    clip: float | None
+    high: float
+    explosion: float
+
+
+class FlowPicture:
+    """Draws gradient tables of one model, step after step."""
+
+    def __init__(self, marks: Marks) -> None:
+        self._marks = marks
+        self._limits: tuple[tuple[float, float], tuple[float, float]] | None = None
+        self._canvas: FigureCanvasAgg | None = None
+        self._background: Any = None
+        self._moving: list[Artist] = []
+
+    def draw(self, table: Table, step: int, path: Path) -> None:
+        """Write the picture of one step. table: columns of gradient_table."""
+        columns, groups = grouped(table)
+        common = (common_norm(table["norm"]), common_norm(table["norm_clipped"]))
+        limits = (
+            decades([g.mean for g in groups.values()] + [g.largest for g in groups.values()]),
+            decades(
+                [g.norm for g in groups.values()] + [g.clipped for g in groups.values()], common
+            ),
+        )
+        if self._canvas is None or not within(limits, self._limits):
+            self._limits = joined(limits, self._limits)
+            self._begin(columns, groups)
+        self._move(groups, step, common, len(columns))
+        self._save(path)
+
+    def _begin(self, columns: list[str], groups: Mapping[str, Group]) -> None:
+        """Draw all that stays, and remember it."""
+        figure = Figure(figsize=(11, 7), dpi=DPI)
+        self._canvas = FigureCanvasAgg(figure)
+        figure.subplots_adjust(left=0.085, right=0.985, top=0.9, bottom=0.13, hspace=0.12)
+        elements, norms = figure.subplots(2, 1, sharex=True)
+        self._stay(elements, norms, columns, groups)
+        self._moving = self._artists(figure, elements, norms)
+        for artist in self._moving:
+            artist.set_animated(True)
+        self._canvas.draw()
+        self._background = self._canvas.copy_from_bbox(figure.bbox)
+
+    def _stay(
+        self, elements: Axes, norms: Axes, columns: list[str], groups: Mapping[str, Group]
+    ) -> None:
+        assert self._limits is not None
+        marks = self._marks
+        for axes, (low, high) in zip((elements, norms), self._limits, strict=True):
+            axes.set_yscale("log")
+            axes.set_ylim(low, high)
+            axes.set_xlim(-0.7, len(columns) + 0.6)
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.grid(axis="y", color="#E4E4E4", linewidth=0.6)
+            axes.set_axisbelow(True)
+        elements.set_ylabel("size of elements:\nmean to largest")
+        norms.set_ylabel("L2 norm: filled before,\nhollow after clipping")
+        shown = _labels([*columns, ALL])
+        norms.set_xticks(range(len(shown)), shown, rotation=_rotation(shown), fontsize=9)
+        norms.set_xlabel(
+            "in forward order: projector, then layers of the language model; then all together"
+        )
+        _thresholds(elements, {f"zero: a norm up to {marks.tiny:g}": marks.tiny})
+        common = {"explosion": marks.explosion, "high": marks.high, "clipped to": marks.clip or 0.0}
+        _thresholds(norms, {f"{name} {value:g}": value for name, value in common.items() if value})
+        _legend(elements, groups)
+
+    def _artists(self, figure: Figure, elements: Axes, norms: Axes) -> list[Artist]:
+        """What moves: a title, and by group the lines and points of both panels."""
+        title = figure.text(0.085, 0.935, "", fontsize=13)
+        artists: list[Artist] = [title]
+        for name, colour in COLOURS.items():
+            style: dict[str, Any] = {"color": colour, "clip_on": False}
+            ranges = elements.vlines([], [], [], linewidth=2.2, color=colour, alpha=0.55)
+            ranges.set_label(name)
+            points = [
+                elements.plot([], [], "o", markersize=5, **style)[0],
+                elements.plot([], [], "x", markersize=9, markeredgewidth=2, color=RED)[0],
+                elements.plot([], [], "v", markersize=7, color=RED, fillstyle="none")[0],
+                norms.plot([], [], "o", markersize=5, **style)[0],
+                norms.plot([], [], "o", markersize=7, fillstyle="none", **style)[0],
+            ]
+            artists += [ranges, *points]
+        artists += [
+            norms.plot([], [], "D", markersize=6, color="black")[0],
+            norms.plot([], [], "D", markersize=8, color="black", fillstyle="none")[0],
+        ]
+        return artists
+
+    def _move(
+        self, groups: Mapping[str, Group], step: int, common: tuple[float, float], place_of_all: int
+    ) -> None:
+        """common: the norm of all gradients before and after clipping."""
+        assert self._limits is not None
+        title, *artists = self._moving
+        title.set(text=f"Gradient flow, step {step}: norm {common[0]:.3g}, clipped {common[1]:.3g}")
+        for diamond, value in zip(artists[-2:], common, strict=True):
+            shown = np.array([value])[np.array([value]) > 0]
+            _put(diamond, np.full(len(shown), float(place_of_all)), shown)
+        floor = self._limits[0][0] * 1.3
+        for place, name in enumerate(COLOURS):
+            ranges, mean, missing, zero, norm, clipped = artists[6 * place : 6 * place + 6]
+            group = groups.get(name, EMPTY)
+            shown = group.mean > 0
+            lines = zip(group.x[shown], group.mean[shown], group.largest[shown], strict=True)
+            ranges.set(segments=[[(x, low), (x, high)] for x, low, high in lines])
+            none = ~shown & ~group.missing
+            _put(mean, group.x[shown], group.mean[shown])
+            _put(missing, group.x[group.missing], np.full(group.missing.sum(), floor))
+            _put(zero, group.x[none], np.full(none.sum(), floor))
+            _put(norm, group.x[group.norm > 0], group.norm[group.norm > 0])
+            _put(clipped, group.x[group.clipped > 0], group.clipped[group.clipped > 0])
+
+    def _save(self, path: Path) -> None:
+        canvas = self._canvas
+        assert canvas is not None
+        canvas.restore_region(self._background)
+        for artist in self._moving:
+            artist.draw(canvas.get_renderer())
+        size = canvas.get_width_height()
+        drawn = Image.frombuffer("RGBA", size, canvas.buffer_rgba()).convert("RGB")
+        with replacing(path) as unfinished:
+            drawn.save(unfinished, format="PNG", compress_level=3)
+
+
+def _thresholds(axes: Axes, marks: Mapping[str, float]) -> None:
+    """Dashed lines with their meaning; of those beyond the axes a note says on which side."""
+    low, high = axes.get_ylim()
+    style: dict[str, Any] = {"color": RED, "fontsize": 8.5}
+    for text, value in marks.items():
+        if low < value < high:
+            axes.axhline(value, color=RED, linestyle="--", linewidth=0.9)
+            axes.text(axes.get_xlim()[0] + 0.05, value * 1.1, text, va="bottom", **style)
+    above = [text for text, value in marks.items() if value >= high]
+    below = [text for text, value in marks.items() if value <= low]
+    for place, align, texts, arrow in ((0.98, "top", above, "↑"), (0.1, "bottom", below, "↓")):
+        if texts:
+            told = f"{', '.join(texts)} {arrow}"
+            axes.text(0.996, place, told, transform=axes.transAxes, va=align, ha="right", **style)
+
+
+def _legend(axes: Axes, groups: Mapping[str, Group]) -> None:
+    handles = [
+        Line2D([], [], color=COLOURS[name], marker="o", linewidth=2.2, label=NAMES[name])
+        for name in groups
+    ]
+    handles += [
+        Line2D([], [], color=RED, marker="v", linestyle="", fillstyle="none", label="zero"),
+        Line2D([], [], color=RED, marker="x", linestyle="", label="no gradient"),
+    ]
+    axes.legend(
+        handles=handles, ncols=len(handles), frameon=False, fontsize=9,
+        loc="lower right", bbox_to_anchor=(1.0, 1.0),
+    )  # fmt: skip
+
+
+def _labels(columns: list[str]) -> list[str]:
+    """Numbers alone where there are many layers."""
+    if len(columns) > MANY:
+        return columns
+    return [f"layer {column}" if column.isdigit() else column for column in columns]
+
+
+def _rotation(columns: list[str]) -> float:
+    return 0 if len(columns) <= MANY else 60
+
+
+def _put(line: Artist, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+    line.set(data=(x, y))

@@ -1,0 +1,126 @@
+"""What single optimizer steps tell: loss, accuracy, answers, gradient norm; one transfer each.
+
+P pairs, O orders (1 or 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lmol.verdict import SWAPPED, TITLES
+
+NUM = len(TITLES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepSignals:
+    """One optimizer step, all of its micro-batches together.
+
+    loss, cross_entropy, consistency: means over micro-batches, in nats. grad_norm: L2, before
+    clipping. answers, labels: how often each verdict was given, and was right, over both orders.
+    contradictions: pairs whose orders have labels that are not each other's swap. seconds: of the
+    forward and backward passes.
+    """
+
+    step: int
+    loss: float
+    cross_entropy: float
+    consistency: float
+    accuracy: float
+    grad_norm: float
+    seconds: float
+    pairs: int
+    contradictions: int
+    answers: tuple[int, ...]
+    labels: tuple[int, ...]
+
+
+class StepSums:
+    """Running sums of one optimizer step, kept on the device until `read`."""
+
+    def __init__(self) -> None:
+        self.grad_norm: Tensor | float = 0.0
+        """L2 norm of all gradients before clipping, noted by the Trainer."""
+        self._sums: Tensor | None = None
+        self._batches = 0
+        self._pairs = 0
+
+    def add(self, terms: Sequence[Tensor], logits: Tensor, targets: Tensor) -> None:
+        """Take in a micro-batch. terms: loss, cross-entropy, consistency; logits (P, O, 3)."""
+        kinds = torch.arange(NUM, device=logits.device)
+        answers = logits.detach().argmax(-1)
+        wrong = torch.zeros((), device=logits.device)
+        if targets.shape[1] > 1:
+            swapped = torch.tensor(SWAPPED, device=targets.device)[targets[:, 0]]
+            wrong = (targets[:, 1] != swapped).sum()
+        parts = (
+            torch.stack([term.detach().float() for term in terms]),
+            torch.stack([(answers == targets).sum(), wrong]),
+            (answers.unsqueeze(-1) == kinds).sum((0, 1)),
+            (targets.unsqueeze(-1) == kinds).sum((0, 1)),
+        )
+        sums = torch.cat([part.to(torch.float32) for part in parts])
+        self._sums = sums if self._sums is None else self._sums + sums
+        self._batches += 1
+        self._pairs += len(logits)
+
+    def read(self, step: int, seconds: float) -> StepSignals:
+        """The step's signals: the one transfer from the device. The sums begin anew."""
+        assert self._sums is not None, "a step has at least one micro-batch"
+        norm = torch.as_tensor(self.grad_norm, dtype=torch.float32, device=self._sums.device)
+        loss, entropy, consistency, right, wrong, *counts, found = torch.cat(
+            [self._sums, norm.reshape(1)]
+        ).tolist()
+        answers, labels = tuple(map(int, counts[:NUM])), tuple(map(int, counts[NUM:]))
+        batches, pairs = self._batches, self._pairs
+        self._sums, self._batches, self._pairs = None, 0, 0
+        return StepSignals(
+            step=step,
+            loss=loss / batches,
+            cross_entropy=entropy / batches,
+            consistency=consistency / batches,
+            accuracy=right / max(sum(labels), 1),
+            grad_norm=found,
+            seconds=seconds,
+            pairs=pairs,
+            contradictions=int(wrong),
+            answers=answers,
+            labels=labels,
+        )
+
+
+class History:
+    """The steps so far. After a rollback, windows begin anew; the list of all steps goes on."""
+
+    def __init__(self) -> None:
+        self.steps: list[StepSignals] = []
+        self.skipped: set[int] = set()
+        self._start = 0
+
+    def add(self, signals: StepSignals) -> None:
+        """Append one step."""
+        self.steps.append(signals)
+
+    def restart(self) -> None:
+        """Let windows begin after the present step."""
+        self._start = len(self.steps)
+
+    def last(self, num: int, *, after: int = 0) -> list[StepSignals]:
+        """At most `num` last steps since the restart, of those behind step `after`."""
+        recent = self.steps[max(self._start, len(self.steps) - num) :]
+        return [signals for signals in recent if signals.step > after]
+
+    def num_skipped(self, after: int) -> int:
+        """Steps behind step `after` whose update was left out."""
+        return sum(step > after for step in self.skipped)
+
+
+def values(steps: Sequence[StepSignals], name: str) -> NDArray[np.float64]:
+    """One signal over steps, shape (steps,) or, of answers and labels, (steps, 3)."""
+    return np.array([getattr(signals, name) for signals in steps], dtype=np.float64)

@@ -1,0 +1,47 @@
+"""Rules that are asked before the first step, about the model and the training pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+from torch import nn
+
+from lmol.audit.parameters import LANGUAGE_MODEL, adapter_names, short_name
+from lmol.audit.tensor_rules import Told
+from lmol.model.adapter import PROJECTOR
+from lmol.verdict import TITLES, label_pairs
+
+
+def frozen_adapter(model: nn.Module, threshold: float) -> Iterator[Told]:
+    """Adapter tensors that are there and would not be trained."""
+    names = adapter_names(model)
+    parameters = dict(model.named_parameters())
+    frozen = [name for name in names if not parameters[name].requires_grad]
+    if len(frozen) > threshold:
+        told = f"{len(frozen)} of {len(names)} adapter tensors are frozen"
+        yield told, tuple(map(short_name, frozen))
+
+
+def misplaced_adapter(model: nn.Module, threshold: float) -> Iterator[Told]:
+    """LoRA on modules outside the language model, such as the vision tower's."""
+    lora = [name for name in adapter_names(model) if PROJECTOR not in name]
+    outside = [name for name in lora if LANGUAGE_MODEL not in name]
+    if len(outside) > threshold:
+        told = f"{len(outside)} of {len(lora)} LoRA tensors are outside the language model"
+        yield told, tuple(map(short_name, outside))
+
+
+def one_class_data(pairs: pd.DataFrame, theta: float, threshold: float) -> Iterator[Told]:
+    """Training pairs of which nearly all have one label."""
+    shares = pairs["label"].value_counts(normalize=True)
+    if shares.iloc[0] > threshold:
+        yield f"{shares.iloc[0]:.1%} of the training pairs are {shares.index[0]}", ()
+
+
+def contradictory_labels(pairs: pd.DataFrame, theta: float, threshold: float) -> Iterator[Told]:
+    """Labels that are not those of the scores beside them."""
+    labels = pairs["label"].map(TITLES.index).to_numpy()
+    wrong = int((labels != label_pairs(pairs["score1"], pairs["score2"], theta)).sum())
+    if wrong > threshold * len(pairs):
+        yield f"{wrong} of {len(pairs)} training pairs have a label that their scores deny", ()

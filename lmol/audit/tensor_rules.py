@@ -1,0 +1,125 @@
+"""Rules about gradients and updates of single tensors. Each says what is wrong, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmol.audit.parameters import short_name
+from lmol.audit.record import AuditRecord, Table
+
+Told = tuple[str, tuple[str, ...]]
+"""What was found, as a clause, and in which places."""
+
+FEWEST_LAYERS = 4
+"""Layers of which a trend against depth can be told."""
+
+
+def missing_gradient(record: AuditRecord, threshold: float) -> Iterator[Told]:
+    """Tensors whose gradient is None: not zero, but never computed."""
+    if not record.skipped:
+        yield from _several(
+            record.gradients, record.gradients["missing"], threshold, "have no gradient"
+        )
+
+
+def zero_gradient(record: AuditRecord, threshold: float) -> Iterator[Told]:
+    """Tensors whose gradient was computed and is zero; a lora_A that waits for its B is excused."""
+    zero = record.gradients["norm"] <= record.assert_tiny
+    yield from _several(
+        record.gradients, zero & ~record.waiting(), threshold, "have a gradient of zero"
+    )
+
+
+def broken_gradient(record: AuditRecord, threshold: float) -> Iterator[Told]:
+    """NaN and Inf among gradients; those of a step that fp16 overflow cost are expected."""
+    broken = record.gradients["nan"] + record.gradients["inf"]
+    count = float(np.nansum(broken))
+    if count > threshold and not record.overflowed:
+        places = _places(record.gradients, broken > 0)
+        yield f"{count:.0f} gradient elements are NaN or infinite", places
+
+
+def vanishing_depth(record: AuditRecord, threshold: float) -> Iterator[Told]:
+    """Gradients that shrink on their way back to the first layers."""
+    first, last = _ends(record.gradients)
+    if first > 0 and last / first > threshold:
+        yield f"LoRA gradients of the last layers are {last / first:.3g} times the first's", ()
+
+
+def exploding_depth(record: AuditRecord, threshold: float) -> Iterator[Told]:
+    """Gradients that grow on their way back to the first layers."""
+    first, last = _ends(record.gradients)
+    if last > 0 and first / last > threshold:
+        yield f"LoRA gradients of the first layers are {first / last:.3g} times the last's", ()
+
+
+def projector_dominates(record: AuditRecord, threshold: float) -> Iterator[Told]:
+    """A projector that takes nearly all of the common norm that gradients are clipped by."""
+    projector = record.gradients["group"] == "projector"
+    norms = np.nan_to_num(record.gradients["norm"].astype(float))
+    own, lora = (float(np.linalg.norm(norms[part])) for part in (projector, ~projector))
+    if lora > 0 and own / lora > threshold:
+        yield f"the projector's gradient norm is {own / lora:.3g} times that of LoRA", ()
+
+
+def unmoved_weights(record: AuditRecord, threshold: float) -> Iterator[Told]:
+    """Trained tensors that a step at a learning rate above 0 left as they were."""
+    if record.skipped:
+        return
+    updates = record.updates
+    still = (updates["unchanged_share"] == 1) & ~record.waiting() & (updates["learning_rate"] > 0)
+    yield from _several(updates, still, threshold, "were not moved by the step")
+
+
+def zero_learning_rate(record: AuditRecord, threshold: float) -> Iterator[Told]:
+    """Trained tensors whose learning rate is 0, or that the optimizer does not have."""
+    zero = record.updates["learning_rate"] == 0
+    yield from _several(record.updates, zero, threshold, "have a learning rate of 0")
+
+
+def lost_updates(record: AuditRecord, threshold: float) -> Iterator[Told]:
+    """Elements with a gradient that are as before: the step was rounded away."""
+    share = record.updates["lost_share"].astype(float)
+    partly = (share > threshold) & (record.updates["unchanged_share"] < 1)
+    if partly.any():
+        told = f"up to {share[partly].max():.0%} of the elements with a gradient did not change"
+        yield told, _places(record.updates, partly)
+
+
+def large_updates(record: AuditRecord, threshold: float) -> Iterator[Told]:
+    """Steps as large as the weights; lora_B and biases start at zero and are left out."""
+    ratio = record.updates["ratio"].astype(float)
+    matrices = np.array(["x" in str(shape) for shape in record.updates["shape"]])
+    large = (ratio > threshold) & matrices & (record.updates["group"] != "lora_B")
+    if large.any():
+        places = _places(record.updates, large)
+        yield f"one step changed weights by up to {ratio[large].max():.3g} times their size", places
+
+
+def _several(table: Table, wrong: NDArray[np.bool_], threshold: float, what: str) -> Iterator[Told]:
+    num = int(wrong.sum())
+    if num > threshold:
+        yield f"{num} of {len(wrong)} trained tensors {what}", _places(table, wrong)
+
+
+def _places(table: Table, wrong: NDArray[np.bool_]) -> tuple[str, ...]:
+    return tuple(short_name(str(name)) for name in table["name"][wrong])
+
+
+def _ends(table: Table) -> tuple[float, float]:
+    """Mean gradient norm of the first and of the last quarter of the layers; 0, 0 of few layers."""
+    norms = layer_norms(table)
+    if len(norms) < FEWEST_LAYERS or not np.isfinite(norms).all():
+        return 0.0, 0.0
+    quarter = max(1, len(norms) // 4)
+    return float(norms[:quarter].mean()), float(norms[-quarter:].mean())
+
+
+def layer_norms(table: Table) -> NDArray[np.float64]:
+    """L2 gradient norm of each layer's adapters, first layer first."""
+    layers = sorted({int(layer) for layer in table["layer"] if layer is not None})
+    norms = np.nan_to_num(table["norm"].astype(float), nan=0.0)
+    return np.array([np.linalg.norm(norms[table["layer"] == layer]) for layer in layers])

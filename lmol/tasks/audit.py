@@ -1,0 +1,99 @@
+"""task=audit: some steps of the configured recipe, each of them audited, and a report; no results.
+
+To be run before a large machine is rented for the recipe.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState
+from transformers.trainer_utils import SaveStrategy
+
+from lmol.audit.output import SUMMARY
+from lmol.config import Config
+from lmol.config.schema import Action, AuditConfig, AuditLevel, AuditRules, Severity
+from lmol.errors import ConfigError, HealthError, LmolError
+from lmol.model.device import require_device
+from lmol.tasks.prepare import prepare_fold
+from lmol.tasks.train import (
+    build,
+    image_store,
+    seed_everything,
+    show_trainable,
+    train,
+    trainer_of,
+    watched,
+)
+from lmol.tracking.run_folder import RunFolder
+from lmol.training.callbacks import RunLog
+from lmol.training.watching import Watching
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config, run: RunFolder) -> None:
+    """Raises HealthError, when the report is written, where a finding is an error."""
+    require_audit(config)
+    require_device(config)
+    seed_everything(config)
+    every_step = replace(config.train, log_every=1)
+    config = replace(config, audit=told_alone(config.audit), train=every_step)
+    prepared = prepare_fold(config, run)
+    comparer = build(config)
+    show_trainable(comparer, run)
+    images = image_store(config, comparer, prepared.split.train, prepared.split.validation)
+    watching = watched(config, run, comparer, prepared, images, every=True)
+    callbacks = [RunLog(run.append_metrics), StopAfter(config.audit.steps)]
+    trainer = trainer_of(config, run, comparer, prepared, images, watching, callbacks)
+    trainer.args.save_strategy = SaveStrategy.NO
+    try:
+        train(trainer, watching, run)
+    finally:
+        trainer.folder.rmdir()  # the Trainer makes it; nothing is saved here
+        log.info("%s", (run.path / SUMMARY).read_text())
+    refuse_errors(watching)
+
+
+def require_audit(config: Config) -> None:
+    """Raise ConfigError where the audit is off."""
+    if config.audit.level is AuditLevel.OFF:
+        problem = LmolError(
+            "audit.level",
+            got="off, for task=audit",
+            expected="default or full",
+            remedy="leave audit=off out, or set audit=full",
+        )
+        raise ConfigError([problem])
+
+
+def told_alone(audit: AuditConfig) -> AuditConfig:
+    """The audit with every step drawn, and no rule of its own that stops before all are told."""
+    rules = {name: replace(rule, action=Action.LOG) for name, rule in vars(audit.rules).items()}
+    return replace(audit, picture_interval=1, rules=AuditRules(**rules))
+
+
+class StopAfter(TrainerCallback):
+    """Ends training after some steps of a schedule that would go on."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+
+    def on_step_end(
+        self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        control.should_training_stop |= state.global_step >= self._steps
+
+
+def refuse_errors(watching: Watching) -> None:
+    """Raise HealthError where a finding is an error: a script can ask the exit code."""
+    errors = watching.findings.of(Severity.ERROR)
+    if errors:
+        raise HealthError(
+            "task=audit",
+            got=f"{len(errors)} error(s): {'; '.join(str(entry.first) for entry in errors)}",
+            expected="a recipe whose steps train what they should",
+            remedy=f"see {SUMMARY} of the run folder, which says what usually helps",
+        )

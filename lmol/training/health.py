@@ -1,0 +1,196 @@
+"""Watches a run: asks the rules at every step and every validation, and acts on what they find.
+
+Early stopping lives here too.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from transformers import (
+    EarlyStoppingCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from lmol.audit.findings import Finding, Findings, finding_of
+from lmol.audit.signals import History, StepSums, values
+from lmol.config.schema import Action, EarlyStoppingConfig, HealthConfig
+from lmol.training.health_rules import (
+    AT_ONCE,
+    AT_VALIDATION,
+    BY_WINDOW,
+    Course,
+    Validated,
+)
+from lmol.training.remedies import Remedies
+
+EVERY = 8
+"""Steps between two looks at windows."""
+
+GRAVITY = {action: place for place, action in enumerate(Action)}
+"""Actions stand in the order of how far they reach."""
+
+
+class HealthCallback(TrainerCallback):
+    """Reads the signals of a step between its backward pass and its update.
+
+    commonest: share of the most common label among validation pairs. explain: told after a
+    non-finite loss, what it comes from, or nothing.
+    """
+
+    def __init__(
+        self,
+        config: HealthConfig,
+        remedies: Remedies,
+        findings: Findings,
+        history: History,
+        sums: StepSums,
+        *,
+        warmup_ratio: float,
+        commonest: float,
+        explain: Callable[[], str],
+    ) -> None:
+        self._config, self._remedies = config, remedies
+        self._findings, self._history, self._sums = findings, history, sums
+        self._warmup_ratio, self._commonest, self._explain = warmup_ratio, commonest, explain
+        self._validations: list[Validated] = []
+        self._began = 0.0
+        self._clean_since_good = True
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: Any = None,
+        optimizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        self._remedies.last_good.take(model, optimizer, state.global_step, state.epoch or 0.0)
+        self._course = Course(
+            num_steps=state.max_steps,
+            warmup_steps=math.ceil(self._warmup_ratio * state.max_steps),
+            window=self._config.window,
+            scaled=getattr(optimizer, "scaler", None) is not None,
+        )
+
+    def on_step_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: Any = None,
+        lr_scheduler: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        self._act(optimizer, lr_scheduler)  # on what was found before the first step
+        self._began = time.monotonic()
+
+    def on_pre_optimizer_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: Any = None,
+        lr_scheduler: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        step = state.global_step + 1
+        self._history.add(self._sums.read(step, time.monotonic() - self._began))
+        for finding in self._of_step(step):
+            self._findings.add(finding)
+        if self._act(optimizer, lr_scheduler):
+            optimizer.zero_grad(set_to_none=True)  # without gradients the step changes nothing
+            self._history.skipped.add(step)
+
+    def _of_step(self, step: int) -> list[Finding]:
+        rules = AT_ONCE | (BY_WINDOW if step % EVERY == 0 else {})
+        found = []
+        for name, rule in rules.items():
+            config = getattr(self._config.rules, name)
+            told = rule(self._history, self._course, config.threshold)
+            if told is not None:
+                why = self._explain() if name == "non_finite_loss" else ""
+                found.append(finding_of(name, config, step, told + why))
+        return found
+
+    def on_optimizer_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        step = state.global_step + 1
+        if getattr(optimizer, "step_was_skipped", False):
+            self._history.skipped.add(step)
+        elif step not in self._history.skipped:
+            self._remedies.step_was_taken()
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: Any = None,
+        lr_scheduler: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        self._act(optimizer, lr_scheduler)
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        model: Any = None,
+        optimizer: Any = None,
+        lr_scheduler: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        accuracy = (metrics or {}).get("eval_accuracy", 0.0)
+        training = values(self._history.last(self._config.window), "accuracy")
+        mean = float(np.mean(training)) if len(training) else 0.0
+        step = state.global_step
+        self._validations.append(Validated(step=step, accuracy=accuracy, training=mean))
+        for name, rule in AT_VALIDATION.items():
+            config = getattr(self._config.rules, name)
+            told = rule(self._validations, self._commonest, self._course, config.threshold)
+            if told is not None:
+                self._findings.add(finding_of(name, config, step, told))
+        self._act(optimizer, lr_scheduler)
+        if self._clean_since_good:
+            self._remedies.last_good.take(model, optimizer, step, state.epoch or 0.0)
+        self._clean_since_good = True
+
+    def _act(self, optimizer: Any, scheduler: Any) -> bool:
+        """Do something about what was found: one thing, the gravest first.
+
+        Tells whether the gradients at hand are to be dropped: the step is left out, or weights were
+        rolled back and are no longer those that the gradients belong to.
+        """
+        pending = sorted(self._findings.take_pending(), key=lambda found: GRAVITY[found.action])
+        if not pending:
+            return False
+        self._clean_since_good = False
+        finding = pending[-1]
+        drop = self._remedies.act(finding, optimizer, scheduler)
+        if finding.action is not Action.SKIP_STEP:
+            self._history.restart()
+        return drop
+
+
+def early_stopping(config: EarlyStoppingConfig) -> list[TrainerCallback]:
+    """The stock callback on the validation metric, or none."""
+    if config.patience == 0:
+        return []
+    return [EarlyStoppingCallback(config.patience, config.min_delta)]

@@ -1,0 +1,211 @@
+"""Rules of health: what the signals of training steps, and of validations, say about a run.
+
+A rule returns what is wrong, as a clause, or None.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmol.audit.signals import History, StepSignals, values
+from lmol.verdict import TITLES
+
+RECENT = 5
+"""Losses whose median is compared with the window: one that scatters is no divergence."""
+
+STANDS_OUT = 10
+"""Times its window's median that an exploding gradient norm is, beside its threshold."""
+
+SCATTER = 1.4826
+"""Standard deviation by median absolute deviation, of normal numbers."""
+
+HALF = 0.5
+"""Share of all steps that a run is given to learn something."""
+
+IN_A_ROW = 3
+"""Validations below the best one that are no chance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """The run: its steps, those of warm-up, the window's length, whether the loss is scaled."""
+
+    num_steps: int
+    warmup_steps: int
+    window: int
+    scaled: bool
+
+
+StepRule = Callable[[History, Course, float], "str | None"]
+
+
+def non_finite_loss(history: History, course: Course, threshold: float) -> str | None:
+    """The last step's loss."""
+    loss = history.steps[-1].loss
+    return None if math.isfinite(loss) else f"the loss is {loss}"
+
+
+def non_finite_gradient(history: History, course: Course, threshold: float) -> str | None:
+    """The last step's gradient norm; with a loss scaler overflows are expected, and left out."""
+    last = history.steps[-1]
+    if course.scaled or math.isfinite(last.grad_norm) or not math.isfinite(last.loss):
+        return None
+    return f"the loss is {last.loss:.3g}, its gradient norm {last.grad_norm}"
+
+
+def loss_spike(history: History, course: Course, threshold: float) -> str | None:
+    """Robust z-score of the median of the last losses against the window before them."""
+    losses = values(_window(history, course, RECENT), "loss")
+    if len(losses) < course.window:
+        return None
+    before, recent = losses[:-RECENT], float(np.median(losses[-RECENT:]))
+    before = before[np.isfinite(before)]
+    center = float(np.median(before))
+    scatter = SCATTER * float(np.median(np.abs(before - center)))
+    if not math.isfinite(recent) or recent <= center + threshold * scatter or scatter == 0:
+        return None
+    z = (recent - center) / scatter
+    return f"the loss rose from {center:.3g} to {recent:.3g}, {z:.0f} times its scatter"
+
+
+def loss_too_small(history: History, course: Course, threshold: float) -> str | None:
+    """Median cross-entropy of the window."""
+    window = _window(history, course)
+    if len(window) < course.window:
+        return None
+    median = float(np.median(values(window, "cross_entropy")))
+    return f"the median cross-entropy is down to {median:.2g} nats" if median < threshold else None
+
+
+def gradient_norm_high(history: History, course: Course, threshold: float) -> str | None:
+    """Median gradient norm of the window, before clipping."""
+    window = _window(history, course)
+    if len(window) < course.window:
+        return None
+    median = float(np.median(values(window, "grad_norm")))
+    return f"the median gradient norm is {median:.3g}" if median > threshold else None
+
+
+def gradient_explosion(history: History, course: Course, threshold: float) -> str | None:
+    """The last step's gradient norm, where it stands out of its window."""
+    norm = history.steps[-1].grad_norm
+    if not threshold < norm < math.inf:
+        return None
+    window = _window(history, course)[:-1]
+    usual = float(np.median(values(window, "grad_norm"))) if window else math.inf
+    if norm <= STANDS_OUT * usual:
+        return None
+    return f"the gradient norm is {norm:.3g}, {norm / max(usual, 1e-12):.0f} times the usual"
+
+
+def stalled_accuracy(history: History, course: Course, threshold: float) -> str | None:
+    """From half of the steps on: accuracy of the window against the most common label."""
+    window = _window(history, course)
+    step = history.steps[-1].step
+    if len(window) < course.window or step < HALF * course.num_steps:
+        return None
+    accuracy, commonest = float(values(window, "accuracy").mean()), _commonest(window, "labels")[1]
+    if accuracy >= commonest + threshold:
+        return None
+    return f"training accuracy is {accuracy:.3f}; the most common label alone gives {commonest:.3f}"
+
+
+def one_class_collapse(history: History, course: Course, threshold: float) -> str | None:
+    """One answer to everything, though labels differ; once the warm-up is over."""
+    window = history.last(course.window, after=course.warmup_steps)
+    if len(window) < course.window:
+        return None
+    (answer, share), (_, commonest) = _commonest(window, "answers"), _commonest(window, "labels")
+    if share <= threshold or commonest > threshold:
+        return None
+    return f"{share:.1%} of the answers are {answer}"
+
+
+def throughput_drop(history: History, course: Course, threshold: float) -> str | None:
+    """Median seconds of a step in the window, by those of the first window."""
+    steps = history.steps
+    if len(steps) < 2 * course.window:
+        return None
+    first = float(np.median(values(steps[: course.window], "seconds")))
+    now = float(np.median(values(steps[-course.window :], "seconds")))
+    if now <= threshold * first:
+        return None
+    return f"a step takes {now / first:.1f} times as long as at first"
+
+
+AT_ONCE: dict[str, StepRule] = {
+    "non_finite_loss": non_finite_loss,
+    "non_finite_gradient": non_finite_gradient,
+    "gradient_explosion": gradient_explosion,
+}
+"""Asked at every step."""
+
+BY_WINDOW: dict[str, StepRule] = {
+    "loss_spike": loss_spike,
+    "loss_too_small": loss_too_small,
+    "gradient_norm_high": gradient_norm_high,
+    "stalled_accuracy": stalled_accuracy,
+    "one_class_collapse": one_class_collapse,
+    "throughput_drop": throughput_drop,
+}
+"""About windows that change little from one step to the next: asked every few steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validated:
+    """One validation: its accuracy, and training accuracy of the window before it."""
+
+    step: int
+    accuracy: float
+    training: float
+
+
+ValidationRule = Callable[[Sequence[Validated], float, Course, float], "str | None"]
+
+
+def chance_validation(
+    validations: Sequence[Validated], commonest: float, course: Course, threshold: float
+) -> str | None:
+    """From half of the steps on: validation accuracy against that of the most common label."""
+    last = validations[-1]
+    if last.step < HALF * course.num_steps or last.accuracy >= commonest + threshold:
+        return None
+    found = f"validation accuracy is {last.accuracy:.3f}"
+    return f"{found}; the most common label alone gives {commonest:.3f}"
+
+
+def overfitting(
+    validations: Sequence[Validated], commonest: float, course: Course, threshold: float
+) -> str | None:
+    """Several validations in a row below the best one, while training accuracy rose."""
+    if len(validations) <= IN_A_ROW:
+        return None
+    before, recent = validations[:-IN_A_ROW], validations[-IN_A_ROW:]
+    best = max(before, key=lambda validated: validated.accuracy)
+    worse = all(validated.accuracy < best.accuracy - threshold for validated in recent)
+    if not worse or recent[-1].training <= best.training:
+        return None
+    last = recent[-1]
+    fell = f"validation accuracy fell from {best.accuracy:.3f} to {last.accuracy:.3f}"
+    return f"{fell} while training accuracy rose from {best.training:.3f} to {last.training:.3f}"
+
+
+AT_VALIDATION: dict[str, ValidationRule] = {
+    "chance_validation": chance_validation,
+    "overfitting": overfitting,
+}
+
+
+def _window(history: History, course: Course, further: int = 0) -> list[StepSignals]:
+    return history.last(course.window + further)
+
+
+def _commonest(window: Sequence[StepSignals], name: str) -> tuple[str, float]:
+    """The most common verdict among answers or labels, and its share."""
+    counts: NDArray[np.float64] = values(window, name).sum(axis=0)
+    return TITLES[int(counts.argmax())], float(counts.max() / max(counts.sum(), 1))

@@ -1,0 +1,146 @@
+"""All that watches a training run, put together: signals, health, audit, and their report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pandas as pd
+from transformers import TrainerCallback
+
+from lmol.audit.callback import AuditCallback
+from lmol.audit.findings import Findings
+from lmol.audit.output import AuditOutput
+from lmol.audit.plots import Marks
+from lmol.audit.signals import History, StepSums
+from lmol.audit.summary import summarise
+from lmol.config.schema import (
+    AuditConfig,
+    AuditLevel,
+    AuditRules,
+    HealthRules,
+    OptimConfig,
+    TrainConfig,
+)
+from lmol.model.comparer import Comparer
+from lmol.tracking.result_folder import ResultFolder
+from lmol.training.health import HealthCallback
+from lmol.training.remedies import Remedies
+
+
+@dataclass(kw_only=True, eq=False)
+class Watching:
+    """What the Trainer calls while it trains. audit: None where nothing is audited."""
+
+    sums: StepSums
+    history: History
+    findings: Findings
+    remedies: Remedies
+    health: HealthCallback
+    audit: AuditCallback | None
+    output: AuditOutput | None
+
+    @property
+    def callbacks(self) -> list[TrainerCallback]:
+        """Health first: it decides between backward pass and update, and the audit looks on."""
+        return [self.health, *([] if self.audit is None else [self.audit])]
+
+    @contextmanager
+    def forward(self) -> Iterator[None]:
+        """Around a forward pass of training."""
+        if self.audit is None:
+            yield
+            return
+        with self.audit.watch_forward():
+            yield
+
+    def backward_done(self) -> None:
+        """All micro-batches of a step are done, and gradients are not clipped yet."""
+        if self.audit is not None:
+            self.audit.backward_done()
+
+    def close(self) -> dict[str, Any]:
+        """Prove frozen weights unchanged, write the summary, and return the health report.
+
+        Called however training ended.
+        """
+        if self.audit is not None:
+            self.audit.finish()
+        report = {
+            "steps": len(self.history.steps),
+            "skipped_steps": len(self.history.skipped),
+            "findings": self.findings.as_list(),
+        }
+        if self.output is not None:
+            asked = len(fields(AuditRules)) + len(fields(HealthRules))
+            audited, memory = self.output.audited, self.output.memory
+            self.output.close(self.history.steps, summarise(report, audited, memory, asked))
+        return report
+
+
+def watch(
+    comparer: Comparer,
+    train: TrainConfig,
+    optim: OptimConfig,
+    audit: AuditConfig,
+    run: ResultFolder,
+    *,
+    training_pairs: pd.DataFrame,
+    validation_pairs: pd.DataFrame,
+    theta: float,
+    explain: Callable[[], str] = lambda: "",
+    every: bool = False,
+) -> Watching:
+    """What watches the training of a comparer, writing to a run folder.
+
+    explain: told after a non-finite loss, what it comes from. every: audit each step.
+    """
+    sums, history, findings = StepSums(), History(), Findings()
+    remedies = Remedies(train.health, comparer, findings)
+    health = HealthCallback(
+        train.health,
+        remedies,
+        findings,
+        history,
+        sums,
+        warmup_ratio=optim.warmup_ratio,
+        commonest=float(validation_pairs["label"].value_counts(normalize=True).iloc[0]),
+        explain=explain,
+    )
+    output = callback = None
+    if audit.level is not AuditLevel.OFF:
+        output = AuditOutput(run, marks_of(train, optim, audit), audit.picture_interval)
+        callback = AuditCallback(
+            audit,
+            comparer,
+            findings,
+            history,
+            output,
+            training_pairs=training_pairs,
+            theta=theta,
+            warmup_ratio=optim.warmup_ratio,
+            precision=train.precision,
+            every=every,
+        )
+    return Watching(
+        sums=sums,
+        history=history,
+        findings=findings,
+        remedies=remedies,
+        health=health,
+        audit=callback,
+        output=output,
+    )
+
+
+def marks_of(train: TrainConfig, optim: OptimConfig, audit: AuditConfig) -> Marks:
+    """The thresholds that the pictures show."""
+    rules = train.health.rules
+    return Marks(
+        tiny=audit.assert_tiny,
+        clip=optim.grad_clip or None,
+        high=rules.gradient_norm_high.threshold,
+        explosion=rules.gradient_explosion.threshold,
+    )
