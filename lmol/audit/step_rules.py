@@ -15,7 +15,7 @@ from lmol.verdict import TITLES
 FEWEST_STEPS = 5
 """Steps since the last audit of which a share of skipped ones means anything."""
 
-FEWEST_ANSWERS = 512
+FEWEST_ANSWERS = 2048
 """Answers among which one that is never given is no chance."""
 
 

@@ -173,7 +173,8 @@ def chance_validation(
 ) -> str | None:
     """From half of the steps on: validation accuracy against that of the most common label."""
     last = validations[-1]
-    if last.step < HALF * course.num_steps or last.accuracy >= commonest + threshold:
+    early = last.step < max(HALF * course.num_steps, course.window)
+    if early or last.accuracy >= commonest + threshold:
         return None
     found = f"validation accuracy is {last.accuracy:.3f}"
     return f"{found}; the most common label alone gives {commonest:.3f}"

@@ -111,7 +111,7 @@ class Remedies:
 
     def _done(self, finding: Finding, what: str) -> None:
         self._findings.acted(finding.rule, f"step {finding.step}: {what}")
-        log.warning("%s. Step %d: %s", finding, finding.step, what)
+        log.warning("%s, step %d: %s", finding.rule, finding.step, what)
 
 
 def _lower(optimizer: Any, scheduler: Any, factor: float) -> None:

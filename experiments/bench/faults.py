@@ -1,0 +1,311 @@
+"""Faults that can be planted in a run of the embedded default, and what ought to find each.
+
+Each is planted in the real thing: its configuration, pairs, model, or Trainer; then it is trained
+with an audit at every step until the rule speaks.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.state import AcceleratorState
+from peft import LoraConfig, get_peft_model
+from torch import Tensor, nn
+from transformers import TrainerCallback
+
+from lmol.audit.parameters import audited_tensors
+from lmol.config import Config, instantiate, load_config
+from lmol.data.preparation import PreparedFold, pair_fold
+from lmol.errors import HealthError
+from lmol.model.comparer import Comparer
+from lmol.model.features import CachedFeatures, ImageStore
+from lmol.tasks.prepare import load_folds
+from lmol.tasks.train import build, image_store, seed_everything, trainer_of, watched
+from lmol.tracking.processes import SilentFolder
+from lmol.training.trainer import ComparisonTrainer
+
+SMALL = (
+    "data.source.num_images=100",
+    "data.schedule.num_pairs=480",
+    "audit.interval=10",
+    "train.validate_every=0.5",
+    "threads=1",
+)
+"""30 steps of 16 pairs: enough for whatever shows at once."""
+
+LONGER = (
+    "data.source.num_images=250",
+    "data.schedule.num_pairs=3200",
+    "train.health.window=32",
+)
+"""200 steps, for what shows by and by."""
+
+
+@dataclass(eq=False)
+class Case:
+    """A run that is ready to be trained; a fault changes some of it."""
+
+    config: Config
+    prepared: PreparedFold
+    comparer: Comparer
+    images: ImageStore
+    callbacks: list[TrainerCallback] = field(default_factory=list)
+
+    @property
+    def projector(self) -> Any:
+        """The trained projector."""
+        return self.comparer.base.model.model.multi_modal_projector.modules_to_save["default"]
+
+    def relabel(self, labels: Any) -> None:
+        """Give the training pairs other labels."""
+        pairs = self.prepared.training_pairs.assign(label=labels)
+        self.prepared = replace(self.prepared, training_pairs=pairs)
+
+
+Plant = Callable[[Case], None]
+PlantInTrainer = Callable[[ComparisonTrainer, Case], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """name: in words; rules: those that may find it; plant, in_trainer: what is done to the run.
+
+    overrides: of the configuration. since: the step at which it begins.
+    """
+
+    name: str
+    rules: tuple[str, ...]
+    overrides: tuple[str, ...] = ()
+    plant: Plant = lambda case: None
+    in_trainer: PlantInTrainer = lambda trainer, case: None
+    since: int = 0
+
+
+def prepare(*overrides: str) -> Case:
+    """The embedded default, small, ready to be trained."""
+    config = load_config(*SMALL, *overrides)
+    seed_everything(config)
+    folder = SilentFolder(Path(tempfile.gettempdir()))
+    split = load_folds(config, folder)[config.fold.index - 1]
+    prepared = pair_fold(split, instantiate(config.data.schedule), config)
+    comparer = build(config)
+    images = image_store(config, comparer, split.train, split.validation)
+    return Case(config=config, prepared=prepared, comparer=comparer, images=images)
+
+
+def found(fault: Fault, *overrides: str) -> dict[str, Any]:
+    """Plant the fault, train, and tell what was found: first step by rule, and how it ended."""
+    case = prepare(*fault.overrides, *overrides)
+    fault.plant(case)
+    with tempfile.TemporaryDirectory() as folder:
+        run = SilentFolder(Path(folder))
+        watching = watched(case.config, run, case.comparer, case.prepared, case.images)
+        trainer = trainer_of(
+            case.config, run, case.comparer, case.prepared, case.images, watching, case.callbacks
+        )
+        fault.in_trainer(trainer, case)
+        ended = "done"
+        try:
+            trainer.train()
+        except HealthError:
+            ended = "stopped"
+        finally:
+            AcceleratorState._reset_state()
+        report = watching.close()
+    by_rule = {entry["rule"]: entry for entry in report["findings"]}
+    return {"ended": ended, "steps": report["steps"], "findings": by_rule}
+
+
+def _detach_projector(case: Case) -> None:
+    project = case.comparer.project
+    case.comparer.project = lambda features: project(features).detach()  # type: ignore[method-assign]
+
+
+def _freeze_lora(case: Case) -> None:
+    for tensor in audited_tensors(case.comparer):
+        if tensor.layer == 0:
+            tensor.parameter.requires_grad_(False)
+
+
+def _break_image(case: Case) -> None:
+    assert isinstance(case.images, CachedFeatures)
+    name = case.prepared.training_pairs["img1"].iloc[0]
+    names = list(case.images)
+    features = case.images.read(names).clone()
+    features[names.index(name)] = torch.nan
+    case.images = CachedFeatures(names, features)
+
+
+def _overflow(trainer: ComparisonTrainer, case: Case) -> None:
+    """The scaler of fp16 on a CPU, which accelerate would not make; every step overflows."""
+    accelerator: Any = trainer.accelerator
+    accelerator.state._mixed_precision, accelerator.native_amp = "fp16", True
+    accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24, backoff_factor=0.9999)
+
+
+def activation(kind: type[nn.Module], weight: float, bias: float) -> Plant:
+    """The projector with another activation, and a first layer whose outputs are extreme."""
+
+    def plant(case: Case) -> None:
+        case.projector.act = kind()
+        with torch.no_grad():
+            case.projector.linear_1.weight.mul_(weight)
+            case.projector.linear_1.bias.fill_(bias)
+
+    return plant
+
+
+def _mislabel(case: Case) -> None:
+    exchanged = {"First": "Second", "Second": "First", "Similar": "Similar"}
+    case.relabel(case.prepared.training_pairs["label"].map(exchanged))
+
+
+def _shuffle(case: Case) -> None:
+    labels = case.prepared.training_pairs["label"].to_numpy()
+    case.relabel(np.random.default_rng(0).permutation(labels))
+
+
+def _one_class(case: Case) -> None:
+    pairs = case.prepared.training_pairs
+    chosen = pairs[pairs["label"] == "First"]
+    repeated = chosen.sample(len(pairs), replace=True, random_state=0).reset_index(drop=True)
+    case.prepared = replace(case.prepared, training_pairs=repeated)
+
+
+def _misplace(case: Case) -> None:
+    """LoRA by bare names, as a hasty recipe would put it: it lands in the vision tower too."""
+    base = case.comparer.adapted.unload()
+    names = LoraConfig(
+        r=8, target_modules=["q_proj", "v_proj"], modules_to_save=["multi_modal_projector"]
+    )
+    case.comparer.adapted = get_peft_model(base, names)
+
+
+class During(TrainerCallback):
+    """Does something at the beginning of some steps."""
+
+    def __init__(self, steps: range, do: Callable[[Any], None]) -> None:
+        self._steps, self._do = steps, do
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step in self._steps:
+            self._do(kwargs)
+
+
+def _write_frozen(case: Case) -> None:
+    def write(kwargs: Any) -> None:
+        with torch.no_grad():
+            embeddings: Any = case.comparer.base.model.get_input_embeddings()
+            embeddings.weight[0, 0] += 1.0
+
+    case.callbacks.append(During(range(5, 6), write))
+
+
+def _same_label_for_both(trainer: ComparisonTrainer, case: Case) -> None:
+    collate: Any = trainer.data_collator
+
+    def wrong(pairs: Any) -> dict[str, Tensor]:
+        batch: dict[str, Tensor] = collate(pairs)
+        return {**batch, "targets": batch["targets"][:, :1].expand(-1, 2)}
+
+    trainer.data_collator = wrong
+
+
+def _burst(case: Case) -> None:
+    """Learning rates that leap up a thousandfold in the middle of the run."""
+
+    def leap(kwargs: Any) -> None:
+        for group in kwargs["optimizer"].param_groups:
+            group["lr"] = 4.0
+
+    case.callbacks.append(During(range(100, 104), leap))
+
+
+def _always_similar(trainer: ComparisonTrainer, case: Case) -> None:
+    forward = case.comparer.answer_logits
+    bias = torch.tensor([0.0, 0.0, 100.0])
+    case.comparer.answer_logits = lambda images: forward(images) + bias  # type: ignore[method-assign]
+
+
+def _shuffle_scores(case: Case) -> None:
+    """Images that carry the scores of others: nothing that is learnt carries over."""
+    train = case.prepared.split.train
+    names = train["image"].to_numpy()
+    other = dict(zip(names, np.random.default_rng(0).permutation(names), strict=True))
+    pairs = case.prepared.training_pairs
+    moved = pairs.assign(img1=pairs["img1"].map(other), img2=pairs["img2"].map(other))
+    case.prepared = replace(case.prepared, training_pairs=moved)
+
+
+FAULTS = (
+    Fault(name="detached projector", rules=("missing_gradient",), plant=_detach_projector),
+    Fault(name="LoRA of a layer frozen by mistake", rules=("frozen_adapter",), plant=_freeze_lora),
+    Fault(
+        name="learning rates x 1000",
+        rules=("large_updates",),
+        overrides=("optim.lr_lora=4", "optim.lr_projector=4"),
+    ),
+    Fault(
+        name="learning rate of LoRA 0",
+        rules=("zero_learning_rate",),
+        overrides=("optim.lr_lora=0",),
+    ),
+    Fault(name="NaN in one image", rules=("non_finite_loss",), plant=_break_image),
+    Fault(
+        name="fp16 overflow",
+        rules=("skipped_steps",),
+        in_trainer=_overflow,
+    ),
+    Fault(name="dead ReLU", rules=("dead_relu",), plant=activation(nn.ReLU, 1.0, -100.0)),
+    Fault(name="saturated tanh", rules=("saturated_tanh",), plant=activation(nn.Tanh, 1000.0, 0.0)),
+    Fault(
+        name="mislabelled answers (First and Second exchanged)",
+        rules=("contradictory_labels",),
+        plant=_mislabel,
+    ),
+    Fault(name="shuffled labels", rules=("contradictory_labels",), plant=_shuffle),
+    Fault(
+        name="shuffled labels, labels not checked",
+        rules=("stalled_accuracy",),
+        overrides=(*LONGER, "audit.rules.contradictory_labels.action=log"),
+        plant=_shuffle,
+    ),
+    Fault(
+        name="scores of other images",
+        rules=("chance_validation",),
+        overrides=LONGER,
+        plant=_shuffle_scores,
+    ),
+    Fault(name="one-class data", rules=("one_class_data",), plant=_one_class),
+    Fault(name="LoRA on the wrong modules", rules=("misplaced_adapter",), plant=_misplace),
+    Fault(
+        name="both orders with one label",
+        rules=("contradictory_orders",),
+        in_trainer=_same_label_for_both,
+    ),
+    Fault(
+        name="something writes into the base",
+        rules=("frozen_weights_changed",),
+        plant=_write_frozen,
+        since=6,
+    ),
+    Fault(
+        name="learning rates leap up in mid-run",
+        rules=("loss_spike",),
+        overrides=LONGER,
+        plant=_burst,
+        since=101,
+    ),
+    Fault(
+        name="one answer to everything",
+        rules=("one_class_collapse", "dead_answer"),
+        overrides=LONGER,
+        in_trainer=_always_similar,
+    ),
+)
