@@ -199,7 +199,9 @@ def complete_checkpoints(
         validation.save(folder)
         if references is not None:
             references.save(folder)
-    log.info("Best weights: step %s, %s %.4f", facts["step"], facts["metric"], facts["best_value"])
+    best = facts["best_value"]
+    told = "nothing chosen yet" if best is None else f"best {facts['metric']} {best:.4f}"
+    log.info("Weights of step %s (%s)", facts["step"], told)
     return validation
 
 

@@ -41,6 +41,8 @@ GRAVITY = {action: place for place, action in enumerate(Action)}
 class HealthCallback(TrainerCallback):
     """Reads the signals of a step between its backward pass and its update.
 
+    Whatever the rules' actions are, a step whose gradient is not finite is never taken.
+
     commonest: share of the most common label among validation pairs. explain: told after a
     non-finite loss, what it comes from, or nothing.
     """
@@ -103,10 +105,13 @@ class HealthCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         step = state.global_step + 1
-        self._history.add(self._sums.read(step, time.monotonic() - self._began))
+        signals = self._sums.read(step, time.monotonic() - self._began)
+        self._history.add(signals)
         for finding in self._of_step(step):
             self._findings.add(finding)
-        if self._act(optimizer, lr_scheduler):
+        finite = math.isfinite(signals.loss) and math.isfinite(signals.grad_norm)
+        broken = not finite and not self._course.scaled  # a scaler leaves such steps out itself
+        if self._act(optimizer, lr_scheduler) or broken:
             optimizer.zero_grad(set_to_none=True)  # without gradients the step changes nothing
             self._history.skipped.add(step)
 

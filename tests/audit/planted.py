@@ -1,6 +1,7 @@
 """Faults for the rules that the benchmark's faults do not need."""
 
 import time
+from collections import deque
 from pathlib import Path
 
 import torch
@@ -81,17 +82,16 @@ def along_depth(factor):
 
 def given_away(trainer, case):
     """The label of a batch reaches the model beside its images."""
-    collate, forward, labels = trainer.data_collator, case.comparer.answer_logits, {}
+    collate, forward = trainer.data_collator, case.comparer.answer_logits
+    labels = deque()  # batches are prepared ahead
 
     def remembering(pairs):
         batch = collate(pairs)
-        labels.update(last=batch["targets"].flatten())
+        labels.append(batch["targets"].flatten())
         return batch
 
     trainer.data_collator = remembering
-    case.comparer.answer_logits = lambda images: (
-        forward(images) + 20 * (one_hot(labels["last"], 3) if len(images) == 32 else 0)
-    )
+    case.comparer.answer_logits = lambda images: forward(images) + 20 * one_hot(labels.popleft(), 3)
 
 
 def slow(case):
