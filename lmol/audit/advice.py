@@ -15,9 +15,9 @@ ADVICE = {
     "look at the residual stream's growth in the activation table.",
     "projector_dominates": "Clipping by the common norm leaves LoRA almost nothing: lower "
     "optim.lr_projector, lengthen optim.warmup_ratio, or start with model.projector=pretrained.",
-    "unmoved_weights": "See that the optimizer has these very tensors, and not older copies of them.",
-    "zero_learning_rate": "Raise optim.lr_lora or optim.lr_projector, unless this is meant; see that "
-    "the optimizer has the tensors.",
+    "unmoved_weights": "See that the optimizer has these very tensors, not older copies.",
+    "zero_learning_rate": "Raise optim.lr_lora or optim.lr_projector, unless this is meant; see "
+    "that the optimizer has the tensors.",
     "lost_updates": "Steps are smaller than the weights can resolve: raise the learning rate, or "
     "keep trained weights in fp32.",
     "large_updates": "Lower the learning rate of that group tenfold; lengthen optim.warmup_ratio.",

@@ -122,9 +122,13 @@ class HealthCallback(TrainerCallback):
             config = getattr(self._config.rules, name)
             told = rule(self._history, self._course, config.threshold)
             if told is not None:
-                why = self._explain() if name == "non_finite_loss" else ""
-                found.append(finding_of(name, config, step, told + why))
+                found.append(finding_of(name, config, step, told + self._why(name)))
         return found
+
+    def _why(self, rule: str) -> str:
+        """Asked once: looking for it may take a while."""
+        known = rule in self._findings.entries
+        return self._explain() if rule == "non_finite_loss" and not known else ""
 
     def on_optimizer_step(
         self,

@@ -3,9 +3,10 @@
 import time
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import one_hot
 from transformers import LlavaForConditionalGeneration
 
@@ -57,7 +58,7 @@ def sharp_attention(case):
 def write_deep_base(folder: Path) -> str:
     """The embedded base with 8 layers in its language model, random."""
     base = tiny_backbone().load()
-    config = base.model.config
+    config: Any = base.model.config
     config.text_config.num_hidden_layers = LAYERS
     config.text_config.layer_types = None
     torch.manual_seed(0)
@@ -83,7 +84,7 @@ def along_depth(factor):
 def given_away(trainer, case):
     """The label of a batch reaches the model beside its images."""
     collate, forward = trainer.data_collator, case.comparer.answer_logits
-    labels = deque()  # batches are prepared ahead
+    labels: deque[Tensor] = deque()  # batches are prepared ahead
 
     def remembering(pairs):
         batch = collate(pairs)

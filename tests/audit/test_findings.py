@@ -65,6 +65,8 @@ def test_the_summary_says_what_where_since_when_and_what_helps():
 def test_a_summary_without_findings_says_so():
     report = {"steps": 7, "skipped_steps": 0, "findings": []}
     assert "Nothing was found" in summarise(report, [1], {}, 36).text
-    unknown = dict.fromkeys(("frozen_weights", "lora", "projector", "gradients"), 0)
+    unknown: dict[str, int | None] = dict.fromkeys(
+        ("frozen_weights", "lora", "projector", "gradients"), 0
+    )
     unknown |= {"optimizer_state": 0, "saved_activations": 0, "largest_batch_pairs": None}
     assert "is not known" in summarise(report, [1], unknown, 36).text

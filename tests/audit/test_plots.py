@@ -12,7 +12,9 @@ BASE = "adapted.base_model.model.model."
 
 
 def table(layers: int, size: float = 1e-4) -> dict[str, np.ndarray]:
-    names, groups, places = [], [], []
+    names: list[str] = []
+    groups: list[str] = []
+    places: list[int | None] = []
     for linear in ("linear_1", "linear_2"):
         names.append(f"{BASE}multi_modal_projector.modules_to_save.default.{linear}.weight")
         groups.append("projector")

@@ -1,5 +1,7 @@
 """Signals of a step are sums over its micro-batches, and windows begin anew after a rollback."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -43,7 +45,7 @@ def test_one_order_has_nothing_to_contradict():
 
 
 def signals(step: int, **changes: object) -> StepSignals:
-    known: dict = {
+    known: dict[str, Any] = {
         "loss": 1.0, "cross_entropy": 1.0, "consistency": 0.0, "accuracy": 0.5, "grad_norm": 1.0,
         "seconds": 0.1, "pairs": 16, "contradictions": 0, "answers": (16, 8, 8),
         "labels": (12, 10, 10),
