@@ -74,6 +74,8 @@ class Action(str, Enum):
 
 class TrackingMode(str, Enum):
     OFF = "off"
+    OFFLINE = "offline"
+    ONLINE = "online"
 
 
 class CheckpointKind(str, Enum):

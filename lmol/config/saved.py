@@ -33,7 +33,7 @@ FREE = {
 }
 """By task, what may be set anew; the fold, which is not here, chooses among the runs of a sweep."""
 
-GROWING = ("eval", "ranking", "export", "train", "audit")
+GROWING = ("eval", "ranking", "export", "train", "audit", "tracking")
 """Groups to which a later version may have added settings; the run's own values stand over them."""
 
 FOLD = "fold.index"

@@ -41,6 +41,7 @@ from lmol.config.fields import Target as Target
 from lmol.config.results import EvalConfig as EvalConfig
 from lmol.config.results import ExportConfig as ExportConfig
 from lmol.config.results import RankingConfig as RankingConfig
+from lmol.config.tracking import TrackingConfig as TrackingConfig
 from lmol.config.watching import AuditConfig as AuditConfig
 from lmol.config.watching import AuditRules as AuditRules
 from lmol.config.watching import HealthConfig as HealthConfig
@@ -179,13 +180,6 @@ class TrainConfig:
     early_stopping: Annotated[EarlyStoppingConfig, Field(description="when to give up")]
     health: Annotated[HealthConfig, Field(description="when to help a run, or to stop it")]
     workers: Annotated[int, Field(ge=0, description="processes that read images; 0 = none")]
-
-
-@node
-class TrackingConfig:
-    """Experiment tracking beside the run folder."""
-
-    mode: Annotated[TrackingMode, Field(description="where runs are logged")]
 
 
 @node

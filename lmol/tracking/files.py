@@ -31,19 +31,20 @@ def write_text(path: Path, text: str) -> None:
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """JSON of values that may hold NumPy values, paths, enums, NaN or infinity (null)."""
-    return json.dumps(_plain(value), indent=indent, allow_nan=False)
+    return json.dumps(plain(value), indent=indent, allow_nan=False)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The value as JSON knows it: paths as text, enums by value, NaN and infinity as None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, Enum):
-        return _plain(value.value)
+        return plain(value.value)
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     # NumPy and torch are known by their method alone: neither is imported for a JSON file.
-    return _plain(value.tolist()) if hasattr(value, "tolist") else value
+    return plain(value.tolist()) if hasattr(value, "tolist") else value

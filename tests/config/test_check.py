@@ -78,6 +78,9 @@ def test_every_ablation_changes_the_recipe(name: str) -> None:
         ("data.source.num_images=-1", "data.source.num_images", "expected greater than"),
         ("~model", "model", "got nothing; expected a value"),
         ("name=a/b", "name", "match pattern"),
+        ("tracking=onlin", "tracking", "did you mean online"),
+        ("tracking.project=a/b", "tracking.project", "match pattern"),
+        ("tracking.tags=['']", "tracking.tags.0", "at least 1 character"),
     ],
 )
 def test_a_mistake_says_where_and_what_was_expected(override: str, key: str, message: str) -> None:

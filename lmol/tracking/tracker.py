@@ -1,0 +1,105 @@
+"""Where a run's numbers and pictures go beside its folder: nowhere, or to Weights & Biases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from lmol.config import Config
+from lmol.config.schema import TrackingMode
+from lmol.errors import ConfigError, LmolError
+from lmol.tracking.run_folder import RunFolder
+
+
+class Tracker:
+    """Takes what a run tells, and drops it: tracking=off.
+
+    Names may hold a slash, which groups them, as in audit/gradients. Steps are optimizer steps, in
+    any order; one step may be told several times.
+    """
+
+    def log(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Numbers of a step, by name; they may be NaN or infinite."""
+
+    def table(self, name: str, step: int, columns: Mapping[str, Sequence[Any]]) -> None:
+        """A table, by column, all of one length; a column of paths is shown as their pictures."""
+
+    def image(self, name: str, step: int, path: Path, caption: str = "") -> None:
+        """A picture from a file, which is copied."""
+
+    def summary(self, values: Mapping[str, Any]) -> None:
+        """Results of the whole run, such as held-out metrics; may be nested."""
+
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Facts of the manifest, added to those noted before."""
+
+    def artifact(self, folder: Path, name: str) -> None:
+        """A folder such as a checkpoint, which stays as it is: no second copy is made of it."""
+
+    def finish(self, failed: bool) -> None:
+        """Nothing follows; what is not yet stored or uploaded is."""
+
+
+@contextmanager
+def open_tracker(config: Config, run: RunFolder) -> Iterator[Tracker]:
+    """The tracker of a run, finished with it: failed where the block ends with any exception.
+
+    A run folder that does not write has one that drops everything, so that of several processes one
+    tracks. Raises LmolError where W&B refuses the run or is not reached.
+    """
+    tracker, failed = _tracker(config, run), True
+    try:
+        yield tracker
+        failed = False
+    finally:
+        tracker.finish(failed)
+
+
+def _tracker(config: Config, run: RunFolder) -> Tracker:
+    if config.tracking.mode is TrackingMode.OFF or not run.writes:
+        return Tracker()
+    # It imports this module.
+    from lmol.tracking.wandb import WandbTracker
+
+    return WandbTracker(config, run.path)
+
+
+def require_tracking(config: Config) -> None:
+    """Raise ConfigError where tracking needs a package or a key that is not here; no network."""
+    mode = config.tracking.mode
+    if mode is TrackingMode.OFF:
+        return
+    if not _installed():
+        raise ConfigError([_no_package(mode)])
+    from lmol.tracking.wandb import missing_key
+
+    missing = missing_key() if mode is TrackingMode.ONLINE else None
+    if missing is not None:
+        raise ConfigError([_no_key(missing)])
+
+
+def _installed() -> bool:
+    """A folder wandb/ of former runs, which Python could import as well, has no origin."""
+    found = find_spec("wandb")
+    return found is not None and found.origin is not None
+
+
+def _no_package(mode: TrackingMode) -> LmolError:
+    return LmolError(
+        "tracking.mode",
+        got=f"{mode.value} without the package wandb",
+        expected="wandb, which tracks",
+        remedy="pip install 'lmol[wandb]', or set tracking=off",
+    )
+
+
+def _no_key(missing: str) -> LmolError:
+    return LmolError(
+        "tracking.mode",
+        got=f"online, with {missing}",
+        expected="an API key of W&B, which an upload needs",
+        remedy="run `wandb login`, or set WANDB_API_KEY, or track without upload: tracking=offline",
+    )
