@@ -27,7 +27,8 @@ from transformers import TrainerCallback
 from lmol.config import Config, instantiate, load_config
 from lmol.config.schema import Precision
 from lmol.data.preparation import PreparedFold, pair_fold
-from lmol.experiments.bench.faults import FAULTS, found
+from lmol.experiments.bench.fault_runs import found
+from lmol.experiments.bench.faults import FAULTS
 from lmol.experiments.bench.llava_shape import build as build_shape
 from lmol.experiments.bench.llava_shape import write_random_llava
 from lmol.experiments.bench.report import Row, bars
@@ -37,6 +38,7 @@ from lmol.tasks.prepare import load_folds
 from lmol.tasks.train import build, image_store, seed_everything, trainer_of, watched
 from lmol.tracking.processes import SilentFolder
 from lmol.tracking.run_folder import RunFolder
+from lmol.tracking.tracker import Tracker
 
 WAYS = {
     "off": ("audit=off",),
@@ -80,7 +82,7 @@ def train_once(
     seed_everything(config)
     comparer, images = make(config, prepared)
     run, rest = RunFolder(folder, {}, debug=False), AtRest()
-    watching = watched(config, run, comparer, prepared, images)
+    watching = watched(config, run, comparer, prepared, images, Tracker())
     trainer = trainer_of(config, run, comparer, prepared, images, watching, [rest])
     start = time.monotonic()
     trainer.train()
@@ -184,6 +186,11 @@ def fault_rows() -> list[Row]:
     return rows
 
 
+def _faulty_steps(found_at: int, since: int) -> int:
+    """How many steps with the fault were taken; 0 where it was found before the first."""
+    return 0 if found_at == 0 else found_at - max(since, 1) + 1
+
+
 def healthy_rows() -> list[Row]:
     """By fold of the embedded default: findings at each severity, with an audit every 20 steps."""
     rows = []
@@ -194,7 +201,7 @@ def healthy_rows() -> list[Row]:
             seed_everything(config)
             comparer, images = default_comparer(config, prepared)
             run = RunFolder(Path(name), {}, debug=False)
-            watching = watched(config, run, comparer, prepared, images)
+            watching = watched(config, run, comparer, prepared, images, Tracker())
             trainer_of(config, run, comparer, prepared, images, watching, []).train()
             findings = watching.close()["findings"]
         counts = {

@@ -1,130 +1,26 @@
-"""Faults that can be planted in a run of the embedded default, and what ought to find each.
-
-Each is planted in the real thing: its configuration, pairs, model, or Trainer; then it is trained
-with an audit at every step until the rule speaks.
-"""
+"""Faults that can be planted in a run of the embedded default, and what ought to find each."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate.state import AcceleratorState
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
 from lmol.audit.parameters import audited_tensors
-from lmol.config import Config, instantiate, load_config
-from lmol.data.preparation import PreparedFold, pair_fold
-from lmol.errors import HealthError
-from lmol.model.comparer import Comparer
-from lmol.model.features import CachedFeatures, ImageStore
-from lmol.tasks.prepare import load_folds
-from lmol.tasks.train import build, image_store, seed_everything, trainer_of, watched
-from lmol.tracking.processes import SilentFolder
+from lmol.experiments.bench.fault_runs import LONGER, Case, Fault, Plant
+from lmol.model.features import CachedFeatures
 from lmol.training.trainer import ComparisonTrainer
-
-SMALL = (
-    "data.source.num_images=100",
-    "data.schedule.num_pairs=480",
-    "audit.interval=10",
-    "train.validate_every=0.5",
-    "threads=1",
-)
-"""30 steps of 16 pairs: enough for whatever shows at once."""
-
-LONGER = (
-    "data.source.num_images=250",
-    "data.schedule.num_pairs=3200",
-    "train.health.window=32",
-)
-"""200 steps, for what shows by and by."""
-
-
-@dataclass(eq=False)
-class Case:
-    """A run that is ready to be trained; a fault changes some of it."""
-
-    config: Config
-    prepared: PreparedFold
-    comparer: Comparer
-    images: ImageStore
-    callbacks: list[TrainerCallback] = field(default_factory=list)
-
-    @property
-    def projector(self) -> Any:
-        """The trained projector."""
-        return self.comparer.base.model.model.multi_modal_projector.modules_to_save["default"]
-
-    def relabel(self, labels: Any) -> None:
-        """Give the training pairs other labels."""
-        pairs = self.prepared.training_pairs.assign(label=labels)
-        self.prepared = replace(self.prepared, training_pairs=pairs)
-
-
-Plant = Callable[[Case], None]
-PlantInTrainer = Callable[[ComparisonTrainer, Case], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """name: in words; rules: those that may find it; plant, in_trainer: what is done to the run.
-
-    overrides: of the configuration. since: the step at which it begins.
-    """
-
-    name: str
-    rules: tuple[str, ...]
-    overrides: tuple[str, ...] = ()
-    plant: Plant = lambda case: None
-    in_trainer: PlantInTrainer = lambda trainer, case: None
-    since: int = 0
-
-
-def prepare(*overrides: str) -> Case:
-    """The embedded default, small, ready to be trained."""
-    config = load_config(*SMALL, *overrides)
-    seed_everything(config)
-    folder = SilentFolder(Path(tempfile.gettempdir()))
-    split = load_folds(config, folder)[config.fold.index - 1]
-    prepared = pair_fold(split, instantiate(config.data.schedule), config)
-    comparer = build(config)
-    images = image_store(config, comparer, split.train, split.validation)
-    return Case(config=config, prepared=prepared, comparer=comparer, images=images)
-
-
-def found(fault: Fault, *overrides: str) -> dict[str, Any]:
-    """Plant the fault, train, and tell what was found: first step by rule, and how it ended."""
-    case = prepare(*fault.overrides, *overrides)
-    fault.plant(case)
-    with tempfile.TemporaryDirectory() as folder:
-        run = SilentFolder(Path(folder))
-        watching = watched(case.config, run, case.comparer, case.prepared, case.images)
-        trainer = trainer_of(
-            case.config, run, case.comparer, case.prepared, case.images, watching, case.callbacks
-        )
-        fault.in_trainer(trainer, case)
-        ended = "done"
-        try:
-            trainer.train()
-        except HealthError:
-            ended = "stopped"
-        finally:
-            AcceleratorState._reset_state()
-        report = watching.close()
-    by_rule = {entry["rule"]: entry for entry in report["findings"]}
-    return {"ended": ended, "steps": report["steps"], "findings": by_rule}
 
 
 def _detach_projector(case: Case) -> None:
     project = case.comparer.project
-    case.comparer.project = lambda features: project(features).detach()  # type: ignore[method-assign]
+    case.comparer.project = lambda features: project(features).detach()
 
 
 def _freeze_lora(case: Case) -> None:
@@ -230,7 +126,7 @@ def _burst(case: Case) -> None:
 def _always_similar(trainer: ComparisonTrainer, case: Case) -> None:
     forward = case.comparer.answer_logits
     bias = torch.tensor([0.0, 0.0, 100.0])
-    case.comparer.answer_logits = lambda images: forward(images) + bias  # type: ignore[method-assign]
+    case.comparer.answer_logits = lambda images: forward(images) + bias
 
 
 def _shuffle_scores(case: Case) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from lmol.audit.plots import FlowPicture, Marks
@@ -12,25 +11,20 @@ from lmol.audit.signals import StepSignals
 from lmol.audit.summary import Summary
 from lmol.audit.tables import csv_text, rows_text
 from lmol.tracking.result_folder import ResultFolder
+from lmol.tracking.tracker import Tracker
 
 AUDIT = "audit"
 SUMMARY = f"{AUDIT}/summary.md"
 
-Watch = Callable[[int, AuditRecord, "Path | None"], None]
-"""Told of every audit: step, record, and its picture if one was drawn."""
-
 
 class AuditOutput:
-    """Writes below audit/ of a run folder; nothing in processes that do not write.
-
-    watch: is told of every audit, once its files are there.
-    """
+    """Writes below audit/ of a run folder, and to its tracker; nothing where nothing is written."""
 
     def __init__(
-        self, run: ResultFolder, marks: Marks, picture_interval: int, watch: Watch | None = None
+        self, run: ResultFolder, marks: Marks, picture_interval: int, tracker: Tracker
     ) -> None:
         self._run, self._picture = run, FlowPicture(marks)
-        self._interval, self._watch = picture_interval, watch
+        self._interval, self._tracker = picture_interval, tracker
         self._next_picture = 0
         self.memory: dict[str, Any] = {}
         self.audited: list[int] = []
@@ -48,13 +42,12 @@ class AuditOutput:
             ("activation", record.activations),
         ):
             self._run.write_text(f"{AUDIT}/{name}_table_step_{step}.csv", csv_text(table))
+            self._tracker.table(f"{AUDIT}/{name}_table", step, table)
         first = not self.audited
         self._run.append(f"{AUDIT}/precision.csv", rows_text([record.precision], header=first))
         self._run.append(f"{AUDIT}/memory.csv", rows_text(memory, header=first))
         self.audited.append(step)
-        picture = self._draw(record)
-        if self._watch is not None:
-            self._watch(step, record, picture)
+        self._draw(record)
 
     def note_memory(self, by_kind: dict[str, Any]) -> None:
         """Bytes by kind of the latest audit, for the summary."""
@@ -68,11 +61,11 @@ class AuditOutput:
         self._run.write_text(SUMMARY, summary.text)
         self._run.write_json(f"{AUDIT}/summary.json", summary.values)
 
-    def _draw(self, record: AuditRecord) -> Path | None:
+    def _draw(self, record: AuditRecord) -> None:
         """The first audit is drawn, and then one each time that the interval has passed."""
         if record.step < self._next_picture:
-            return None
+            return
         self._next_picture = (record.step // self._interval + 1) * self._interval
         path = self._run.folder(AUDIT) / f"gradient_flow_step_{record.step}.png"
         self._picture.draw(record.gradients, record.step, path)
-        return path
+        self._tracker.image(f"{AUDIT}/gradient_flow", record.step, path)

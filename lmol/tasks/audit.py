@@ -28,6 +28,7 @@ from lmol.tasks.train import (
     watched,
 )
 from lmol.tracking.run_folder import RunFolder
+from lmol.tracking.tracker import Tracker, open_tracker, require_tracking
 from lmol.training.callbacks import RunLog
 from lmol.training.watching import Watching
 
@@ -38,6 +39,13 @@ def run(config: Config, run: RunFolder) -> None:
     """Raises HealthError, when the report is written, where a finding is an error."""
     require_audit(config)
     require_device(config)
+    require_tracking(config)
+    with open_tracker(config, run) as tracker:
+        audit(config, run, tracker)
+
+
+def audit(config: Config, run: RunFolder, tracker: Tracker) -> None:
+    """Train some steps, each audited, and show the summary."""
     seed_everything(config)
     every_step = replace(config.train, log_every=1)
     config = replace(config, audit=told_alone(config.audit), train=every_step)
@@ -45,8 +53,8 @@ def run(config: Config, run: RunFolder) -> None:
     comparer = build(config)
     show_trainable(comparer, run)
     images = image_store(config, comparer, prepared.split.train, prepared.split.validation)
-    watching = watched(config, run, comparer, prepared, images, every=True)
-    callbacks = [RunLog(run.append_metrics), StopAfter(config.audit.steps)]
+    watching = watched(config, run, comparer, prepared, images, tracker, every=True)
+    callbacks = [RunLog(run.append_metrics, tracker), StopAfter(config.audit.steps)]
     trainer = trainer_of(config, run, comparer, prepared, images, watching, callbacks)
     trainer.args.save_strategy = SaveStrategy.NO
     try:

@@ -27,6 +27,7 @@ from lmol.tasks.held_out import judge_held_out, judge_validation, save, validati
 from lmol.tasks.prepare import prepare_fold
 from lmol.tracking.progress import progress
 from lmol.tracking.run_folder import RunFolder
+from lmol.tracking.tracker import Tracker, open_tracker, require_tracking
 from lmol.training.callbacks import ProgressBar, RunLog
 from lmol.training.trainer import ComparisonTrainer
 from lmol.training.watching import Watching, watch
@@ -37,18 +38,26 @@ log = logging.getLogger(__name__)
 def run(config: Config, run: RunFolder) -> float:
     """Returns the best validation metric: of training-fold images, never of the held-out fold."""
     require_device(config)
+    require_tracking(config)
+    with open_tracker(config, run) as tracker:
+        return train_and_judge(config, run, tracker)
+
+
+def train_and_judge(config: Config, run: RunFolder, tracker: Tracker) -> float:
+    """The whole main job, told to the tracker too."""
     seed_everything(config)
     prepared = prepare_fold(config, run)
     comparer = build(config)
     show_trainable(comparer, run)
     split = prepared.split
     images = image_store(config, comparer, split.train, split.validation, split.held_out)
-    best, train_seconds = fit(config, run, comparer, prepared, images)
+    best, train_seconds = fit(config, run, comparer, prepared, images, tracker)
     validation = complete_checkpoints(config, run, comparer, prepared, images)
     start = time.monotonic()
     conclusion = judge_held_out(config, comparer, prepared, images, validation, run.path)
     times = {"train_seconds": train_seconds, "eval_seconds": time.monotonic() - start}
     save(run, conclusion, prepared.split.held_out, times)
+    tracker.summary({**conclusion.metrics, **times})
     return best
 
 
@@ -86,15 +95,20 @@ def image_store(config: Config, comparer: Comparer, *tables: pd.DataFrame) -> Im
 
 
 def fit(
-    config: Config, run: RunFolder, comparer: Comparer, prepared: PreparedFold, images: ImageStore
+    config: Config,
+    run: RunFolder,
+    comparer: Comparer,
+    prepared: PreparedFold,
+    images: ImageStore,
+    tracker: Tracker,
 ) -> tuple[float, float]:
     """Train, and leave checkpoints `best` and `last`.
 
     Returns the best validation metric and the seconds that training took. Raises HealthError where
     the run was stopped; `last` then holds the last weights with which nothing was wrong.
     """
-    watching = watched(config, run, comparer, prepared, images)
-    record = RunLog(run.append_metrics)
+    watching = watched(config, run, comparer, prepared, images, tracker)
+    record = RunLog(run.append_metrics, tracker)
     trainer = trainer_of(config, run, comparer, prepared, images, watching, [record])
     start = time.monotonic()
     try:
@@ -117,6 +131,7 @@ def watched(
     comparer: Comparer,
     prepared: PreparedFold,
     images: ImageStore,
+    tracker: Tracker,
     *,
     every: bool = False,
 ) -> Watching:
@@ -130,6 +145,7 @@ def watched(
         training_pairs=prepared.training_pairs,
         validation_pairs=prepared.validation_pairs,
         theta=config.data.theta,
+        tracker=tracker,
         explain=lambda: broken_images(prepared, images),
         every=every,
     )

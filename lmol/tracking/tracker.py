@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +24,7 @@ class Tracker:
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         """Numbers of a step, by name; they may be NaN or infinite."""
 
-    def table(self, name: str, step: int, columns: Mapping[str, Sequence[Any]]) -> None:
+    def table(self, name: str, step: int, columns: Mapping[str, Collection[Any]]) -> None:
         """A table, by column, all of one length; a column of paths is shown as their pictures."""
 
     def image(self, name: str, step: int, path: Path, caption: str = "") -> None:

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +57,7 @@ class WandbTracker(Tracker):
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         self._run.log({**scalars, STEP: step})
 
-    def table(self, name: str, step: int, columns: Mapping[str, Sequence[Any]]) -> None:
+    def table(self, name: str, step: int, columns: Mapping[str, Collection[Any]]) -> None:
         import wandb
 
         cells = [_cells(values) for values in columns.values()]
@@ -223,7 +223,7 @@ def _staged_in(folder: Path) -> Iterator[None]:
             del os.environ[STAGING]
 
 
-def _cells(values: Sequence[Any]) -> list[Any]:
+def _cells(values: Collection[Any]) -> list[Any]:
     """A column of one kind, which W&B can sort or show; of several, it is all text. None stays."""
     import wandb
 

@@ -10,6 +10,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from lmol.tracking.progress import Advance, progress
+from lmol.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +26,15 @@ def log_line(batch: int, logs: dict[str, float]) -> str:
 
 
 class RunLog(TrainerCallback):
-    """Every training and validation record: logged, given to `record`, and kept in `records`."""
+    """Every training and validation record: logged, given to `record`, and kept in `records`.
 
-    def __init__(self, record: Callable[[dict[str, Any]], None]) -> None:
-        self._record = record
+    tracker: gets its numbers too.
+    """
+
+    def __init__(
+        self, record: Callable[[dict[str, Any]], None], tracker: Tracker | None = None
+    ) -> None:
+        self._record, self._tracker = record, tracker or Tracker()
         self.records: list[dict[str, Any]] = []
 
     def on_log(
@@ -49,12 +55,19 @@ class RunLog(TrainerCallback):
             return
         self.records.append({"step": state.global_step, **logs})
         self._record(self.records[-1])
+        self._tracker.log(state.global_step, {tracked_name(n): v for n, v in logs.items()})
 
 
 def _validation_line(logs: dict[str, float]) -> str:
     shown = ("accuracy", "macro_f1", "cross_entropy", "pearson")
     values = [(name, logs[f"eval_{name}"]) for name in shown]
     return "Validation | " + " | ".join(f"{name}: {value:.4f}" for name, value in values)
+
+
+def tracked_name(name: str) -> str:
+    """train/loss or validation/accuracy, of a name in a record."""
+    bare = name.removeprefix("eval_")
+    return f"train/{name}" if bare == name else f"validation/{bare}"
 
 
 class ProgressBar(TrainerCallback):

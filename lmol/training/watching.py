@@ -26,6 +26,7 @@ from lmol.config.schema import (
 )
 from lmol.model.comparer import Comparer
 from lmol.tracking.result_folder import ResultFolder
+from lmol.tracking.tracker import Tracker
 from lmol.training.health import HealthCallback
 from lmol.training.remedies import Remedies
 
@@ -90,10 +91,11 @@ def watch(
     training_pairs: pd.DataFrame,
     validation_pairs: pd.DataFrame,
     theta: float,
+    tracker: Tracker,
     explain: Callable[[], str] = lambda: "",
     every: bool = False,
 ) -> Watching:
-    """What watches the training of a comparer, writing to a run folder.
+    """What watches the training of a comparer, writing to a run folder and its tracker.
 
     explain: told after a non-finite loss, what it comes from. every: audit each step.
     """
@@ -111,7 +113,7 @@ def watch(
     )
     output = callback = None
     if audit.level is not AuditLevel.OFF:
-        output = AuditOutput(run, marks_of(train, optim, audit), audit.picture_interval)
+        output = AuditOutput(run, marks_of(train, optim, audit), audit.picture_interval, tracker)
         callback = AuditCallback(
             audit,
             comparer,

@@ -11,7 +11,8 @@ from torch.nn.functional import one_hot
 from transformers import LlavaForConditionalGeneration
 
 from lmol.audit.parameters import audited_tensors
-from lmol.experiments.bench.faults import LONGER, During, Fault, activation
+from lmol.experiments.bench.fault_runs import LONGER, Fault
+from lmol.experiments.bench.faults import During, activation
 from tests.tiny import tiny_backbone
 
 LAYERS = 8

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lmol.experiments.bench.faults import FAULTS, found
+from lmol.experiments.bench.fault_runs import LONGER, Fault, found
+from lmol.experiments.bench.faults import FAULTS
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
@@ -19,8 +20,6 @@ def test_a_planted_fault_is_found(fault, tmp_path, monkeypatch):
 
 
 def test_a_run_without_a_fault_has_no_findings(tmp_path, monkeypatch):
-    from lmol.experiments.bench.faults import LONGER, Fault
-
     monkeypatch.chdir(tmp_path)
     result = found(Fault(name="none", rules=(), overrides=LONGER))
     assert (result["ended"], result["steps"]) == ("done", 200)

@@ -20,6 +20,7 @@ from lmol.config.schema import (
 from lmol.data.collator import PairCollator
 from lmol.data.dataset import PairDataset
 from lmol.tracking.result_folder import ResultFolder
+from lmol.tracking.tracker import Tracker
 from lmol.training.trainer import ComparisonTrainer
 from lmol.training.watching import Watching, watch
 
@@ -85,6 +86,7 @@ def watching_of(
         training_pairs=pairs,
         validation_pairs=pairs,
         theta=0.2,
+        tracker=Tracker(),
         **options,
     )
 
