@@ -150,12 +150,12 @@ def large_overhead(turns: int) -> list[Row]:
 
     The default audits 2 steps and every hundredth of the recipe's 4,218.
     """
-    steps = (f"data.schedule.num_pairs={2 * LARGE_STEPS}", "train.batch_pairs=2")
     overrides = (
-        *steps,
-        "train.validation_pairs=8",
+        "data.source.num_images=100",
+        f"data.schedule.num_pairs={2 * LARGE_STEPS}",
+        "train.batch_pairs=2",
+        "train.validation_pairs=7",
         "train.validate_every=1.0",
-        "train.log_every=1",
     )
     rows = overhead("111 M", overrides, large_comparer, ["off", "interval=1"], turns)
     every = rows[1]["overhead_%"]
@@ -227,10 +227,11 @@ def main() -> None:
         "faults": fault_rows,
         "healthy": healthy_rows,
     }
-    rows = {part: measures[part]() for part in arguments.parts}
-    for part, found_rows in rows.items():
-        table = pd.DataFrame(found_rows)
-        print(f"\n{part}\n{table.to_string(index=False, float_format='{:.2f}'.format)}")
+    rows = {}
+    for part in arguments.parts:
+        rows[part] = measures[part]()
+        table = pd.DataFrame(rows[part])
+        print(f"\n{part}\n{table.to_string(index=False, float_format='{:.2f}'.format)}", flush=True)
     costs = pd.DataFrame([row for part in PARTS[:2] for row in rows.get(part, [])])
     if len(costs):
         arguments.plot.parent.mkdir(parents=True, exist_ok=True)

@@ -108,6 +108,8 @@ def found(fault: Fault, *overrides: str) -> dict[str, Any]:
         ended = "done"
         try:
             trainer.train()
+            watching.close()
+            watching.refuse_errors()
         except HealthError:
             ended = "stopped"
         finally:

@@ -198,6 +198,8 @@ class AuditCallback(TrainerCallback):
 
     def finish(self) -> None:
         """After the last step: frozen weights are as they were, or it is told which are not."""
+        if not self._frozen:  # training did not begin
+            return
         after = frozen_hashes(self._comparer)
         step = self._history.steps[-1].step if self._history.steps else 0
         for finding in rules.of_frozen(changed(self._frozen, after), step, self._config.rules):

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from lmol.audit.signals import StepSignals
 
+STARTED = 1e-6
+"""RMS of a lora_B that has begun to learn. It starts at zero, and the gradient of lora_A with it;
+with a long warm-up to a small learning rate it is some 1e-7 at the second step."""
+
 Table = dict[str, NDArray[Any]]
 """Columns of equal length by name."""
 
@@ -37,8 +41,8 @@ class AuditRecord:
     assert_tiny: float
 
     def waiting(self) -> NDArray[np.bool_]:
-        """Which tensors are lora_A whose lora_B is zero: no gradient reaches them, by design."""
-        weights = dict(zip(self.updates["name"], self.updates["weight_norm"], strict=True))
+        """Which tensors are lora_A whose lora_B is still next to zero: so is their gradient."""
+        sizes = dict(zip(self.updates["name"], self.updates["weight_rms"], strict=True))
         partners = [str(name).replace(".lora_A.", ".lora_B.") for name in self.updates["name"]]
-        zero = [weights.get(partner) == 0 for partner in partners]
-        return (self.updates["group"] == "lora_A") & np.array(zero, dtype=bool)
+        small = [sizes.get(partner, 1.0) < STARTED for partner in partners]
+        return (self.updates["group"] == "lora_A") & np.array(small, dtype=bool)

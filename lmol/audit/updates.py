@@ -70,6 +70,7 @@ def update_table(
         **places(tensors),
         "learning_rate": np.array(rates),
         "weight_norm": found["weight_norm"],
+        "weight_rms": found["weight_norm"] / np.sqrt(counts),
         "update_norm": found["update_norm"],
         "ratio": ratio,
         "unchanged_share": found["unchanged"] / counts,

@@ -110,16 +110,15 @@ def fit(
     watching = watched(config, run, comparer, prepared, images, tracker)
     record = RunLog(run.append_metrics, tracker)
     trainer = trainer_of(config, run, comparer, prepared, images, watching, [record])
-    start = time.monotonic()
     try:
-        train(trainer, watching, run)
+        seconds = train(trainer, watching, run)
     except HealthError:
         if trainer.save_last_good():
             complete_checkpoints(config, run, comparer, prepared, images)
         raise
     finally:
-        plot_learning_curves(record.records, run.folder("plots") / "learning_curves.png")
-    seconds = time.monotonic() - start
+        if record.records:
+            plot_learning_curves(record.records, run.folder("plots") / "learning_curves.png")
     trainer.save_last()
     assert trainer.state.best_metric is not None, "the last step is always validated"
     return trainer.state.best_metric, seconds
@@ -183,10 +182,14 @@ def trainer_of(
     return trainer
 
 
-def train(trainer: ComparisonTrainer, watching: Watching, run: RunFolder) -> None:
-    """Train to the end, or to an error; either way the health report goes into the manifest."""
+def train(trainer: ComparisonTrainer, watching: Watching, run: RunFolder) -> float:
+    """Train to the end, or to an error; either way the health report goes into the manifest.
+
+    Returns seconds. Raises HealthError where the run is to be stopped.
+    """
     bar = ProgressBar()
     trainer.add_callback(bar)
+    start = time.monotonic()
     try:
         trainer.train()
     finally:
@@ -195,6 +198,8 @@ def train(trainer: ComparisonTrainer, watching: Watching, run: RunFolder) -> Non
         run.note(health=report)
         told = ", ".join(f"{found['rule']} ({found['severity']})" for found in report["findings"])
         log.info("Health: %d steps, %s", report["steps"], told or "nothing found")
+    watching.refuse_errors()
+    return time.monotonic() - start
 
 
 def complete_checkpoints(

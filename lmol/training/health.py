@@ -71,11 +71,10 @@ class HealthCallback(TrainerCallback):
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        model: Any = None,
         optimizer: Any = None,
         **kwargs: Any,
     ) -> None:
-        self._remedies.last_good.take(model, optimizer, state.global_step, state.epoch or 0.0)
+        self._remedies.keep(optimizer, state.global_step, state.epoch or 0.0)
         self._course = Course(
             num_steps=state.max_steps,
             warmup_steps=math.ceil(self._warmup_ratio * state.max_steps),
@@ -161,7 +160,6 @@ class HealthCallback(TrainerCallback):
         state: TrainerState,
         control: TrainerControl,
         metrics: dict[str, float] | None = None,
-        model: Any = None,
         optimizer: Any = None,
         lr_scheduler: Any = None,
         **kwargs: Any,
@@ -178,7 +176,7 @@ class HealthCallback(TrainerCallback):
                 self._findings.add(finding_of(name, config, step, told))
         self._act(optimizer, lr_scheduler)
         if self._clean_since_good:
-            self._remedies.last_good.take(model, optimizer, step, state.epoch or 0.0)
+            self._remedies.keep(optimizer, step, state.epoch or 0.0)
         self._clean_since_good = True
 
     def _act(self, optimizer: Any, scheduler: Any) -> bool:

@@ -68,6 +68,10 @@ class Remedies:
         self._helped = 0
         self._skipped_in_a_row = 0
 
+    def keep(self, optimizer: Optimizer, step: int, epoch: float) -> None:
+        """Remember the present state as the last good one."""
+        self.last_good.take(self._model, optimizer, step, epoch)
+
     def step_was_taken(self) -> None:
         """A step that nothing was wrong with."""
         self._skipped_in_a_row = 0

@@ -17,6 +17,7 @@ from lmol.audit.plots import Marks
 from lmol.audit.signals import History, StepSums
 from lmol.audit.summary import summarise
 from lmol.config.schema import (
+    Action,
     AuditConfig,
     AuditLevel,
     AuditRules,
@@ -65,7 +66,7 @@ class Watching:
     def close(self) -> dict[str, Any]:
         """Prove frozen weights unchanged, write the summary, and return the health report.
 
-        Called however training ended.
+        Called however training ended; `refuse_errors` then acts on what was found here.
         """
         if self.audit is not None:
             self.audit.finish()
@@ -79,6 +80,12 @@ class Watching:
             audited, memory = self.output.audited, self.output.memory
             self.output.close(self.history.steps, summarise(report, audited, memory, asked))
         return report
+
+    def refuse_errors(self) -> None:
+        """Raise HealthError where what was found after the last step is to stop the run."""
+        for finding in self.findings.take_pending():
+            if finding.action is Action.STOP:
+                raise self.remedies.stopped(finding, "the rule's action is stop")
 
 
 def watch(

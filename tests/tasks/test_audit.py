@@ -95,7 +95,7 @@ def test_a_run_that_health_stops_keeps_its_last_good_weights(command):
 def test_weights_and_biases_gets_scalars_tables_and_pictures(command):
     code, err = command(*SMALL, "tracking=offline", "train.log_every=1", "hydra.run.dir=run")
     assert (code, err) == (0, "")
-    stored = stored_run(Path("run/wandb"))
+    stored = stored_run(Path("run"))
     assert stored.exit_code == 0
     rows = stored.history
     losses = {row["step"]: row["train/loss"] for row in rows if "train/loss" in row}
