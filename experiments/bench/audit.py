@@ -2,9 +2,10 @@
 
     python -m lmol.experiments.bench.audit --json rows.json
 
+steps: what an audit adds to a step, within one run (audit_steps.py), and the share of training that
+follows for the default audit and for one at every step.
 overhead: the embedded default, trained in full without audit, with the default one, and with one at
-every step; turns alternate, the median of each turn's ratio counts. A model of 111 M parameters is
-trained for some steps, of which each is audited or none; the default's share is derived from it.
+every step; turns alternate, the median of each turn's ratio counts. Only for an idle machine.
 faults: lmol.experiments.bench.faults. healthy: the embedded default's five folds.
 """
 
@@ -24,19 +25,13 @@ import pandas as pd
 import torch
 from transformers import TrainerCallback
 
-from lmol.config import Config, instantiate, load_config
-from lmol.config.schema import Precision
-from lmol.data.preparation import PreparedFold, pair_fold
-from lmol.experiments.bench.fault_runs import found
+from lmol.config import Config, load_config
+from lmol.data.preparation import PreparedFold
+from lmol.experiments.bench.audit_steps import Build, default_comparer, step_rows
+from lmol.experiments.bench.fault_runs import found, prepared_fold
 from lmol.experiments.bench.faults import FAULTS
-from lmol.experiments.bench.llava_shape import build as build_shape
-from lmol.experiments.bench.llava_shape import write_random_llava
 from lmol.experiments.bench.report import Row, bars
-from lmol.model.comparer import Comparer
-from lmol.model.features import CachedFeatures, ImageStore
-from lmol.tasks.prepare import load_folds
-from lmol.tasks.train import build, image_store, seed_everything, trainer_of, watched
-from lmol.tracking.processes import SilentFolder
+from lmol.tasks.train import seed_everything, trainer_of, watched
 from lmol.tracking.run_folder import RunFolder
 from lmol.tracking.tracker import Tracker
 
@@ -46,9 +41,7 @@ WAYS = {
     "interval=1": ("audit=default", "audit.interval=1"),
     "full, interval=1": ("audit=full", "audit.interval=1"),
 }
-PARTS = ("overhead", "large", "faults", "healthy")
-LARGE_STEPS, LARGE_IMAGES = 6, 12
-Build = Callable[[Config, PreparedFold], tuple[Comparer, ImageStore]]
+PARTS = ("steps", "overhead", "faults", "healthy")
 
 
 class AtRest(TrainerCallback):
@@ -90,30 +83,13 @@ def train_once(
     return time.monotonic() - start, rest.bytes
 
 
-def default_comparer(config: Config, prepared: PreparedFold) -> tuple[Comparer, ImageStore]:
-    """The embedded base with cached features."""
-    comparer = build(config)
-    return comparer, image_store(config, comparer, prepared.split.train, prepared.split.validation)
-
-
-def large_comparer(config: Config, prepared: PreparedFold) -> tuple[Comparer, ImageStore]:
-    """111 M parameters, random, fp32; the features of images are random too."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_random_llava("100m", Path(folder))
-        comparer = build_shape(folder, "none", Precision.FP32)
-    names = pd.concat([prepared.split.train, prepared.split.validation])["image"].tolist()
-    width = comparer.base.model.config.vision_config.hidden_size
-    features = torch.randn(LARGE_IMAGES, comparer.base.num_image_tokens, width)
-    return comparer, CachedFeatures(names, features[torch.arange(len(names)) % LARGE_IMAGES])
-
-
 def overhead(
     model: str, overrides: tuple[str, ...], make: Build, ways: list[str], turns: int
 ) -> list[Row]:
     """A row a way: seconds, and how much more than without audit, in time and in bytes at rest."""
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     at_rest: dict[str, int] = {}
-    prepared = prepare(load_config(*overrides))
+    prepared = prepared_fold(load_config(*overrides))
     for turn in range(turns + 1):
         for way in ways:
             config = load_config(*overrides, *WAYS[way])
@@ -138,31 +114,6 @@ def _ratios(taken: list[float], without: list[float]) -> list[float]:
     return [a / b for a, b in zip(taken, without, strict=True)]
 
 
-def prepare(config: Config) -> PreparedFold:
-    """The pairs of the configured fold."""
-    silent = SilentFolder(Path(tempfile.gettempdir()))
-    split = load_folds(config, silent)[config.fold.index - 1]
-    return pair_fold(split, instantiate(config.data.schedule), config)
-
-
-def large_overhead(turns: int) -> list[Row]:
-    """Each of some steps audited, or none; the default's overhead follows from its share of steps.
-
-    The default audits 2 steps and every hundredth of the recipe's 4,218.
-    """
-    overrides = (
-        "data.source.num_images=100",
-        f"data.schedule.num_pairs={2 * LARGE_STEPS}",
-        "train.batch_pairs=2",
-        "train.validation_pairs=7",
-        "train.validate_every=1.0",
-    )
-    rows = overhead("111 M", overrides, large_comparer, ["off", "interval=1"], turns)
-    every = rows[1]["overhead_%"]
-    derived = {"model": "111 M", "audit": "default (derived)", "overhead_%": every * 44 / 4218}
-    return [*rows, derived]
-
-
 def fault_rows() -> list[Row]:
     """By planted fault: which rule found it, after how many steps, and what else was found."""
     rows = []
@@ -174,11 +125,7 @@ def fault_rows() -> list[Row]:
             {
                 "fault": fault.name,
                 "found_by": ", ".join(spoke) or "MISSED",
-                "after_steps": max(0, first[0] - fault.since + 1)
-                if first[0]
-                else 0
-                if spoke
-                else None,
+                "after_steps": _faulty_steps(min(first), fault.since) if first else None,
                 "run": result["ended"],
                 "also": ", ".join(rule for rule in result["findings"] if rule not in fault.rules),
             }
@@ -196,7 +143,7 @@ def healthy_rows() -> list[Row]:
     rows = []
     for fold in range(1, 6):
         config = load_config(f"fold={fold}", "audit.interval=20")
-        prepared = prepare(config)
+        prepared = prepared_fold(config)
         with tempfile.TemporaryDirectory() as name:
             seed_everything(config)
             comparer, images = default_comparer(config, prepared)
@@ -223,7 +170,7 @@ def main() -> None:
         "overhead": lambda: overhead(
             "embedded default", ("threads=1",), default_comparer, list(WAYS), arguments.turns
         ),
-        "large": lambda: large_overhead(arguments.turns),
+        "steps": step_rows,
         "faults": fault_rows,
         "healthy": healthy_rows,
     }
@@ -232,11 +179,10 @@ def main() -> None:
         rows[part] = measures[part]()
         table = pd.DataFrame(rows[part])
         print(f"\n{part}\n{table.to_string(index=False, float_format='{:.2f}'.format)}", flush=True)
-    costs = pd.DataFrame([row for part in PARTS[:2] for row in rows.get(part, [])])
-    if len(costs):
+    if "steps" in rows:
         arguments.plot.parent.mkdir(parents=True, exist_ok=True)
-        named = costs.assign(audit=costs["model"] + ", " + costs["audit"])
-        bars(named, "audit", ["overhead_%"]).savefig(arguments.plot, dpi=150)
+        costs = pd.DataFrame(rows["steps"])
+        bars(costs, "model", ["default_%", "interval=1_%"]).savefig(arguments.plot, dpi=150)
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
 

@@ -86,12 +86,17 @@ def prepare(*overrides: str) -> Case:
     """The embedded default, small, ready to be trained."""
     config = load_config(*SMALL, *overrides)
     seed_everything(config)
-    folder = SilentFolder(Path(tempfile.gettempdir()))
-    split = load_folds(config, folder)[config.fold.index - 1]
-    prepared = pair_fold(split, instantiate(config.data.schedule), config)
+    prepared = prepared_fold(config)
     comparer = build(config)
-    images = image_store(config, comparer, split.train, split.validation)
+    images = image_store(config, comparer, prepared.split.train, prepared.split.validation)
     return Case(config=config, prepared=prepared, comparer=comparer, images=images)
+
+
+def prepared_fold(config: Config) -> PreparedFold:
+    """The pairs of the configured fold; nothing is written."""
+    silent = SilentFolder(Path(tempfile.gettempdir()))
+    split = load_folds(config, silent)[config.fold.index - 1]
+    return pair_fold(split, instantiate(config.data.schedule), config)
 
 
 def found(fault: Fault, *overrides: str) -> dict[str, Any]:
@@ -108,12 +113,14 @@ def found(fault: Fault, *overrides: str) -> dict[str, Any]:
         ended = "done"
         try:
             trainer.train()
-            watching.close()
-            watching.refuse_errors()
         except HealthError:
             ended = "stopped"
         finally:
             AcceleratorState._reset_state()
-        report = watching.close()
+            report = watching.close()
+        try:
+            watching.stop_where_pending()
+        except HealthError:
+            ended = "stopped"
     by_rule = {entry["rule"]: entry for entry in report["findings"]}
     return {"ended": ended, "steps": report["steps"], "findings": by_rule}

@@ -23,7 +23,8 @@ from lmol.audit.parameters import layer_of, short_name
 from lmol.model.adapter import PROJECTOR
 
 STATISTICS = ("rms", "max_abs", "share", "entropy")
-SAMPLE = 2**20
+SAMPLE = 2**16
+"""Numbers that a share is counted among: its error is a fifth of a percentage point."""
 
 SATURATED = 0.97
 """Of a sigmoid's or tanh's range: beyond it the slope is below 6 % of the largest."""
@@ -51,6 +52,9 @@ ATTENTION = re.compile(r"Attention$")
 PROJECTED, TEXT = "projector_output", "text_embeddings"
 
 
+Hook = Callable[[nn.Module, tuple[Any, ...], Any], None]
+
+
 @dataclass(eq=False)
 class Seen:
     """What one pass showed: rows of (kind, module's short name, layer) and their statistics."""
@@ -76,22 +80,49 @@ class Seen:
         return torch.stack([row.to(device) for row in self.statistics])
 
 
-@contextmanager
-def watching(model: nn.Module, image_token: int, *, full: bool) -> Iterator[Seen]:
-    """Hooks on all modules of a known kind; gone when the block ends, however it ends.
+class ActivationWatch:
+    """Looks at the modules of a known kind in single forward passes.
 
-    A compiled module and what is in it are left out: hooks would have it compiled again.
+    image_token: the id whose embeddings images replace. A compiled module and what is in it are
+    left out: hooks would have it compiled again.
     """
-    seen = Seen()
-    handles: list[RemovableHandle] = []
-    try:
-        for name, module in _visible(model):
-            for hook in _hooks(name, module, seen, image_token, full=full):
+
+    def __init__(self, model: nn.Module, image_token: int, *, full: bool) -> None:
+        self._seen = Seen()
+        self._hooks = [
+            (module, hook)
+            for name, module in _visible(model)
+            for hook in self._hooks_of(name, module, image_token, full=full)
+        ]
+
+    @contextmanager
+    def looking(self) -> Iterator[Seen]:
+        """Hooks while the block runs; gone when it ends, however it ends."""
+        self._seen = Seen()
+        handles: list[RemovableHandle] = []
+        try:
+            for module, hook in self._hooks:
                 handles.append(module.register_forward_hook(hook))
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
+            yield self._seen
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _hooks_of(
+        self, name: str, module: nn.Module, image_token: int, *, full: bool
+    ) -> Iterator[Hook]:
+        kind = type(module).__name__
+        if kind in KINDS:
+            known = KINDS[kind]
+            yield _hook(lambda given, out: _activation(self._seen, known, name, given, out))
+        elif RESIDUAL.search(kind):
+            yield _hook(lambda given, out: self._seen.add("residual", name, _first(out)))
+        elif name.endswith(f".{PROJECTOR}"):
+            yield _hook(lambda given, out: self._seen.add(PROJECTED, name, _first(out)))
+        elif isinstance(module, nn.Embedding) and name.endswith("embed_tokens"):
+            yield _hook(lambda given, out: _text(self._seen, name, given, out, image_token))
+        elif full and ATTENTION.search(kind):
+            yield _hook(lambda given, out: _attention(self._seen, name, out))
 
 
 def _visible(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -100,27 +131,6 @@ def _visible(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module
     yield name, module
     for child, inner in module.named_children():
         yield from _visible(inner, f"{name}.{child}" if name else child)
-
-
-Hook = Callable[[nn.Module, tuple[Any, ...], Any], None]
-
-
-def _hooks(
-    name: str, module: nn.Module, seen: Seen, image_token: int, *, full: bool
-) -> Iterator[Hook]:
-    kind = type(module).__name__
-    if kind in KINDS:
-        yield _hook(
-            lambda arguments, output: _activation(seen, KINDS[kind], name, arguments, output)
-        )
-    elif RESIDUAL.search(kind):
-        yield _hook(lambda arguments, output: seen.add("residual", name, _first(output)))
-    elif name.endswith(f".{PROJECTOR}"):
-        yield _hook(lambda arguments, output: seen.add(PROJECTED, name, _first(output)))
-    elif isinstance(module, nn.Embedding) and name.endswith("embed_tokens"):
-        yield _hook(lambda arguments, output: _text(seen, name, arguments, output, image_token))
-    elif full and ATTENTION.search(kind):
-        yield _hook(lambda arguments, output: _attention(seen, name, output))
 
 
 def _hook(look: Callable[[tuple[Any, ...], Any], None]) -> Hook:

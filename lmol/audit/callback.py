@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from lmol.audit import rules
-from lmol.audit.activations import watching
+from lmol.audit.activations import ActivationWatch
 from lmol.audit.findings import Findings
 from lmol.audit.memory import (
     counting_saved,
@@ -37,10 +37,15 @@ HALVES = {Precision.FP16: torch.float16}
 """The type whose underflow is counted, by train.precision; bf16 where it is none of these."""
 
 
+SETTLED = 2
+"""The audited steps after which memory is what it will be: the optimizer has its state."""
+
+
 class AuditCallback(TrainerCallback):
     """Audits steps 1, 2, every `interval`-th and the last one; `finish` proves the rest unchanged.
 
-    comparer: that is trained, with all adapters on. every: audit each step (task=audit).
+    comparer: that is trained, with all adapters on. recomputed: its activations are, in the
+    backward pass. every: audit each step (task=audit).
     """
 
     def __init__(
@@ -55,13 +60,14 @@ class AuditCallback(TrainerCallback):
         theta: float,
         warmup_ratio: float,
         precision: Precision,
+        recomputed: bool,
         every: bool = False,
     ) -> None:
         self._config, self._comparer = config, comparer
         self._pairs, self._theta, self._warmup_ratio = training_pairs, theta, warmup_ratio
         self._findings, self._history, self._output = findings, history, output
         self._half = HALVES.get(precision, torch.bfloat16)
-        self._precision = precision
+        self._precision, self._recomputed = precision, recomputed
         self._interval = 1 if every else config.interval
         self._full = config.level is AuditLevel.FULL
         self._open: OpenStep | None = None
@@ -83,6 +89,8 @@ class AuditCallback(TrainerCallback):
         self._warmup = math.ceil(self._warmup_ratio * state.max_steps)
         self._scaler = getattr(optimizer, "scaler", None)
         self._tensors = audited_tensors(self._comparer)
+        token = int(self._comparer.base.model.config.image_token_index)
+        self._activations = ActivationWatch(self._comparer, token, full=self._full)
         self._frozen = frozen_hashes(self._comparer)
         for finding in (
             *rules.of_model(self._comparer, self._config.rules),
@@ -98,7 +106,7 @@ class AuditCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         step = state.global_step + 1
-        due = step <= 2 or step % self._interval == 0 or step == state.max_steps
+        due = step <= SETTLED or step % self._interval == 0 or step == state.max_steps
         self._open = OpenStep(step=step, tensors=self._tensors) if due else None
         self._note_memory("before")
 
@@ -109,8 +117,7 @@ class AuditCallback(TrainerCallback):
             yield
             return
         self._open.watched = True
-        token = int(self._comparer.base.model.config.image_token_index)
-        with watching(self._comparer, token, full=self._full) as self._open.seen:
+        with self._activations.looking() as self._open.seen:
             if self._output.saved_bytes is None:
                 with counting_saved(self._comparer) as saved:
                     yield
@@ -142,18 +149,19 @@ class AuditCallback(TrainerCallback):
             return
         self._note_memory("optimizer")
         opened, self._open = self._open, None
-        overflowed = bool(getattr(optimizer, "step_was_skipped", False))
-        record = self._record(opened, optimizer, overflowed)
+        record = self._record(opened, optimizer)
         for finding in rules.of_step(record, self._config.rules):
             self._findings.add(finding)
         self._output.write(record, opened.memory)
-        self._output.note_memory(self._memory(opened, optimizer, args.per_device_train_batch_size))
+        if opened.step <= SETTLED:
+            batch = args.per_device_train_batch_size
+            self._output.note_memory(self._memory(opened, optimizer, batch))
         self._last = opened.step
 
-    def _record(self, opened: OpenStep, optimizer: Optimizer, overflowed: bool) -> AuditRecord:
+    def _record(self, opened: OpenStep, optimizer: Optimizer) -> AuditRecord:
         gradients, updates, activations = opened.finish(optimizer)
         steps = self._history.steps[self._last :]
-        num_skipped = self._history.num_skipped(self._last)
+        num_overflowed = self._history.num_overflowed(self._last)
         return AuditRecord(
             step=opened.step,
             gradients=gradients,
@@ -164,14 +172,15 @@ class AuditCallback(TrainerCallback):
                 "precision": self._precision.value,
                 "scale": opened.scale,
                 "skipped_steps": len(self._history.skipped),
-                "skipped_since_last": num_skipped,
+                "overflowed_since_last": num_overflowed,
                 "gradient_underflow": float(np.nan_to_num(gradients["underflow_share"]).mean()),
                 "unchanged_in_bf16": float(updates["unchanged_in_bf16"].mean()),
             },
             skipped=opened.step in self._history.skipped,
-            overflowed=overflowed,
+            overflowed=opened.step in self._history.overflowed,
+            rate_share=rate_share(optimizer),
             since=steps,
-            num_skipped=num_skipped,
+            num_overflowed=num_overflowed,
             answers=self._late_answers(len(steps)),
             assert_tiny=self._config.assert_tiny,
         )
@@ -186,7 +195,7 @@ class AuditCallback(TrainerCallback):
         """Bytes by kind at this step, and the largest batch that would fit."""
         device = self._comparer.device
         by_kind = memory_by_kind(self._comparer, self._tensors, optimizer)
-        saved = self._output.saved_bytes or 0
+        saved = 0 if self._recomputed else self._output.saved_bytes or 0
         total = total_memory(device, by_kind)
         batch = largest_batch(opened.memory, by_kind, saved, batch_pairs, total)
         return {**by_kind, "saved_activations": saved, "largest_batch_pairs": batch}
@@ -204,3 +213,9 @@ class AuditCallback(TrainerCallback):
         step = self._history.steps[-1].step if self._history.steps else 0
         for finding in rules.of_frozen(changed(self._frozen, after), step, self._config.rules):
             self._findings.add(finding)
+
+
+def rate_share(optimizer: Optimizer) -> float:
+    """The learning rate as a share of its peak; 0 where all peaks are 0."""
+    groups = [group for group in optimizer.param_groups if group.get("initial_lr", group["lr"]) > 0]
+    return max((g["lr"] / g.get("initial_lr", g["lr"]) for g in groups), default=0.0)

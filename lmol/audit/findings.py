@@ -109,6 +109,10 @@ class Findings:
         taken, self._pending = self._pending, []
         return taken
 
+    def is_pending(self) -> bool:
+        """Whether something that changes weights or ends the run is still to be done."""
+        return any(found.action is not Action.SKIP_STEP for found in self._pending)
+
     def acted(self, rule: str, action: str) -> None:
         """Remember what was done about a rule's finding."""
         self.entries[rule].actions.append(action)

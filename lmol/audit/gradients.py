@@ -5,7 +5,8 @@ n tensors. Statistics are of the gradient before clipping, in the loss's nats a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from torch.linalg import vector_norm
 
 from lmol.audit.parameters import AuditedTensor
 
-STATISTICS = ("norm", "mean", "mean_abs", "max_abs", "nonzero", "nan", "inf", "underflow")
+NORMS = (2.0, 1.0, math.inf)
+STATISTICS = ("norm", "sum_abs", "max_abs", "mean", "nonzero", "nan", "finite", "kept_in_half")
 QUANTILES = {"median_abs": 0.5, "p99_abs": 0.99}
 SAMPLE = 2**16
 """Elements that quantiles are taken of, evenly spread."""
@@ -29,35 +31,41 @@ def measure_gradients(
 
     scale: of the loss (fp16), which is divided out; half: the type whose underflow is counted.
     """
+    known = [tensor.parameter.grad for tensor in tensors]
+    scaled = [gradient.detach().float() for gradient in known if gradient is not None]
     num = len(STATISTICS) + (len(QUANTILES) if full else 0)
+    device = tensors[0].parameter.device
+    statistics = torch.full((len(tensors), num), torch.nan, device=device)
+    if scaled:
+        there = torch.tensor([gradient is not None for gradient in known], device=device)
+        statistics[there] = _of_gradients(scaled, scale, half, full=full)
+    return statistics
+
+
+def _of_gradients(scaled: list[Tensor], scale: float, half: torch.dtype, *, full: bool) -> Tensor:
+    gradients = scaled if scale == 1 else [gradient / scale for gradient in scaled]
+    norms = [torch.stack(torch._foreach_norm(gradients, order)) for order in NORMS]
     rows = [
-        torch.full((num,), torch.nan, device=tensor.parameter.device)
-        if tensor.parameter.grad is None
-        else _of_gradient(tensor.parameter.grad.detach().float(), scale, half, full=full)
-        for tensor in tensors
+        torch.stack(
+            [
+                gradient.mean(),
+                torch.count_nonzero(gradient),
+                torch.isnan(gradient).sum(),
+                torch.isfinite(gradient).sum(),
+                torch.count_nonzero(before.to(half)),
+            ]
+        )
+        for gradient, before in zip(gradients, scaled, strict=True)
     ]
-    return torch.stack(rows)
+    parts = [torch.stack(norms, dim=1), torch.stack(rows).float()]
+    if full:
+        parts.append(torch.stack([_quantiles(gradient) for gradient in gradients]))
+    return torch.cat(parts, dim=1)
 
 
-def _of_gradient(scaled: Tensor, scale: float, half: torch.dtype, *, full: bool) -> Tensor:
-    gradient = scaled / scale if scale != 1 else scaled
-    sizes = gradient.abs()
-    parts = [
-        vector_norm(gradient),
-        gradient.mean(),
-        sizes.mean(),
-        sizes.max(),
-        torch.count_nonzero(gradient),
-        torch.isnan(gradient).sum(),
-        torch.isinf(gradient).sum(),
-        ((scaled.to(half) == 0) & (scaled != 0)).sum(),
-    ]
-    row = torch.stack([part.float() for part in parts])
-    if not full:
-        return row
-    sample = sizes.flatten()[:: max(1, sizes.numel() // SAMPLE)]
-    wanted = torch.tensor(list(QUANTILES.values()), device=sample.device)
-    return torch.cat([row, torch.quantile(sample, wanted)])
+def _quantiles(gradient: Tensor) -> Tensor:
+    sample = gradient.flatten()[:: max(1, gradient.numel() // SAMPLE)].abs()
+    return torch.quantile(sample, torch.tensor(list(QUANTILES.values()), device=sample.device))
 
 
 def gradient_norms(tensors: Sequence[AuditedTensor]) -> Tensor:
@@ -78,22 +86,22 @@ def gradient_table(
     """Columns of grad_table: statistics (n, K) of measure_gradients, clipped norms (n,)."""
     counts = np.array([tensor.parameter.numel() for tensor in tensors], dtype=float)
     found = dict(zip((*STATISTICS, *QUANTILES), statistics.T, strict=False))
-    nonzero = found.pop("nonzero")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shares: Mapping[str, NDArray[Any]] = {
-            "rms": found["norm"] / np.sqrt(counts),
-            "zero_share": 1 - nonzero / counts,
-            "underflow_share": found.pop("underflow") / np.maximum(nonzero, 1),
-        }
-    missing = np.isnan(statistics).all(axis=1)
+    missing, nonzero = np.isnan(found["nonzero"]), found["nonzero"]
     return {
         "name": np.array([tensor.name for tensor in tensors], dtype=object),
         **places(tensors),
         "missing": missing,
-        "norm": found.pop("norm"),
+        "norm": found["norm"],
         "norm_clipped": np.where(missing, np.nan, clipped),
-        **found,
-        **shares,
+        "rms": found["norm"] / np.sqrt(counts),
+        "mean": found["mean"],
+        "mean_abs": found["sum_abs"] / counts,
+        "max_abs": found["max_abs"],
+        "zero_share": 1 - nonzero / counts,
+        "underflow_share": (nonzero - found["kept_in_half"]) / np.maximum(nonzero, 1),
+        "nan": found["nan"],
+        "inf": counts - found["finite"] - found["nan"],
+        **{name: found[name] for name in QUANTILES if name in found},
     }
 
 

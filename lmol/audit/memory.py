@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 from lmol.audit.parameters import AuditedTensor
 from lmol.tracking.environment import remember_cuda_peak
 
+PROCESS = psutil.Process()
 PHASES = ("before", "forward", "backward", "optimizer")
 HEADROOM = 0.9
 """Share of the memory that a batch may fill: fragments and what others take need the rest."""
@@ -27,7 +28,7 @@ HEADROOM = 0.9
 
 def phase_memory(phase: str, device: torch.device) -> dict[str, Any]:
     """One row of the memory table, at the end of a phase; the next phase's peak begins anew."""
-    resident = psutil.Process().memory_info().rss
+    resident = PROCESS.memory_info().rss
     if device.type != "cuda":
         return {"phase": phase, "allocated": None, "reserved": None, "peak": None, "rss": resident}
     row = {
@@ -99,10 +100,11 @@ def largest_batch(
     """Pairs a micro-batch that fill HEADROOM of `total` bytes; None where nothing was counted.
 
     At rest are weights, gradients and optimizer state; a pair costs what the present batch took on
-    top: on CUDA the peak, elsewhere what was saved for the backward pass, which is less.
+    top: on CUDA the peak of its phases, elsewhere what was saved for the backward pass, which is
+    less; 0 where that is not known.
     """
     at_rest = sum(by_kind.values())
-    peaks = [row["peak"] for row in rows if row["peak"] is not None]
+    peaks = [row["peak"] for row in rows if row["peak"] is not None and row["phase"] != PHASES[0]]
     a_pair = ((max(peaks) - at_rest) if peaks else saved) / batch_pairs
     if a_pair <= 0:
         return None

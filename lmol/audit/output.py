@@ -62,7 +62,7 @@ class AuditOutput:
         self._run.write_json(f"{AUDIT}/summary.json", summary.values)
 
     def _draw(self, record: AuditRecord) -> None:
-        """The first audit is drawn, and then one each time that the interval has passed."""
+        """The first audit is drawn, then the next after each multiple of the interval."""
         if record.step < self._next_picture:
             return
         self._next_picture = (record.step // self._interval + 1) * self._interval

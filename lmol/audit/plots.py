@@ -24,7 +24,7 @@ from lmol.audit.flow import EMPTY, Group, common_norm, decades, grouped, joined,
 from lmol.audit.record import Table
 from lmol.tracking.files import replacing
 
-DPI = 100
+DPI = 90
 COLOURS = {"lora_A": "#0072B2", "lora_B": "#D55E00", "projector": "#009E73"}
 """Told apart by the colour-blind too (Okabe and Ito 2008)."""
 
@@ -94,6 +94,7 @@ class FlowPicture:
         marks = self._marks
         for axes, (low, high) in zip((elements, norms), self._limits, strict=True):
             axes.set_yscale("log")
+            axes.minorticks_off()
             axes.set_ylim(low, high)
             axes.set_xlim(-0.7, len(columns) + 0.6)
             axes.spines[["top", "right"]].set_visible(False)
@@ -161,12 +162,14 @@ class FlowPicture:
         canvas = self._canvas
         assert canvas is not None
         canvas.restore_region(self._background)
+        renderer = canvas.get_renderer()
         for artist in self._moving:
-            artist.draw(canvas.get_renderer())
+            if not isinstance(artist, Line2D) or np.size(artist.get_xdata()):
+                artist.draw(renderer)
         size = canvas.get_width_height()
         drawn = Image.frombuffer("RGBA", size, canvas.buffer_rgba()).convert("RGB")
         with replacing(path) as unfinished:
-            drawn.save(unfinished, format="PNG", compress_level=3)
+            drawn.save(unfinished, format="PNG", compress_level=1)
 
 
 def _thresholds(axes: Axes, marks: Mapping[str, float]) -> None:

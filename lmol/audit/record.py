@@ -23,8 +23,9 @@ Table = dict[str, NDArray[Any]]
 class AuditRecord:
     """One audited step. gradients, updates, activations: the tables that are written of it.
 
-    skipped: the optimizer left the step out. overflowed: because of fp16 overflow. since: the steps
-    after the audit before; answers: late steps after the warm-up, enough of them to count answers.
+    skipped: the optimizer left the step out. overflowed: because of fp16 overflow. rate_share: the
+    learning rate as a share of its peak. since: the steps after the audit before; num_overflowed:
+    those that fp16 overflow cost; answers: steps after the warm-up, enough to count answers.
     assert_tiny: gradient norm up to which a tensor's gradient is zero.
     """
 
@@ -35,14 +36,18 @@ class AuditRecord:
     precision: dict[str, Any]
     skipped: bool
     overflowed: bool
+    rate_share: float
     since: Sequence[StepSignals]
-    num_skipped: int
+    num_overflowed: int
     answers: Sequence[StepSignals]
     assert_tiny: float
 
-    def waiting(self) -> NDArray[np.bool_]:
-        """Which tensors are lora_A whose lora_B is still next to zero: so is their gradient."""
+    def waiting(self, size: float = 0.0) -> NDArray[np.bool_]:
+        """Which tensors are lora_A whose lora_B has an RMS of at most `size`.
+
+        Their gradient is zero, or next to it, by design.
+        """
         sizes = dict(zip(self.updates["name"], self.updates["weight_rms"], strict=True))
         partners = [str(name).replace(".lora_A.", ".lora_B.") for name in self.updates["name"]]
-        small = [sizes.get(partner, 1.0) < STARTED for partner in partners]
+        small = [sizes.get(partner, 1.0) <= size for partner in partners]
         return (self.updates["group"] == "lora_A") & np.array(small, dtype=bool)

@@ -5,6 +5,7 @@ P pairs, O orders (1 or 2).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,8 +25,8 @@ class StepSignals:
 
     loss, cross_entropy, consistency: means over micro-batches, in nats. grad_norm: L2, before
     clipping. answers, labels: how often each verdict was given, and was right, over both orders.
-    contradictions: pairs whose orders have labels that are not each other's swap. seconds: of the
-    forward and backward passes.
+    contradictions: pairs whose orders have labels that are not each other's swap. seconds: from
+    the end of the step before, validation and audit aside, until the backward pass was done.
     """
 
     step: int
@@ -47,6 +48,8 @@ class StepSums:
     def __init__(self) -> None:
         self.grad_norm: Tensor | float = 0.0
         """L2 norm of all gradients before clipping, noted by the Trainer."""
+        self.tensor_norms: Tensor | None = None
+        """Of each trained tensor, before clipping; read only where something is not finite."""
         self._sums: Tensor | None = None
         self._batches = 0
         self._pairs = 0
@@ -70,8 +73,11 @@ class StepSums:
         self._batches += 1
         self._pairs += len(logits)
 
-    def read(self, step: int, seconds: float) -> StepSignals:
-        """The step's signals: the one transfer from the device. The sums begin anew."""
+    def read(self, step: int, began: float) -> StepSignals:
+        """The step's signals: the one transfer from the device. The sums begin anew.
+
+        began: by time.monotonic(); what a device still computes is waited for, and counted.
+        """
         assert self._sums is not None, "a step has at least one micro-batch"
         norm = torch.as_tensor(self.grad_norm, dtype=torch.float32, device=self._sums.device)
         loss, entropy, consistency, right, wrong, *counts, found = torch.cat(
@@ -87,7 +93,7 @@ class StepSums:
             consistency=consistency / batches,
             accuracy=right / max(sum(labels), 1),
             grad_norm=found,
-            seconds=seconds,
+            seconds=time.monotonic() - began,
             pairs=pairs,
             contradictions=int(wrong),
             answers=answers,
@@ -101,6 +107,9 @@ class History:
     def __init__(self) -> None:
         self.steps: list[StepSignals] = []
         self.skipped: set[int] = set()
+        """Steps that were left out, for whatever reason."""
+        self.overflowed: set[int] = set()
+        """Those of them that fp16 overflow cost."""
         self._start = 0
 
     def add(self, signals: StepSignals) -> None:
@@ -116,9 +125,9 @@ class History:
         recent = self.steps[max(self._start, len(self.steps) - num) :]
         return [signals for signals in recent if signals.step > after]
 
-    def num_skipped(self, after: int) -> int:
-        """Steps behind step `after` whose update was left out."""
-        return sum(step > after for step in self.skipped)
+    def num_overflowed(self, after: int) -> int:
+        """Steps behind step `after` that fp16 overflow cost."""
+        return sum(step > after for step in self.overflowed)
 
 
 def values(steps: Sequence[StepSignals], name: str) -> NDArray[np.float64]:

@@ -80,9 +80,12 @@ def skipped_steps(record: AuditRecord, threshold: float) -> Iterator[Told]:
     """Steps that were left out because fp16 overflowed."""
     num = len(record.since)
     if record.precision["scale"] is not None and num >= FEWEST_STEPS:
-        share = record.num_skipped / num
+        share = record.num_overflowed / num
         if share > threshold:
-            yield f"{record.num_skipped} of the last {num} steps overflowed and were left out", ()
+            yield (
+                f"{record.num_overflowed} of the last {num} steps overflowed and were left out",
+                (),
+            )
 
 
 def dead_answer(record: AuditRecord, threshold: float) -> Iterator[Told]:

@@ -37,7 +37,7 @@ def summarise(
     parts = [
         "# Audit",
         _looked_at(report, audited, asked),
-        *_found(report["findings"]),
+        *_found(report["findings"], audited),
         *_memory(memory),
     ]
     return Summary(text="\n\n".join(parts) + "\n", values=values)
@@ -52,7 +52,9 @@ def _looked_at(report: Mapping[str, Any], audited: Sequence[int], asked: int) ->
     )
 
 
-def _found(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+def _found(findings: Sequence[Mapping[str, Any]], audited: Sequence[int]) -> list[str]:
+    if not findings and len(audited) < 2:
+        return ["Nothing was found, but next to nothing was looked at."]
     if not findings:
         return ["Nothing was found: every trained tensor has gradients and moves, every frozen one "
                 "is as it was."]  # fmt: skip

@@ -8,13 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmol.audit.parameters import short_name
-from lmol.audit.record import AuditRecord, Table
+from lmol.audit.record import STARTED, AuditRecord, Table
 
 Told = tuple[str, tuple[str, ...]]
 """What was found, as a clause, and in which places."""
 
 FEWEST_LAYERS = 4
 """Layers of which a trend against depth can be told."""
+
+
+LEAST_RATE = 0.005
+"""Share of the peak learning rate below which steps may well be too small to be seen."""
 
 
 def missing_gradient(record: AuditRecord, threshold: float) -> Iterator[Told]:
@@ -29,7 +33,7 @@ def zero_gradient(record: AuditRecord, threshold: float) -> Iterator[Told]:
     """Tensors whose gradient was computed and is zero; a lora_A that waits for its B is excused."""
     zero = record.gradients["norm"] <= record.assert_tiny
     yield from _several(
-        record.gradients, zero & ~record.waiting(), threshold, "have a gradient of zero"
+        record.gradients, zero & ~record.waiting(STARTED), threshold, "have a gradient of zero"
     )
 
 
@@ -67,7 +71,7 @@ def projector_dominates(record: AuditRecord, threshold: float) -> Iterator[Told]
 
 def unmoved_weights(record: AuditRecord, threshold: float) -> Iterator[Told]:
     """Trained tensors that a step at a learning rate above 0 left as they were."""
-    if record.skipped:
+    if record.skipped or record.rate_share < LEAST_RATE:
         return
     updates = record.updates
     still = (updates["unchanged_share"] == 1) & ~record.waiting() & (updates["learning_rate"] > 0)
@@ -81,7 +85,12 @@ def zero_learning_rate(record: AuditRecord, threshold: float) -> Iterator[Told]:
 
 
 def lost_updates(record: AuditRecord, threshold: float) -> Iterator[Told]:
-    """Elements with a gradient that are as before: the step was rounded away."""
+    """Elements with a gradient that are as before: the step was rounded away.
+
+    Not asked where the schedule has all but ended.
+    """
+    if record.rate_share < LEAST_RATE:
+        return
     share = record.updates["lost_share"].astype(float)
     partly = (share > threshold) & (record.updates["unchanged_share"] < 1)
     if partly.any():

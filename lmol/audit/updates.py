@@ -5,19 +5,18 @@ n tensors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.linalg import vector_norm
 
 from lmol.audit.gradients import places
 from lmol.audit.parameters import AuditedTensor
 
-STATISTICS = ("weight_norm", "update_norm", "unchanged", "lost", "pushed", "unchanged_in_bf16")
+STATISTICS = ("weight_norm", "update_norm", "moved", "pushed", "pushed_and_moved", "moved_in_bf16")
 CHUNK = 2**24
 """Bytes of a tensor that are hashed at a time."""
 
@@ -32,25 +31,28 @@ def copies(tensors: Sequence[AuditedTensor]) -> list[Tensor]:
 
 def measure_updates(tensors: Sequence[AuditedTensor], before: Sequence[Tensor]) -> Tensor:
     """Statistics (n, 6) on the device, between the step and the clearing of gradients."""
-    return torch.stack(
-        [_of_update(t.parameter, old) for t, old in zip(tensors, before, strict=True)]
-    )
-
-
-def _of_update(parameter: nn.Parameter, before: Tensor) -> Tensor:
-    after, gradient = parameter.detach(), parameter.grad
-    unchanged = after == before
-    pushed = unchanged.new_zeros(()) if gradient is None else torch.count_nonzero(gradient)
-    lost = unchanged.new_zeros(()) if gradient is None else (unchanged & (gradient != 0)).sum()
-    parts = [
-        vector_norm(before),
-        vector_norm(after - before),
-        unchanged.sum(),
-        lost,
-        pushed,
-        (after.bfloat16() == before.bfloat16()).sum(),
+    after = [tensor.parameter.detach() for tensor in tensors]
+    changes = torch._foreach_sub(after, list(before))
+    norms = [torch.stack(torch._foreach_norm(group)) for group in (list(before), changes)]
+    rows = [
+        _counts(tensor.parameter, old, change)
+        for tensor, old, change in zip(tensors, before, changes, strict=True)
     ]
-    return torch.stack([part.float() for part in parts])
+    return torch.cat([torch.stack(norms, dim=1), torch.stack(rows).float()], dim=1)
+
+
+def _counts(parameter: nn.Parameter, before: Tensor, change: Tensor) -> Tensor:
+    """Elements that moved, that have a gradient, both, and that bf16 would have let move."""
+    gradient = parameter.grad
+    nothing = torch.zeros((), dtype=torch.int64, device=change.device)
+    return torch.stack(
+        [
+            torch.count_nonzero(change),
+            nothing if gradient is None else torch.count_nonzero(gradient),
+            nothing if gradient is None else torch.logical_and(gradient, change).sum(),
+            (parameter.detach().bfloat16() != before.bfloat16()).sum(),
+        ]
+    )
 
 
 def update_table(
@@ -73,19 +75,31 @@ def update_table(
         "weight_rms": found["weight_norm"] / np.sqrt(counts),
         "update_norm": found["update_norm"],
         "ratio": ratio,
-        "unchanged_share": found["unchanged"] / counts,
-        "lost_share": found["lost"] / np.maximum(found["pushed"], 1),
-        "unchanged_in_bf16": found["unchanged_in_bf16"] / counts,
+        "unchanged_share": 1 - found["moved"] / counts,
+        "lost_share": (found["pushed"] - found["pushed_and_moved"])
+        / np.maximum(found["pushed"], 1),
+        "unchanged_in_bf16": 1 - found["moved_in_bf16"] / counts,
     }
 
 
 def frozen_hashes(model: nn.Module) -> dict[str, Tensor]:
-    """A 64-bit hash of every frozen tensor, on its device, by name."""
+    """A 64-bit hash of every frozen tensor, on its device, by name; of 4-bit ones, scales too."""
     return {
-        name: content_hash(parameter)
+        f"{name}{part}": content_hash(tensor)
         for name, parameter in model.named_parameters()
         if not parameter.requires_grad
+        for part, tensor in _parts(parameter)
     }
+
+
+def _parts(parameter: nn.Parameter) -> Iterator[tuple[str, Tensor]]:
+    """A tensor, and what bitsandbytes keeps beside it: the scales of its blocks, and of those."""
+    yield "", parameter
+    state: Any = getattr(parameter, "quant_state", None)
+    for level in (state, getattr(state, "state2", None)):
+        scales = getattr(level, "absmax", None)
+        if isinstance(scales, Tensor):
+            yield (".absmax" if level is state else ".absmax.absmax"), scales
 
 
 @torch.no_grad()

@@ -30,11 +30,12 @@ OFFICIAL_FOLDS = 5
 SEEN_BEFORE_THE_STEP = (
     "non_finite_loss",
     "non_finite_gradient",
-    "loss_spike",
-    "gradient_norm_high",
     "gradient_explosion",
 )
-"""Rules that are asked before the optimizer step, which can still be left out then."""
+"""Rules that are asked at each step before the optimizer's, so that it can be left out."""
+
+TOO_LATE = "frozen_weights_changed"
+"""The rule that is asked when training is over."""
 
 Rule = Callable[..., Iterator[LmolError]]
 
@@ -177,10 +178,21 @@ def _skipped_too_late(train: TrainConfig, audit: AuditConfig) -> Iterator[LmolEr
             if rule.action is Action.SKIP_STEP and name not in SEEN_BEFORE_THE_STEP:
                 yield LmolError(
                     f"{group}.rules.{name}.action",
-                    got="skip_step, of a rule that looks when the step is done",
+                    got="skip_step, of a rule that does not look at each step before it is taken",
                     expected=f"skip_step with {', '.join(SEEN_BEFORE_THE_STEP)} alone",
                     remedy="choose log, lower_lr, rollback or stop",
                 )
+
+
+def _helped_too_late(audit: AuditConfig) -> Iterator[LmolError]:
+    action = getattr(audit.rules, TOO_LATE).action
+    if action in (Action.LOWER_LR, Action.ROLLBACK):
+        yield LmolError(
+            f"audit.rules.{TOO_LATE}.action",
+            got=f"{action.value}, when training is over",
+            expected="log or stop",
+            remedy="stop keeps the run from going on to be judged",
+        )
 
 
 RULES: tuple[Rule, ...] = (
@@ -196,4 +208,5 @@ RULES: tuple[Rule, ...] = (
     _enough_pairs,
     _score_range,
     _skipped_too_late,
+    _helped_too_late,
 )

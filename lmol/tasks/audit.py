@@ -6,6 +6,7 @@ To be run before a large machine is rented for the recipe.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +31,7 @@ from lmol.tasks.train import (
 from lmol.tracking.run_folder import RunFolder
 from lmol.tracking.tracker import Tracker, open_tracker, require_tracking
 from lmol.training.callbacks import RunLog
+from lmol.training.trainer import ComparisonTrainer
 from lmol.training.watching import Watching
 
 log = logging.getLogger(__name__)
@@ -60,9 +62,16 @@ def audit(config: Config, run: RunFolder, tracker: Tracker) -> None:
     try:
         train(trainer, watching, run)
     finally:
-        trainer.folder.rmdir()  # the Trainer makes it; nothing is saved here
-        log.info("%s", (run.path / SUMMARY).read_text())
+        show(run, trainer)
     refuse_errors(watching)
+
+
+def show(run: RunFolder, trainer: ComparisonTrainer) -> None:
+    """The summary, and no empty folder of checkpoints, which the Trainer made."""
+    with suppress(OSError):
+        trainer.folder.rmdir()
+    if (run.path / SUMMARY).is_file():
+        log.info("%s", (run.path / SUMMARY).read_text())
 
 
 def require_audit(config: Config) -> None:

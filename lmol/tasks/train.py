@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 
 import pandas as pd
 import torch
 from transformers import TrainerCallback, set_seed
 
+from lmol.audit.rules import FROZEN
 from lmol.config import Config, instantiate
 from lmol.data.dataset import PairDataset
 from lmol.data.preparation import PreparedFold
 from lmol.errors import HealthError
 from lmol.evaluation.plots import plot_learning_curves
-from lmol.evaluation.ranked import Validation
 from lmol.model.adapter import trainable_summary, trainable_table
-from lmol.model.checkpoint import load_checkpoint
 from lmol.model.comparer import Comparer, build_comparer
 from lmol.model.device import require_device
-from lmol.model.features import ImageStore, PixelImages, cache_features, features_of
-from lmol.model.references import References
-from lmol.ranking.pairing import spread_references
-from lmol.tasks.held_out import judge_held_out, judge_validation, save, validation_metrics
+from lmol.model.features import ImageStore, PixelImages, cache_features
+from lmol.tasks.checkpoints import complete_checkpoints, complete_stopped
+from lmol.tasks.held_out import judge_held_out, save, validation_metrics
 from lmol.tasks.prepare import prepare_fold
 from lmol.tracking.progress import progress
 from lmol.tracking.run_folder import RunFolder
@@ -58,6 +55,10 @@ def train_and_judge(config: Config, run: RunFolder, tracker: Tracker) -> float:
     times = {"train_seconds": train_seconds, "eval_seconds": time.monotonic() - start}
     save(run, conclusion, prepared.split.held_out, times)
     tracker.summary({**conclusion.metrics, **times})
+    if config.tracking.log_model:
+        tracker.artifact(
+            run.path / "checkpoints" / "best", f"{config.name}_fold_{config.fold.index}"
+        )
     return best
 
 
@@ -113,8 +114,8 @@ def fit(
     try:
         seconds = train(trainer, watching, run)
     except HealthError:
-        if trainer.save_last_good():
-            complete_checkpoints(config, run, comparer, prepared, images)
+        if FROZEN not in watching.findings.entries and trainer.save_last_good():
+            complete_stopped(config, run, comparer, prepared, images)
         raise
     finally:
         if record.records:
@@ -196,46 +197,8 @@ def train(trainer: ComparisonTrainer, watching: Watching, run: RunFolder) -> flo
         bar.close()
         report = watching.close()
         run.note(health=report)
+        watching.tracker.note(run.facts)
         told = ", ".join(f"{found['rule']} ({found['severity']})" for found in report["findings"])
         log.info("Health: %d steps, %s", report["steps"], told or "nothing found")
-    watching.refuse_errors()
+    watching.stop_where_pending()
     return time.monotonic() - start
-
-
-def complete_checkpoints(
-    config: Config, run: RunFolder, comparer: Comparer, prepared: PreparedFold, images: ImageStore
-) -> Validation:
-    """Give `last` and `best` what places other images on the score scale; leave `best` loaded.
-
-    Before held-out images are judged, which may take long and be stopped.
-    """
-    references = chosen_references(config, comparer, prepared, images)
-    judged: dict[int, Validation] = {}
-    folders = [run.path / "checkpoints" / kind for kind in ("last", "best")]
-    for folder in filter(Path.is_dir, folders):  # a run that was stopped may have no best
-        facts = load_checkpoint(comparer, folder)
-        if facts["step"] not in judged:  # the last step is often the best
-            judged[facts["step"]] = judge_validation(config, comparer, prepared, images)
-        validation = judged[facts["step"]]
-        validation.save(folder)
-        if references is not None:
-            references.save(folder)
-    best = facts["best_value"]
-    told = "nothing chosen yet" if best is None else f"best {facts['metric']} {best:.4f}"
-    log.info("Weights of step %s (%s)", facts["step"], told)
-    return validation
-
-
-def chosen_references(
-    config: Config, comparer: Comparer, prepared: PreparedFold, images: ImageStore
-) -> References | None:
-    """Validation images spread over the scores; None where no references are wanted."""
-    validation = prepared.split.validation
-    num = min(config.ranking.references, len(validation))
-    if num == 0:
-        return None
-    scores = validation["score"].to_numpy()
-    rows = spread_references(scores, num)
-    names = validation["image"].iloc[rows].tolist()
-    features = features_of(comparer.base, images, names).cpu()
-    return References(names=names, scores=scores[rows], features=features)

@@ -37,6 +37,10 @@ class SilentFolder(RunFolder):
     def part(self, name: str) -> SilentFolder:
         return SilentFolder(self.path / name)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {}
+
     def note(self, **facts: Any) -> None:
         pass
 

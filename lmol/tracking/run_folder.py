@@ -67,12 +67,18 @@ class RunFolder(ResultFolder):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        status = DONE if error is None else getattr(error, "status", FAILED)
+        failed = error.status if isinstance(error, LmolError) else FAILED
+        status = DONE if error is None else failed
         if error is not None:
             self._log_error(error)
         told = None if error is None else _describe(error)
         self.note(status=status, error=told, end=_now(), **peak_memory())
         self._open.close()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says so far."""
+        return dict(self._facts)
 
     def note(self, **facts: Any) -> None:
         """Add facts such as data_hash to the manifest, which is written anew."""

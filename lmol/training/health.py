@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from transformers import (
     EarlyStoppingCallback,
     TrainerCallback,
@@ -20,6 +21,7 @@ from transformers import (
 )
 
 from lmol.audit.findings import Finding, Findings, finding_of
+from lmol.audit.parameters import AuditedTensor
 from lmol.audit.signals import History, StepSums, values
 from lmol.config.schema import Action, EarlyStoppingConfig, HealthConfig
 from lmol.training.health_rules import (
@@ -29,7 +31,7 @@ from lmol.training.health_rules import (
     Course,
     Validated,
 )
-from lmol.training.remedies import Remedies
+from lmol.training.remedies import NON_FINITE, Remedies
 
 EVERY = 8
 """Steps between two looks at windows."""
@@ -54,6 +56,7 @@ class HealthCallback(TrainerCallback):
         findings: Findings,
         history: History,
         sums: StepSums,
+        tensors: Sequence[AuditedTensor],
         *,
         warmup_ratio: float,
         commonest: float,
@@ -61,7 +64,8 @@ class HealthCallback(TrainerCallback):
     ) -> None:
         self._config, self._remedies = config, remedies
         self._findings, self._history, self._sums = findings, history, sums
-        self._warmup_ratio, self._commonest, self._explain = warmup_ratio, commonest, explain
+        self._tensors, self._warmup_ratio = tensors, warmup_ratio
+        self._commonest, self._explain = commonest, explain
         self._validations: list[Validated] = []
         self._began = 0.0
         self._clean_since_good = True
@@ -81,6 +85,7 @@ class HealthCallback(TrainerCallback):
             window=self._config.window,
             scaled=getattr(optimizer, "scaler", None) is not None,
         )
+        self._began = time.monotonic()
 
     def on_step_begin(
         self,
@@ -91,8 +96,7 @@ class HealthCallback(TrainerCallback):
         lr_scheduler: Any = None,
         **kwargs: Any,
     ) -> None:
-        self._act(optimizer, lr_scheduler)  # on what was found before the first step
-        self._began = time.monotonic()
+        self._act(optimizer, lr_scheduler)  # on what was found before the first step, or validating
 
     def on_pre_optimizer_step(
         self,
@@ -104,7 +108,7 @@ class HealthCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         step = state.global_step + 1
-        signals = self._sums.read(step, time.monotonic() - self._began)
+        signals = self._sums.read(step, self._began)
         self._history.add(signals)
         for finding in self._of_step(step):
             self._findings.add(finding)
@@ -125,9 +129,16 @@ class HealthCallback(TrainerCallback):
         return found
 
     def _why(self, rule: str) -> str:
-        """Asked once: looking for it may take a while."""
-        known = rule in self._findings.entries
-        return self._explain() if rule == "non_finite_loss" and not known else ""
+        """Where a number that is not finite comes from; asked once, as looking may take a while."""
+        if rule not in NON_FINITE or rule in self._findings.entries:
+            return ""
+        images = self._explain() if rule == "non_finite_loss" else ""
+        norms = self._sums.tensor_norms
+        finite = [] if norms is None else torch.isfinite(norms).tolist()
+        broken = [t.short for t, known in zip(self._tensors, finite, strict=False) if not known]
+        if not broken:
+            return images
+        return f"{images}; of {len(broken)} gradients, {broken[0]} first, so is the norm"
 
     def on_optimizer_step(
         self,
@@ -140,6 +151,7 @@ class HealthCallback(TrainerCallback):
         step = state.global_step + 1
         if getattr(optimizer, "step_was_skipped", False):
             self._history.skipped.add(step)
+            self._history.overflowed.add(step)
         elif step not in self._history.skipped:
             self._remedies.step_was_taken()
 
@@ -153,6 +165,7 @@ class HealthCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         self._act(optimizer, lr_scheduler)
+        self._began = time.monotonic()
 
     def on_evaluate(
         self,
@@ -161,7 +174,6 @@ class HealthCallback(TrainerCallback):
         control: TrainerControl,
         metrics: dict[str, float] | None = None,
         optimizer: Any = None,
-        lr_scheduler: Any = None,
         **kwargs: Any,
     ) -> None:
         accuracy = (metrics or {}).get("eval_accuracy", 0.0)
@@ -174,13 +186,14 @@ class HealthCallback(TrainerCallback):
             told = rule(self._validations, self._commonest, self._course, config.threshold)
             if told is not None:
                 self._findings.add(finding_of(name, config, step, told))
-        self._act(optimizer, lr_scheduler)
-        if self._clean_since_good:
+        # What was found is acted on when the next step begins: these weights are still to be saved.
+        if self._clean_since_good and not self._findings.is_pending():
             self._remedies.keep(optimizer, step, state.epoch or 0.0)
         self._clean_since_good = True
+        self._began = time.monotonic()
 
     def _act(self, optimizer: Any, scheduler: Any) -> bool:
-        """Do something about what was found: one thing, the gravest first.
+        """Do something about what was found: one thing, the gravest.
 
         Tells whether the gradients at hand are to be dropped: the step is left out, or weights were
         rolled back and are no longer those that the gradients belong to.
@@ -188,12 +201,17 @@ class HealthCallback(TrainerCallback):
         pending = sorted(self._findings.take_pending(), key=lambda found: GRAVITY[found.action])
         if not pending:
             return False
+        gravest = pending[-1]
+        drop = self._remedies.act(gravest, optimizer, scheduler)
+        if gravest.action is Action.SKIP_STEP:
+            if (
+                not drop
+            ):  # what stood out does so no longer: the window is to forget what was before
+                self._history.restart()
+            return drop
         self._clean_since_good = False
-        finding = pending[-1]
-        drop = self._remedies.act(finding, optimizer, scheduler)
-        if finding.action is not Action.SKIP_STEP:
-            self._history.restart()
-        return drop
+        self._history.restart()
+        return drop or any(found.action is Action.SKIP_STEP for found in pending)
 
 
 def early_stopping(config: EarlyStoppingConfig) -> list[TrainerCallback]:

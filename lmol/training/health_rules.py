@@ -64,9 +64,8 @@ def loss_spike(history: History, course: Course, threshold: float) -> str | None
     if len(losses) < course.window:
         return None
     before, recent = losses[:-RECENT], float(np.median(losses[-RECENT:]))
-    before = before[np.isfinite(before)]
-    center = float(np.median(before))
-    scatter = SCATTER * float(np.median(np.abs(before - center)))
+    center = _median(before)
+    scatter = SCATTER * _median(np.abs(before - center))
     if not math.isfinite(recent) or recent <= center + threshold * scatter or scatter == 0:
         return None
     z = (recent - center) / scatter
@@ -78,7 +77,7 @@ def loss_too_small(history: History, course: Course, threshold: float) -> str | 
     window = _window(history, course)
     if len(window) < course.window:
         return None
-    median = float(np.median(values(window, "cross_entropy")))
+    median = _median(values(window, "cross_entropy"))
     return f"the median cross-entropy is down to {median:.2g} nats" if median < threshold else None
 
 
@@ -87,7 +86,7 @@ def gradient_norm_high(history: History, course: Course, threshold: float) -> st
     window = _window(history, course)
     if len(window) < course.window:
         return None
-    median = float(np.median(values(window, "grad_norm")))
+    median = _median(values(window, "grad_norm"))
     return f"the median gradient norm is {median:.3g}" if median > threshold else None
 
 
@@ -97,7 +96,7 @@ def gradient_explosion(history: History, course: Course, threshold: float) -> st
     if not threshold < norm < math.inf:
         return None
     window = _window(history, course)[:-1]
-    usual = float(np.median(values(window, "grad_norm"))) if window else math.inf
+    usual = _median(values(window, "grad_norm")) if window else math.inf
     if norm <= STANDS_OUT * usual:
         return None
     return f"the gradient norm is {norm:.3g}, {norm / max(usual, 1e-12):.0f} times the usual"
@@ -204,6 +203,12 @@ AT_VALIDATION: dict[str, ValidationRule] = {
 
 def _window(history: History, course: Course, further: int = 0) -> list[StepSignals]:
     return history.last(course.window + further)
+
+
+def _median(numbers: NDArray[np.float64]) -> float:
+    """Of the finite ones; infinity where there is none."""
+    finite = numbers[np.isfinite(numbers)]
+    return float(np.median(finite)) if len(finite) else math.inf
 
 
 def _commonest(window: Sequence[StepSignals], name: str) -> tuple[str, float]:

@@ -17,6 +17,9 @@ from lmol.errors import HealthError
 
 log = logging.getLogger(__name__)
 
+NON_FINITE = ("non_finite_loss", "non_finite_gradient")
+"""Rules about steps that cannot be taken."""
+
 
 @dataclass(eq=False)
 class LastGood:
@@ -79,11 +82,9 @@ class Remedies:
     def act(self, finding: Finding, optimizer: Any, scheduler: Any) -> bool:
         """Help the run, or stop it; tells whether the gradients at hand are to be dropped."""
         if finding.action is Action.STOP:
-            raise self.stopped(finding, "the rule's action is stop")
+            raise self.stopping(finding, "the rule's action is stop")
         if finding.action is Action.SKIP_STEP:
-            self._count_skip(finding)
-            self._done(finding, "left the step out")
-            return True
+            return self._skip(finding)
         self._count_help(finding)
         rolled_back = finding.action is Action.ROLLBACK
         if rolled_back:
@@ -93,18 +94,24 @@ class Remedies:
         self._done(finding, f"{back}learning rates times {self._config.lr_factor:g}")
         return rolled_back
 
-    def _count_skip(self, finding: Finding) -> None:
+    def _skip(self, finding: Finding) -> bool:
+        """Leave the step out; after some in a row a finite gradient, which is clipped, is used."""
         self._skipped_in_a_row += 1
-        if self._skipped_in_a_row > self._config.limit:
-            raise self.stopped(finding, f"{self._config.limit} steps in a row were left out")
+        if self._skipped_in_a_row <= self._config.limit:
+            self._done(finding, "left the step out")
+            return True
+        if finding.rule in NON_FINITE:
+            raise self.stopping(finding, f"{self._config.limit} steps in a row were left out")
+        self._done(finding, "took the step, since it is no exception any more")
+        return False
 
     def _count_help(self, finding: Finding) -> None:
         self._helped += 1
         if self._helped > self._config.limit:
-            raise self.stopped(finding, f"it was helped {self._config.limit} times before")
+            raise self.stopping(finding, f"it was helped {self._config.limit} times before")
 
-    def stopped(self, finding: Finding, why: str) -> HealthError:
-        """The error that ends the run."""
+    def stopping(self, finding: Finding, why: str) -> HealthError:
+        """Note that the run ends for this finding; the error to raise."""
         self._findings.acted(finding.rule, f"step {finding.step}: stopped the run")
         return HealthError(
             f"training step {finding.step}, rule {finding.rule}",

@@ -12,7 +12,9 @@ from transformers import TrainerCallback
 
 from lmol.audit.callback import AuditCallback
 from lmol.audit.findings import Findings
+from lmol.audit.gradients import gradient_norms
 from lmol.audit.output import AuditOutput
+from lmol.audit.parameters import AuditedTensor, audited_tensors
 from lmol.audit.plots import Marks
 from lmol.audit.signals import History, StepSums
 from lmol.audit.summary import summarise
@@ -36,13 +38,15 @@ from lmol.training.remedies import Remedies
 class Watching:
     """What the Trainer calls while it trains. audit: None where nothing is audited."""
 
+    tensors: list[AuditedTensor]
     sums: StepSums
     history: History
     findings: Findings
     remedies: Remedies
     health: HealthCallback
-    audit: AuditCallback | None
-    output: AuditOutput | None
+    tracker: Tracker
+    audit: AuditCallback | None = None
+    output: AuditOutput | None = None
 
     @property
     def callbacks(self) -> list[TrainerCallback]:
@@ -60,13 +64,14 @@ class Watching:
 
     def backward_done(self) -> None:
         """All micro-batches of a step are done, and gradients are not clipped yet."""
+        self.sums.tensor_norms = gradient_norms(self.tensors)
         if self.audit is not None:
             self.audit.backward_done()
 
     def close(self) -> dict[str, Any]:
         """Prove frozen weights unchanged, write the summary, and return the health report.
 
-        Called however training ended; `refuse_errors` then acts on what was found here.
+        Called however training ended; `stop_where_pending` then acts on what was found here.
         """
         if self.audit is not None:
             self.audit.finish()
@@ -81,11 +86,11 @@ class Watching:
             self.output.close(self.history.steps, summarise(report, audited, memory, asked))
         return report
 
-    def refuse_errors(self) -> None:
-        """Raise HealthError where what was found after the last step is to stop the run."""
+    def stop_where_pending(self) -> None:
+        """Raise HealthError where what was found at the last step, or after it, stops the run."""
         for finding in self.findings.take_pending():
             if finding.action is Action.STOP:
-                raise self.remedies.stopped(finding, "the rule's action is stop")
+                raise self.remedies.stopping(finding, "the rule's action is stop")
 
 
 def watch(
@@ -107,6 +112,7 @@ def watch(
     explain: told after a non-finite loss, what it comes from. every: audit each step.
     """
     sums, history, findings = StepSums(), History(), Findings()
+    tensors = audited_tensors(comparer)
     remedies = Remedies(train.health, comparer, findings)
     health = HealthCallback(
         train.health,
@@ -114,34 +120,37 @@ def watch(
         findings,
         history,
         sums,
+        tensors,
         warmup_ratio=optim.warmup_ratio,
         commonest=float(validation_pairs["label"].value_counts(normalize=True).iloc[0]),
         explain=explain,
     )
-    output = callback = None
-    if audit.level is not AuditLevel.OFF:
-        output = AuditOutput(run, marks_of(train, optim, audit), audit.picture_interval, tracker)
-        callback = AuditCallback(
-            audit,
-            comparer,
-            findings,
-            history,
-            output,
-            training_pairs=training_pairs,
-            theta=theta,
-            warmup_ratio=optim.warmup_ratio,
-            precision=train.precision,
-            every=every,
-        )
-    return Watching(
+    watching = Watching(
+        tensors=tensors,
         sums=sums,
         history=history,
         findings=findings,
         remedies=remedies,
         health=health,
-        audit=callback,
-        output=output,
+        tracker=tracker,
     )
+    if audit.level is not AuditLevel.OFF:
+        marks = marks_of(train, optim, audit)
+        watching.output = AuditOutput(run, marks, audit.picture_interval, tracker)
+        watching.audit = AuditCallback(
+            audit,
+            comparer,
+            findings,
+            history,
+            watching.output,
+            training_pairs=training_pairs,
+            theta=theta,
+            warmup_ratio=optim.warmup_ratio,
+            precision=train.precision,
+            recomputed=train.activation_checkpointing,
+            every=every,
+        )
+    return watching
 
 
 def marks_of(train: TrainConfig, optim: OptimConfig, audit: AuditConfig) -> Marks:

@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from lmol.audit.activations import PROJECTED, TEXT, activation_table, watching
+from lmol.audit.activations import PROJECTED, TEXT, ActivationWatch, activation_table
 from lmol.config.schema import Attention
 from tests.tiny import build_tiny, tiny_backbone
 
 
 def table_of(model, run, image_token=-1, full=False):
-    with watching(model, image_token, full=full) as seen:
+    with ActivationWatch(model, image_token, full=full).looking() as seen:
         run()
     return activation_table(seen, seen.stacked(torch.device("cpu")).double().numpy())
 
@@ -40,10 +40,10 @@ def num_hooks(model):
 
 def test_hooks_are_gone_afterwards_and_after_an_error(comparer):
     before = num_hooks(comparer)
-    with watching(comparer, -1, full=True):
+    with ActivationWatch(comparer, -1, full=True).looking():
         assert num_hooks(comparer) > before
     assert num_hooks(comparer) == before
-    with pytest.raises(KeyError), watching(comparer, -1, full=True):
+    with pytest.raises(KeyError), ActivationWatch(comparer, -1, full=True).looking():
         raise KeyError
     assert num_hooks(comparer) == before
 
@@ -68,7 +68,7 @@ def test_the_comparer_shows_residuals_projector_and_text(comparer):
 
 def test_looking_changes_no_answer(comparer):
     plain = forward(comparer)
-    with watching(comparer, -1, full=True):
+    with ActivationWatch(comparer, -1, full=True).looking():
         assert torch.equal(forward(comparer), plain)
 
 
@@ -91,7 +91,7 @@ def test_attention_entropy_is_there_where_weights_are():
 def test_what_is_compiled_is_left_alone(comparer):
     # As .compile() leaves it, without the minutes that compiling takes.
     comparer.base.model.model.language_model._compiled_call_impl = lambda *args: None
-    with watching(comparer, -1, full=True):
+    with ActivationWatch(comparer, -1, full=True).looking():
         inside = comparer.base.model.model.language_model
         assert num_hooks(inside) == 0
         assert num_hooks(comparer) > 0

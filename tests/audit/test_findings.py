@@ -64,7 +64,8 @@ def test_the_summary_says_what_where_since_when_and_what_helps():
 
 def test_a_summary_without_findings_says_so():
     report = {"steps": 7, "skipped_steps": 0, "findings": []}
-    assert "Nothing was found" in summarise(report, [1], {}, 36).text
+    assert "every trained tensor has gradients" in summarise(report, [1, 2], {}, 36).text
+    assert "next to nothing was looked at" in summarise(report, [1], {}, 36).text
     unknown: dict[str, int | None] = dict.fromkeys(
         ("frozen_weights", "lora", "projector", "gradients"), 0
     )

@@ -45,11 +45,15 @@ def test_saved_activations_grow_with_the_batch(comparer):
 
 
 def test_the_largest_batch_leaves_room_for_what_is_at_rest():
-    rows = [{"peak": None}]
+    rows = [{"phase": "forward", "peak": None}]
     kinds = {"frozen_weights": 600, "lora": 100}
     assert largest_batch(rows, kinds, saved=40, batch_pairs=4, total=2000) == (1800 - 700) // 10
     assert largest_batch(rows, kinds, saved=0, batch_pairs=4, total=2000) is None
-    cuda = [{"peak": 900}, {"peak": 1100}]
+    cuda = [
+        {"phase": "before", "peak": 5000},  # of whatever came before this step
+        {"phase": "forward", "peak": 900},
+        {"phase": "backward", "peak": 1100},
+    ]
     assert largest_batch(cuda, kinds, saved=1, batch_pairs=4, total=2000) == (1800 - 700) // 100
 
 

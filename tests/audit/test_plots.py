@@ -51,7 +51,7 @@ def test_the_same_table_gives_the_same_picture(tmp_path, layers):
     one.draw(table(layers), 1, tmp_path / "c.png")
     two.draw(table(layers), 1, tmp_path / "d.png")
     first = pixels(tmp_path / "a.png")
-    assert first.shape == (700, 1100, 3)
+    assert first.shape == (630, 990, 3)
     assert (pixels(tmp_path / "c.png") == first).all()
     assert (pixels(tmp_path / "d.png") == first).all()
     assert (pixels(tmp_path / "b.png") != first).any()

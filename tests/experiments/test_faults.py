@@ -2,6 +2,7 @@
 
 import pytest
 
+from lmol.experiments.bench.audit_steps import shares
 from lmol.experiments.bench.fault_runs import LONGER, Fault, found
 from lmol.experiments.bench.faults import FAULTS
 
@@ -24,3 +25,15 @@ def test_a_run_without_a_fault_has_no_findings(tmp_path, monkeypatch):
     result = found(Fault(name="none", rules=(), overrides=LONGER))
     assert (result["ended"], result["steps"]) == ("done", 200)
     assert [e for e in result["findings"].values() if e["severity"] != "info"] == []
+
+
+def test_the_cost_of_an_audit_is_what_audited_steps_take_more():
+    """Step 1 draws axes and a picture; even steps are audited, step 4 is drawn too."""
+    seconds = [1.0, 0.13, 0.10, 0.18, 0.10, 0.13, 0.10, 0.13]
+    row = shares(seconds, drawn={1, 4}, ends=0.5, runs=(1000, 12, 11))
+    assert row["step_ms"] == pytest.approx(100)
+    assert row["audit_ms"] == pytest.approx(30)
+    assert row["picture_ms"] == pytest.approx(50)
+    assert row["once_ms"] == pytest.approx(1000 - 180 + 500)
+    default = 12 * 0.03 + 11 * 0.05 + 0.82 + 0.5
+    assert row["default_%"] == pytest.approx(100 * default / 100)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
+from lmol.training.trainer import ComparisonTrainer
 from tests.tasks.conftest import SMALL
 from tests.tracking.wandb_file import stored_run
 
@@ -57,7 +59,8 @@ def test_an_audit_that_is_off_is_refused(command):
     [
         ("audit.rules.dead_relu.threshold=1.5", "less than or equal to 1"),
         ("audit.rules.dead_relu.action=explode", "'log', 'skip_step', 'lower_lr', 'rollback'"),
-        ("audit.rules.dead_relu.action=skip_step", "of a rule that looks when the step is done"),
+        ("audit.rules.dead_relu.action=skip_step", "does not look at each step before it is taken"),
+        ("audit.rules.frozen_weights_changed.action=rollback", "when training is over"),
         ("train.health.rules.overfiting.action=log", "did you mean"),
         ("audit.interval=0", "greater than or equal to 1"),
     ],
@@ -105,3 +108,28 @@ def test_weights_and_biases_gets_scalars_tables_and_pictures(command):
         assert [row["step"] for row in rows if f"audit/{name}" in row] == [1, 2, 12]
     assert [row["step"] for row in rows if "audit/gradient_flow" in row] == [1]
     assert stored.summary["accuracy"] == read("run/metrics.json")["accuracy"]
+
+
+def test_a_base_that_something_wrote_into_ends_the_run_before_it_is_judged(command, monkeypatch):
+    """The weights were trained on a base that is no longer there: they are of no use."""
+    step = ComparisonTrainer.training_step
+
+    def writing(trainer, *arguments, **options):
+        with torch.no_grad():
+            trainer._comparer.base.model.get_input_embeddings().weight[0, 0] += 1.0
+        return step(trainer, *arguments, **options)
+
+    monkeypatch.setattr(ComparisonTrainer, "training_step", writing)
+    code, err = command(*SMALL, "hydra.run.dir=run")
+    assert code == 2
+    assert "rule frozen_weights_changed: got a finding: 1 frozen tensors are not what" in err
+    assert read("run/manifest.json")["status"] == "failed: health"
+    assert not Path("run/checkpoints/last").exists()
+    assert not Path("run/metrics.json").exists()
+    assert "## error: frozen_weights_changed" in Path("run/audit/summary.md").read_text()
+
+
+def test_recomputed_activations_give_no_estimate_of_a_batch(command):
+    settings = ("train.activation_checkpointing=true", "audit.steps=2", "hydra.run.dir=run")
+    assert command("task=audit", *SMALL, *settings) == (0, "")
+    assert "How large a batch would fit is not known" in Path("run/audit/summary.md").read_text()

@@ -4,16 +4,26 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from lmol.audit.signals import History
+from lmol.config.rules import SEEN_BEFORE_THE_STEP
 from lmol.config.schema import Action
 from lmol.errors import CheckpointError, HealthError
 from lmol.model.checkpoint import save_checkpoint
-from lmol.training.health_rules import Course, Validated, loss_spike, overfitting
+from lmol.training.health_rules import (
+    AT_ONCE,
+    Course,
+    Validated,
+    gradient_explosion,
+    gradient_norm_high,
+    loss_spike,
+    overfitting,
+)
 from lmol.training.remedies import LastGood
 from tests.audit.test_signals import signals
 from tests.tiny import build_tiny
-from tests.training.parts import TRAIN, state_of, trainer_of, watching_of
+from tests.training.parts import SHOWN, TRAIN, state_of, trainer_of, watching_of
 
 COURSE = Course(num_steps=200, warmup_steps=20, window=16, scaled=False)
 
@@ -239,3 +249,75 @@ def validated(*pairs: tuple[float, float]) -> list[Validated]:
 def test_overfitting_is_a_trend_while_training_improves(course, found):
     told = overfitting(validated(*course), 0.4, COURSE, 0.03)
     assert (told is not None) == found
+
+
+def test_a_step_that_is_left_out_does_not_spoil_a_validation_interval(data, tmp_path):
+    options = {"epochs": 4, "validate_every": 1 / 3}
+    trainer, _, watching = spoiled_run(data, tmp_path, Action.SKIP_STEP, (2, 6, 10), **options)
+    trainer.train()
+    assert watching.remedies.last_good.step == 12
+
+
+def test_gradients_that_stay_large_are_clipped_and_used(data, tmp_path):
+    comparer = build_tiny()
+    config = replace(TRAIN, epochs=10)
+    watching = watching_of(comparer, data[1], tmp_path, config=config)
+    trainer = trainer_of(comparer, data, tmp_path, config, watching=watching)
+    factor = {"now": 1.0}
+    for parameter in comparer.parameters():
+        if parameter.requires_grad:
+            parameter.register_hook(lambda g: g * factor["now"])
+    comparer.register_forward_pre_hook(
+        lambda *_: factor.update(now=1e5 if trainer.state.global_step >= 20 else 1.0)
+    )
+    trainer.train()
+    assert trainer.state.global_step == 30
+    assert watching.history.skipped == {21, 22, 23}
+    entry = watching.findings.entries["gradient_explosion"]
+    assert entry.actions[-1].startswith("step 24: took the step")
+
+
+def test_a_rollback_at_a_validation_leaves_the_validated_weights_in_best(data, tmp_path):
+    config = with_actions(chance_validation=Action.ROLLBACK)
+    health = replace(config.health, window=16)
+    config = replace(config, epochs=8, validate_every=1 / 4, health=health)
+    comparer, seen = build_tiny(), []
+
+    def validate():
+        seen.append(trained(comparer))
+        return {**dict.fromkeys(SHOWN, 0.5), "accuracy": 0.1 + 0.01 * len(seen)}
+
+    watching = watching_of(comparer, data[1], tmp_path, config=config)
+    trainer = trainer_of(comparer, data, tmp_path, config, validate, watching=watching)
+    trainer.train()
+    assert "chance_validation" in watching.findings.entries  # at steps 18 and 24 of 24
+    best = load_file(tmp_path / "best" / "adapter_model.safetensors")
+    key = next(name for name in best if "linear_1.weight" in name)
+    projector = next(t for name, t in seen[3].items() if "linear_1.weight" in name)
+    assert torch.equal(best[key], projector)
+
+
+def test_what_is_not_finite_is_named(data, tmp_path):
+    comparer = build_tiny()
+    tensor = next(n for n, p in comparer.named_parameters() if "1.self_attn.v_proj.lora_B" in n)
+    dict(comparer.named_parameters())[tensor].register_hook(lambda gradient: gradient * torch.nan)
+    with pytest.raises(HealthError, match=r"of 1 gradients, layers\.1\.self_attn\.v_proj\.lora_B"):
+        trainer_of(comparer, data, tmp_path).train()
+
+
+def norms(*found: float) -> History:
+    history = History()
+    for step, norm in enumerate(found, start=1):
+        history.add(signals(step, grad_norm=norm))
+    return history
+
+
+def test_one_norm_that_is_not_finite_does_not_blind_the_window():
+    nan = float("nan")
+    assert gradient_explosion(norms(180.0, nan, 170.0, 205.0), COURSE, 200) is None
+    assert gradient_explosion(norms(1.0, nan, 2.0, 205.0), COURSE, 200) is not None
+    assert gradient_norm_high(norms(*[50.0] * 15, nan), COURSE, 30) is not None
+
+
+def test_rules_that_may_leave_a_step_out_are_asked_at_each_step_before_it():
+    assert set(SEEN_BEFORE_THE_STEP) == set(AT_ONCE)

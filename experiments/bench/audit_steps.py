@@ -1,0 +1,134 @@
+"""What an audit adds to a step, measured within one run in which every other step is audited.
+
+Steps that alternate meet the same neighbours on a busy machine; whole runs do not.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from transformers import TrainerCallback
+
+from lmol.config import Config, load_config
+from lmol.config.schema import Precision
+from lmol.data.preparation import PreparedFold
+from lmol.experiments.bench.fault_runs import prepared_fold
+from lmol.experiments.bench.llava_shape import build as build_shape
+from lmol.experiments.bench.llava_shape import write_random_llava
+from lmol.experiments.bench.report import Row
+from lmol.model.comparer import Comparer
+from lmol.model.features import CachedFeatures, ImageStore
+from lmol.tasks.train import build, image_store, seed_everything, trainer_of, watched
+from lmol.tracking.run_folder import RunFolder
+from lmol.tracking.tracker import Tracker
+
+LARGE_STEPS, LARGE_IMAGES = 12, 12
+Build = Callable[[Config, PreparedFold], tuple[Comparer, ImageStore]]
+
+DEFAULT_STEPS, DEFAULT_AUDITS, DEFAULT_PICTURES = 1000, 12, 11
+"""Of a run of the embedded default: steps 1, 2, 100, 200 ... 1,000; of step 2 no picture."""
+
+RECIPE_STEPS, RECIPE_AUDITS, RECIPE_PICTURES = 4218, 45, 44
+"""Of recipe/scut_llava: 45,000 pairs, 32 a step, three epochs."""
+
+
+class StepTimes(TrainerCallback):
+    """Seconds of every step, from its beginning until its audit is written."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._began = 0.0
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._began = time.perf_counter()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.seconds.append(time.perf_counter() - self._began)
+
+
+def measure(model: str, config: Config, make: Build, runs: tuple[int, int, int]) -> Row:
+    """Milliseconds that an audit, its picture, and both ends of the run add; shares of training.
+
+    runs: steps, audits and pictures of the run that the default's share is told of.
+    """
+    prepared = prepared_fold(config)
+    seed_everything(config)
+    comparer, images = make(config, prepared)
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunFolder(Path(folder), {}, debug=False)
+        watching = watched(config, run, comparer, prepared, images, Tracker())
+        times = StepTimes()
+        trainer_of(config, run, comparer, prepared, images, watching, [times]).train()
+        start = time.perf_counter()
+        watching.close()  # hashes the frozen weights as the beginning of the run does
+        ends = 2 * (time.perf_counter() - start)
+        drawn = {int(path.stem.rpartition("_")[2]) for path in Path(folder).rglob("*flow*.png")}
+    return {"model": model, **shares(times.seconds, drawn, ends, runs)}
+
+
+def shares(seconds: list[float], drawn: set[int], ends: float, runs: tuple[int, int, int]) -> Row:
+    """seconds: of steps 1, 2, ...; the even ones audited, those in `drawn` with a picture."""
+    steps = dict(enumerate(seconds, start=1))
+    plain = statistics.median(taken for step, taken in steps.items() if step % 2 and step > 1)
+    audited = [taken for step, taken in steps.items() if step % 2 == 0 and step not in drawn]
+    audit = statistics.median(audited) - plain
+    pictures = [steps[step] - plain - audit for step in drawn if step > 1]
+    picture = statistics.mean(pictures) if pictures else 0.0
+    first = steps[1] - plain - audit - picture  # the picture's axes are drawn once
+    total, audits, num_pictures = runs
+    default = (audits * audit + num_pictures * picture + first + ends) / (total * plain)
+    every = (total * audit + num_pictures * picture + first + ends) / (total * plain)
+    return {
+        "step_ms": 1000 * plain,
+        "audit_ms": 1000 * audit,
+        "picture_ms": 1000 * picture,
+        "once_ms": 1000 * (first + ends),
+        "default_%": 100 * default,
+        "interval=1_%": 100 * every,
+    }
+
+
+def default_comparer(config: Config, prepared: PreparedFold) -> tuple[Comparer, ImageStore]:
+    """The embedded base with cached features."""
+    comparer = build(config)
+    return comparer, image_store(config, comparer, prepared.split.train, prepared.split.validation)
+
+
+def large_comparer(config: Config, prepared: PreparedFold) -> tuple[Comparer, ImageStore]:
+    """111 M parameters, random, fp32; the features of images are random too."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_random_llava("100m", Path(folder))
+        comparer = build_shape(folder, "none", Precision.FP32)
+    names = pd.concat([prepared.split.train, prepared.split.validation])["image"].tolist()
+    width = comparer.base.model.config.vision_config.hidden_size
+    features = torch.randn(LARGE_IMAGES, comparer.base.num_image_tokens, width)
+    return comparer, CachedFeatures(names, features[torch.arange(len(names)) % LARGE_IMAGES])
+
+
+def step_rows() -> list[Row]:
+    """The embedded default, also with the full audit, and a model of 111 M parameters."""
+    every_other = ("audit.interval=2", "threads=1")
+    default = (DEFAULT_STEPS, DEFAULT_AUDITS, DEFAULT_PICTURES)
+    large = (
+        "data.source.num_images=100",
+        f"data.schedule.num_pairs={2 * LARGE_STEPS}",
+        "train.batch_pairs=2",
+        "train.validation_pairs=7",
+        "train.validate_every=1.0",
+        "audit.interval=2",
+        "audit.picture_interval=4",
+    )
+    return [
+        measure("embedded default", load_config(*every_other), default_comparer, default),
+        measure("embedded default, audit=full", load_config("audit=full", *every_other),
+                default_comparer, default),
+        measure("111 M", load_config(*large), large_comparer,
+                (RECIPE_STEPS, RECIPE_AUDITS, RECIPE_PICTURES)),
+    ]  # fmt: skip

@@ -1,0 +1,69 @@
+"""What a run's checkpoints hold beside weights: what places other images on the score scale."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from lmol.config import Config
+from lmol.data.preparation import PreparedFold
+from lmol.errors import LmolError
+from lmol.evaluation.ranked import Validation
+from lmol.model.checkpoint import load_checkpoint
+from lmol.model.comparer import Comparer
+from lmol.model.features import ImageStore, features_of
+from lmol.model.references import References
+from lmol.ranking.pairing import spread_references
+from lmol.tasks.held_out import judge_validation
+from lmol.tracking.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+
+def complete_checkpoints(
+    config: Config, run: RunFolder, comparer: Comparer, prepared: PreparedFold, images: ImageStore
+) -> Validation:
+    """Give `last` and `best` what places other images on the score scale; leave `best` loaded.
+
+    Before held-out images are judged, which may take long and be stopped.
+    """
+    references = chosen_references(config, comparer, prepared, images)
+    judged: dict[int, Validation] = {}
+    folders = [run.path / "checkpoints" / kind for kind in ("last", "best")]
+    for folder in filter(Path.is_dir, folders):  # a run that was stopped may have no best
+        facts = load_checkpoint(comparer, folder)
+        if facts["step"] not in judged:  # the last step is often the best
+            judged[facts["step"]] = judge_validation(config, comparer, prepared, images)
+        validation = judged[facts["step"]]
+        validation.save(folder)
+        if references is not None:
+            references.save(folder)
+    best = facts["best_value"]
+    told = "nothing chosen yet" if best is None else f"best {facts['metric']} {best:.4f}"
+    log.info("Weights of step %s (%s)", facts["step"], told)
+    return validation
+
+
+def complete_stopped(
+    config: Config, run: RunFolder, comparer: Comparer, prepared: PreparedFold, images: ImageStore
+) -> None:
+    """As complete_checkpoints, for a run that was stopped: why it was is to be told, not this."""
+    try:
+        complete_checkpoints(config, run, comparer, prepared, images)
+    except LmolError as error:
+        log.error("The checkpoints are without references: %s", error)
+
+
+def chosen_references(
+    config: Config, comparer: Comparer, prepared: PreparedFold, images: ImageStore
+) -> References | None:
+    """Validation images spread over the scores; None where no references are wanted."""
+    validation = prepared.split.validation
+    num = min(config.ranking.references, len(validation))
+    if num == 0:
+        return None
+    scores = validation["score"].to_numpy()
+    rows = spread_references(scores, num)
+    names = validation["image"].iloc[rows].tolist()
+    features = features_of(comparer.base, images, names).cpu()
+    return References(names=names, scores=scores[rows], features=features)
