@@ -5,7 +5,6 @@ n tensors. Statistics are of the gradient before clipping, in the loss's nats a 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,8 +16,18 @@ from torch.linalg import vector_norm
 
 from lmol.audit.parameters import AuditedTensor
 
-NORMS = (2.0, 1.0, math.inf)
-STATISTICS = ("norm", "sum_abs", "max_abs", "mean", "nonzero", "nan", "finite", "kept_in_half")
+NORMS = (2.0, 1.0)
+STATISTICS = (
+    "norm",
+    "sum_abs",
+    "least",
+    "most",
+    "mean",
+    "nonzero",
+    "nan",
+    "finite",
+    "kept_in_half",
+)
 QUANTILES = {"median_abs": 0.5, "p99_abs": 0.99}
 SAMPLE = 2**16
 """Elements that quantiles are taken of, evenly spread."""
@@ -48,6 +57,7 @@ def _of_gradients(scaled: list[Tensor], scale: float, half: torch.dtype, *, full
     rows = [
         torch.stack(
             [
+                *torch.aminmax(gradient),
                 gradient.mean(),
                 torch.count_nonzero(gradient),
                 torch.isnan(gradient).sum(),
@@ -96,7 +106,7 @@ def gradient_table(
         "rms": found["norm"] / np.sqrt(counts),
         "mean": found["mean"],
         "mean_abs": found["sum_abs"] / counts,
-        "max_abs": found["max_abs"],
+        "max_abs": np.maximum(-found["least"], found["most"]),
         "zero_share": 1 - nonzero / counts,
         "underflow_share": (nonzero - found["kept_in_half"]) / np.maximum(nonzero, 1),
         "nan": found["nan"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ from lmol.tracking.result_folder import ResultFolder
 from lmol.tracking.tracker import Tracker
 
 AUDIT = "audit"
+PATIENCE = 1.0
+"""Seconds that rows of a growing table may wait to be written together."""
+
 SUMMARY = f"{AUDIT}/summary.md"
 
 
@@ -26,6 +30,9 @@ class AuditOutput:
         self._run, self._picture = run, FlowPicture(marks)
         self._interval, self._tracker = picture_interval, tracker
         self._next_picture = 0
+        self._rows: dict[str, list[dict[str, Any]]] = {"precision": [], "memory": []}
+        self._flushed = -PATIENCE
+        self._begun: set[str] = set()
         self.memory: dict[str, Any] = {}
         self.audited: list[int] = []
         self.saved_bytes: int | None = None
@@ -43,11 +50,22 @@ class AuditOutput:
         ):
             self._run.write_text(f"{AUDIT}/{name}_table_step_{step}.csv", csv_text(table))
             self._tracker.table(f"{AUDIT}/{name}_table", step, table)
-        first = not self.audited
-        self._run.append(f"{AUDIT}/precision.csv", rows_text([record.precision], header=first))
-        self._run.append(f"{AUDIT}/memory.csv", rows_text(memory, header=first))
+        self._rows["precision"].append(record.precision)
+        self._rows["memory"] += memory
+        if time.monotonic() - self._flushed > PATIENCE:
+            self._flush()
         self.audited.append(step)
         self._draw(record)
+
+    def _flush(self) -> None:
+        """Append the rows that wait to precision.csv and memory.csv."""
+        self._flushed = time.monotonic()
+        for name, rows in self._rows.items():
+            if rows:
+                text = rows_text(rows, header=name not in self._begun)
+                self._run.append(f"{AUDIT}/{name}.csv", text)
+                self._begun.add(name)
+                rows.clear()
 
     def note_memory(self, by_kind: dict[str, Any]) -> None:
         """Bytes by kind of the latest audit, for the summary."""
@@ -55,6 +73,7 @@ class AuditOutput:
 
     def close(self, steps: Sequence[StepSignals], summary: Summary) -> None:
         """steps.csv, with every step's signals, and the summary as text and as JSON."""
+        self._flush()
         names = ("step", "loss", "cross_entropy", "consistency", "accuracy", "grad_norm", "seconds")
         columns = {name: [getattr(signals, name) for signals in steps] for name in names}
         self._run.write_text(f"{AUDIT}/steps.csv", csv_text(columns))
