@@ -15,7 +15,7 @@ from lmol.config.overrides import rewrite_arguments
 from lmol.config.saved import with_saved
 from lmol.config.sweeping import job_place
 from lmol.tracking.past_runs import saved_runs
-from lmol.tracking.processes import LeftAlone, open_run
+from lmol.tracking.processes import open_run
 
 
 @hydra.main(version_base="1.3", config_path="pkg://lmol.conf", config_name="config")
@@ -24,9 +24,8 @@ def job(values: DictConfig) -> float | None:
     """One job: check its values, claim its folder, run its task, return the metric to a sweeper."""
     config = check(with_saved(values, saved_runs))
     with open_run(job_place(), config) as folder:
-        if isinstance(folder, LeftAlone):
-            return folder.result
-        return folder.keep(import_module(f"lmol.tasks.{config.task.name}").run(config, folder))
+        name = f"lmol.tasks.{config.task.name}"
+        return folder.result_of(lambda: import_module(name).run(config, folder))
 
 
 def main() -> None:

@@ -36,6 +36,15 @@ class FoldsOf:
         return ",".join(f"{key}={value}" for key, value in self.values.items())
 
     @property
+    def short_label(self) -> str:
+        """Keys by their last part."""
+        parts = ((key.rpartition(".")[2], value) for key, value in self.values.items())
+        return ", ".join(
+            f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
+            for key, value in parts
+        )
+
+    @property
     def done(self) -> list[SweptJob]:
         return [job for job in self.jobs if job.done]
 
@@ -99,6 +108,7 @@ def job_facts(job: SweptJob) -> dict[str, Any]:
         "fold": job.fold,
         "swept": job.values,
         "status": job.status,
+        "validation": job.validation,
         "seconds": costs and costs.end - costs.start,
         "rss_before_bytes": costs and costs.rss_before,
         "rss_after_bytes": costs and costs.rss_after,
@@ -173,7 +183,7 @@ def show(
     if len(groups) == 1:
         console.print(table_of_folds(record.name, groups[0].jobs))
     else:
-        rows = [(group.label, len(group.jobs), group.done, group.missing) for group in groups]
+        rows = [(group.short_label, len(group.jobs), group.done, group.missing) for group in groups]
         console.print(table_of_groups(record.name, rows))
     unfinished = [job for group in groups for job in group.jobs if not job.done]
     lines = list(told_jobs(unfinished))

@@ -49,11 +49,11 @@ def table_of_groups(name: str, groups: Sequence[GroupRow]) -> Table:
     metrics = [name for name in shown_metrics(done) if name in OF_GROUPS]
     jobs = sum(num for _, num, _, _ in groups)
     heading = f"{name}: {len(done)} of {jobs} jobs done; mean ± 95 % interval over folds"
-    table = _table(heading, ["swept", "folds", *metrics])
+    table = _table(heading, ["swept", "folds", "validation", *metrics])
     for label, num, finished, missing in groups:
         folds = f"{len(finished)} of {num}" if missing else str(num)
         cells = [interval(summary(metric, finished)) for metric in metrics] if finished else []
-        table.add_row(escape(label), folds, *cells)
+        table.add_row(escape(label), folds, validation(finished), *cells)
     return table
 
 
@@ -93,6 +93,12 @@ def shown_metrics(done: Sequence[SweptJob]) -> list[str]:
 def summary(metric: str, done: Sequence[SweptJob]) -> OverFolds:
     """Of one metric."""
     return over_folds([float(job.metrics()[metric]) for job in done])
+
+
+def validation(done: Sequence[SweptJob]) -> str:
+    """Mean over folds of what the jobs returned; a setting is chosen by it, not by the others."""
+    values = [job.validation for job in done if job.validation is not None]
+    return cell(over_folds(values).mean) if values else ""
 
 
 def interval(over: OverFolds) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,10 @@ class LeftAlone(SilentFolder):
 
     def __init__(self, path: Path, left: Left) -> None:
         super().__init__(path)
-        self.result = left.result
+        self._result = left.result
         if left.reason:
             get_console().print(f"{path.name}: {left.reason}", markup=False, highlight=False)
+
+    def result_of(self, task: Callable[[], float | None]) -> float | None:
+        """As it was returned when the job was done; the task is not run."""
+        return self._result

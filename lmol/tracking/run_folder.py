@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
@@ -80,8 +81,9 @@ class RunFolder(ResultFolder):
         self._facts |= facts
         write_text(self.path / MANIFEST, to_json(self._facts, indent=2) + "\n")
 
-    def keep(self, result: float | None) -> float | None:
-        """Add what the task returns to the manifest, for a sweep that asks for it again."""
+    def result_of(self, task: Callable[[], float | None]) -> float | None:
+        """Run the task; what it returns stands in the manifest, for a sweep that asks again."""
+        result = task()
         self.note(result=result)
         return result
 

@@ -21,13 +21,15 @@ KILLED_ERROR = "its process ended without a word: killed, or out of memory"
 class SweptJob:
     """One job. folder: None where it was not begun; values: of the swept keys.
 
-    status: done, running, failed (or failed: health), killed, missing.
+    status: done, running, failed (or failed: health), killed, missing; validation: what the task
+    returned, the metric that sweepers go by.
     """
 
     folder: Path | None
     fold: int
     values: Cell
     status: str
+    validation: float | None
     error: str | None
     costs: Costs | None
 
@@ -69,6 +71,7 @@ def _begun(folder: Path, taken: dict[str, Costs]) -> SweptJob:
         fold=int(facts.get("fold", 0)),
         values=facts.get("swept", {}),
         status=status,
+        validation=facts.get("result"),
         error=facts.get("error") or (KILLED_ERROR if status == KILLED else None),
         costs=taken.get(folder.name),
     )
@@ -82,6 +85,7 @@ def _not_begun(cell: Cell, values: Cell, failed: list[Failure]) -> SweptJob:
         fold=cell[FOLD],
         values=values,
         status=FAILED if errors else MISSING,
+        validation=None,
         error=errors[0] if errors else None,
         costs=None,
     )
