@@ -17,7 +17,13 @@ from lmol.config.sweeping import Cell
 from lmol.evaluation.metrics import confusion_table
 from lmol.evaluation.over_folds import metrics_over_folds
 from lmol.evaluation.plots import plot_confusion
-from lmol.tasks.sweep_tables import table_of_folds, table_of_groups, told_jobs
+from lmol.tasks.sweep_tables import (
+    table_of_folds,
+    table_of_groups,
+    title_of_folds,
+    title_of_groups,
+    told_jobs,
+)
 from lmol.tracking.result_folder import ResultFolder
 from lmol.tracking.sweep_folder import SweepRecord
 from lmol.tracking.sweep_jobs import SweptJob
@@ -180,12 +186,15 @@ def show(
 ) -> None:
     """The table, the jobs that are not done with their reason, and where all of it is."""
     console = get_console()
+    jobs = [job for group in groups for job in group.jobs]
     if len(groups) == 1:
-        console.print(table_of_folds(record.name, groups[0].jobs))
+        title, table = title_of_folds(record.name, jobs), table_of_folds(jobs)
     else:
         rows = [(group.short_label, len(group.jobs), group.done, group.missing) for group in groups]
-        console.print(table_of_groups(record.name, rows))
-    unfinished = [job for group in groups for job in group.jobs if not job.done]
+        title, table = title_of_groups(record.name, jobs), table_of_groups(rows)
+    console.print(title, markup=False, highlight=False, soft_wrap=True)
+    console.print(table)
+    unfinished = [job for job in jobs if not job.done]
     lines = list(told_jobs(unfinished))
     if unfinished:
         lines.append(f"The same command with hydra.sweep.dir={results.path} continues it.")

@@ -19,11 +19,11 @@ GroupRow = tuple[str, int, Sequence[SweptJob], Sequence[int]]
 """Label, number of jobs, those that are done, and the missing folds."""
 
 
-def table_of_folds(name: str, jobs: Sequence[SweptJob]) -> Table:
+def table_of_folds(jobs: Sequence[SweptJob]) -> Table:
     """A row a fold; below, mean, SD and interval over those that are done, which are counted."""
     done = [job for job in jobs if job.done]
     metrics = shown_metrics(done)
-    table = _table(title(name, jobs), ["fold", *metrics])
+    table = _table(["fold", *metrics])
     for job in jobs:
         cells = [cell(job.metrics().get(metric)) for metric in metrics]
         table.add_row(str(job.fold), *(cells if job.done else [job.status]))
@@ -43,13 +43,11 @@ def summary_rows(metrics: Sequence[str], done: Sequence[SweptJob]) -> Iterator[l
     yield ["", *(cell(over.high) for over in found)]
 
 
-def table_of_groups(name: str, groups: Sequence[GroupRow]) -> Table:
+def table_of_groups(groups: Sequence[GroupRow]) -> Table:
     """A row a setting of the swept keys, mean ± half of the 95 % interval over its folds."""
     done = [job for _, _, finished, _ in groups for job in finished]
     metrics = [name for name in shown_metrics(done) if name in OF_GROUPS]
-    jobs = sum(num for _, num, _, _ in groups)
-    heading = f"{name}: {len(done)} of {jobs} jobs done; mean ± 95 % interval over folds"
-    table = _table(heading, ["swept", "folds", "validation", *metrics])
+    table = _table(["swept", "folds", "validation", *metrics])
     for label, num, finished, missing in groups:
         folds = f"{len(finished)} of {num}" if missing else str(num)
         cells = [interval(summary(metric, finished)) for metric in metrics] if finished else []
@@ -57,16 +55,22 @@ def table_of_groups(name: str, groups: Sequence[GroupRow]) -> Table:
     return table
 
 
-def _table(heading: str, columns: Sequence[str]) -> Table:
+def _table(columns: Sequence[str]) -> Table:
     """Words of a heading stand below each other, so that it fits a narrow terminal."""
-    table = Table(title=escape(heading), title_justify="left", box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         justify = "left" if column == "swept" else "right"
         table.add_column(column.replace("_", " "), justify=justify, overflow="fold")  # type: ignore[arg-type]
     return table
 
 
-def title(name: str, jobs: Sequence[SweptJob]) -> str:
+def title_of_groups(name: str, jobs: Sequence[SweptJob]) -> str:
+    """The recipe, and how many jobs the numbers leave out."""
+    done = sum(job.done for job in jobs)
+    return f"{name}: {done} of {len(jobs)} jobs done; mean ± 95 % interval over folds"
+
+
+def title_of_folds(name: str, jobs: Sequence[SweptJob]) -> str:
     """The recipe, and which folds the numbers leave out."""
     missing = [str(job.fold) for job in jobs if not job.done]
     if not missing:

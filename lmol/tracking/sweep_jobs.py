@@ -10,6 +10,7 @@ from typing import Any
 
 from lmol.config.job_record import Costs, Failure, costs, failures
 from lmol.config.sweeping import FOLD, Cell
+from lmol.errors import RunFolderError
 from lmol.tracking.run_folder import DONE, FAILED, MANIFEST
 from lmol.tracking.sweep_folder import KILLED, MISSING, SweepRecord, job_status
 
@@ -38,11 +39,26 @@ class SweptJob:
         return self.status == DONE
 
     def metrics(self) -> dict[str, Any]:
-        """Of the held-out fold; empty where the job is not done."""
+        """Of the held-out fold; empty where the job is not done.
+
+        Raises RunFolderError where a job that is done has none that can be read.
+        """
         if not self.done or self.folder is None:
             return {}
-        found: dict[str, Any] = json.loads((self.folder / METRICS).read_text(encoding="utf-8"))
-        return found
+        try:
+            found: dict[str, Any] = json.loads((self.folder / METRICS).read_text(encoding="utf-8"))
+            return found
+        except (OSError, ValueError) as error:
+            raise _damaged(self.folder, error) from error
+
+
+def _damaged(folder: Path, error: Exception) -> RunFolderError:
+    return RunFolderError(
+        folder,
+        got=f"a finished job without readable {METRICS} ({error})",
+        expected="the results that it wrote",
+        remedy="move the folder away; the same command does the job again",
+    )
 
 
 def sweep_jobs(sweep: Path, record: SweepRecord) -> list[SweptJob]:

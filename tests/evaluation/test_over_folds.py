@@ -26,6 +26,9 @@ def test_one_fold_has_no_spread():
 
 
 def test_a_metric_that_a_fold_lacks_has_no_mean():
-    folds = [{"accuracy": 0.5, "pearson": 0.1}, {"accuracy": 0.7, "pearson": None}]
+    folds: list[dict[str, object]] = [
+        {"accuracy": 0.5, "pearson": 0.1},
+        {"accuracy": 0.7, "pearson": None},
+    ]
     assert list(metrics_over_folds(folds)) == ["accuracy"]
     assert metrics_over_folds([]) == {}
