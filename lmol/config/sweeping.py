@@ -19,6 +19,8 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from lmol.errors import LmolError
+
 FOLD = "fold.index"
 EVERY_VALUE = "BasicSweeper"
 """The sweeper that runs all combinations, so that the jobs are known beforehand."""
@@ -51,7 +53,10 @@ class JobPlace:
 
 
 def sweep_plan(config: DictConfig) -> SweepPlan:
-    """The plan of a multirun. config: as Hydra hands it to on_multirun_start, less what varies."""
+    """The plan of a multirun. config: as Hydra hands it to on_multirun_start, less what varies.
+
+    Raises LmolError where no job would run.
+    """
     given = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
     parsed = _parsed([*given, *config.hydra.overrides.task])
     last = {override.get_key_element(): override for override in parsed}
@@ -74,6 +79,13 @@ def _runs_all(config: DictConfig) -> bool:
 
 def _wanted(overrides: list[Override], keys: list[str], fold: object) -> list[Cell]:
     [jobs] = BasicSweeper.split_arguments(overrides, None)
+    if not jobs:
+        raise LmolError(
+            "sweep",
+            got="a sweep of no job",
+            expected="at least one value of every swept key",
+            remedy="write the values out; glob(*) finds no groups of experiments/",
+        )
     return [{FOLD: fold} | _cell(_parsed(job), [FOLD, *keys]) for job in jobs]
 
 

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from lmol.config.ending import at_sweep_end, refuse
 from lmol.config.sweeping import sweep_plan
-from lmol.errors import RunFolderError
+from lmol.errors import LmolError
 from lmol.tracking.processes import TRAIN, process_index
 from lmol.tracking.result_folder import ResultFolder
 from lmol.tracking.sweep_folder import SweepRecord, begin_sweep
@@ -28,12 +28,12 @@ class TrainingSweep(Callback):
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        plan = sweep_plan(config)
-        if plan.task != TRAIN or process_index() != 0:
-            return
         try:
+            plan = sweep_plan(config)
+            if plan.task != TRAIN or process_index() != 0:
+                return
             begin_sweep(plan)
-        except RunFolderError as error:
+        except LmolError as error:
             refuse(error)
         start = time.time()
         at_sweep_end(lambda: end_sweep(plan.path, start))

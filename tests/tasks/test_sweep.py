@@ -17,6 +17,7 @@ from tests.tasks.conftest import SMALL
 
 SWEEP = "hydra.sweep.dir=outputs/sweeps/mine"
 FOLDER = Path("outputs/sweeps/mine")
+ROOT = Path(__file__).parents[2]
 REAL = (*SMALL, "audit=off")
 ACCURACY = {1: 0.6, 2: 0.7, 3: 0.8, 4: 0.7, 5: 0.7}
 
@@ -234,9 +235,17 @@ def test_all_ablations_are_swept_over_all_folds(command, quick):
     assert task.ran == [1, 2, 3, 4, 5] * 2
     assert command("+sweep=ablations", SWEEP, "fold=1") == (0, "")
     found = read("sweep.json")
-    assert len(found["groups"]) == 9
+    ablations = {path.stem for path in (ROOT / "experiments/ablation").glob("*.yaml")}
+    assert {group["swept"]["ablation"] for group in found["groups"]} == ablations
     assert {"ablation": "no_swap"} in [group["swept"] for group in found["groups"]]
     assert found["groups"][0]["swept"] == {"ablation": "none"}
+
+
+def test_a_sweep_of_no_jobs_is_refused(command):
+    code, told = command("-m", "+ablation=glob(*)", SWEEP)
+    assert code == 2
+    assert "a sweep of no job" in told
+    assert list(Path().rglob("*")) == []
 
 
 @pytest.mark.parametrize("name", ["a b", "../up", "näh'", ""])
