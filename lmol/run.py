@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from pathlib import Path
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from lmol.config import check
 from lmol.config.ending import command_ending, reported
 from lmol.config.overrides import rewrite_arguments
 from lmol.config.saved import with_saved
+from lmol.config.sweeping import job_place
 from lmol.tracking.past_runs import saved_runs
 from lmol.tracking.processes import open_run
 
@@ -24,8 +23,9 @@ from lmol.tracking.processes import open_run
 def job(values: DictConfig) -> float | None:
     """One job: check its values, claim its folder, run its task, return the metric to a sweeper."""
     config = check(with_saved(values, saved_runs))
-    with open_run(Path(HydraConfig.get().runtime.output_dir), config) as folder:
-        return import_module(f"lmol.tasks.{config.task.name}").run(config, folder)
+    with open_run(job_place(), config) as folder:
+        name = f"lmol.tasks.{config.task.name}"
+        return folder.result_of(lambda: import_module(name).run(config, folder))
 
 
 def main() -> None:

@@ -64,7 +64,11 @@ def test_help_and_cfg_import_nothing_heavy() -> None:
 def test_help_shows_groups_and_six_examples(command) -> None:
     code, out, _ = command("--help")
     assert code == 0
-    for line in ("fold: official, seeded", "+recipe: default, scut_llava", "+sweep: folds"):
+    for line in (
+        "fold: official, seeded",
+        "+recipe: default, scut_llava",
+        "+sweep: ablations, folds",
+    ):
         assert line in out
     assert out.count("\npython -m lmol.run") == 6
 

@@ -6,15 +6,14 @@ or two. 130: interrupted.
 
 from __future__ import annotations
 
-import gc
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
@@ -24,33 +23,31 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from lmol.config.job_record import (
+    MISTAKE,
+    RECORDS,
+    JobFailed,
+    failures,
+    forget_failures,
+    recorded,
+)
 from lmol.config.keys import did_you_mean
 from lmol.errors import LmolError, RunFolderError
 
-FAULT, MISTAKE, INTERRUPTED = 1, 2, 130
+INTERRUPTED = 130
 MISTAKES = (LmolError, HydraException, OmegaConfBaseException, YAMLError)
-SWEEP_RECORD = "multirun.yaml"
+
+OF_A_SWEEP = ("multirun.yaml", "sweep.yaml", ".lock")
+"""Files of a sweep's folder that go with it where no job has left anything."""
+
+PLUGINS = ("joblib", "submitit_slurm", "submitit_local", "ray", "optuna")
+"""Launchers and sweepers that come with an extra of this package."""
 
 Result = TypeVar("Result")
 
-
-@dataclass(frozen=True)
-class Failure:
-    """A job of a multirun that did not end well."""
-
-    folder: Path
-    error: Exception
-    debug: bool
-
-    @property
-    def code(self) -> int:
-        return MISTAKE if isinstance(self.error, LmolError) else FAULT
-
-
-_failures: list[Failure] = []
 _new_folders: list[Path] = []
-_new_sweeps: list[Path] = []
-_refused: list[LmolError] = []
+_sweeps: list[Path] = []
+_last_words: list[Callable[[], None]] = []
 
 
 class NewFolders(Callback):
@@ -60,22 +57,23 @@ class NewFolders(Callback):
         _remember(Path(config.hydra.run.dir))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        _remember(Path(config.hydra.sweep.dir))
-        _new_sweeps.append(Path(config.hydra.sweep.dir).absolute())
+        sweep = Path(config.hydra.sweep.dir).absolute()
+        _remember(sweep)
+        _sweeps.append(sweep)
+        forget_failures(sweep)
 
 
 def _remember(folder: Path) -> None:
     """The folder and its parents, as far as they do not exist, deepest first; makes it.
 
-    Hydra would make it next; what it raises then says nothing of the setting, and what a callback
-    raises it passes over.
+    Hydra would make it next; what it raises then says nothing of the setting.
     """
     path = folder.absolute()
     _new_folders.extend(place for place in (path, *path.parents) if not place.exists())
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        _refused.append(_no_folder(path, error))
+        refuse(_no_folder(path, error))
 
 
 def _no_folder(path: Path, error: OSError) -> LmolError:
@@ -87,33 +85,31 @@ def _no_folder(path: Path, error: OSError) -> LmolError:
     )
 
 
+def refuse(error: LmolError) -> NoReturn:
+    """End the command from within a callback, whose exceptions Hydra passes over."""
+    tell(error)
+    raise SystemExit(MISTAKE)
+
+
+def at_sweep_end(word: Callable[[], None]) -> None:
+    """What is to be done once the jobs are through, also where the sweep was ended early."""
+    _last_words.append(word)
+
+
 def reported(job: Callable[[DictConfig], Result]) -> Callable[[DictConfig], Result]:
     """A job whose mistake ends the command at once, or in a multirun is told at its end."""
 
     @wraps(job)
     def run(values: DictConfig) -> Result:
+        if HydraConfig.get().mode is RunMode.MULTIRUN:
+            return recorded(job, values)
         try:
             return job(values)
-        except Exception as error:
-            hydra = HydraConfig.get()
-            folder, debug = Path(hydra.runtime.output_dir), values.get("debug") is True
-            if hydra.mode is RunMode.MULTIRUN:
-                _let_go(error)
-                _failures.append(Failure(folder, error, debug))
-            elif isinstance(error, LmolError):
-                tell(error, debug)
-                raise SystemExit(MISTAKE) from error
-            raise
+        except LmolError as error:
+            tell(error, values.get("debug") is True)
+            raise SystemExit(MISTAKE) from error
 
     return run
-
-
-def _let_go(error: BaseException) -> None:
-    """Free what the frames of a failed job hold, such as its model; lines and files stay told."""
-    for linked in (error, error.__cause__, error.__context__):
-        if linked is not None:
-            traceback.clear_frames(linked.__traceback__)
-    gc.collect()
 
 
 def tell(error: Exception, debug: bool = False) -> None:
@@ -128,41 +124,49 @@ def tell(error: Exception, debug: bool = False) -> None:
 def command_ending(debug: bool) -> Iterator[None]:
     """Turns what ends a command early into a message and an exit code; removes unused folders."""
     try:
-        yield
+        try:
+            yield
+        finally:
+            while _last_words:
+                _last_words.pop()()
+        _end_with(_tell_failures())
     except KeyboardInterrupt:
         _tell_failures()
         print("interrupted", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
-    except Exception as error:
-        told = _refused[0] if _refused else error
-        if not _failures and not isinstance(told, MISTAKES):
-            raise
-        raise SystemExit(_tell_all(told, debug)) from None
+    except JobFailed:
+        _end_with(_tell_failures())
+    except MISTAKES as error:
+        codes = _tell_failures()
+        tell(error if isinstance(error, LmolError) else composition_mistake(error), debug)
+        _end_with([*codes, MISTAKE])
     finally:
-        _failures.clear()
-        _refused.clear()
         _remove_unused()
 
 
-def _tell_all(error: Exception, debug: bool) -> int:
-    """Every failed job of a multirun, or the one error; returns the exit code."""
-    _tell_failures()
-    if not _failures:
-        tell(error if isinstance(error, LmolError) else composition_mistake(error), debug)
-        return MISTAKE
-    return min(failure.code for failure in _failures)
+def _end_with(codes: list[int]) -> None:
+    """A fault of the program outweighs mistakes of the user's."""
+    if codes:
+        raise SystemExit(min(codes)) from None
 
 
-def _tell_failures() -> None:
-    for failure in _failures:
-        print(f"\nFailed: {failure.folder}", file=sys.stderr)
-        tell(failure.error, failure.debug)
+def _tell_failures() -> list[int]:
+    """The failed jobs of a multirun, those of one reason together; returns their exit codes."""
+    failed = [failure for sweep in _sweeps for failure in failures(sweep)]
+    by_reason: dict[str, list[str]] = {}
+    for failure in failed:
+        by_reason.setdefault(failure.text, []).append(f"Failed: {failure.folder}")
+    for text, folders in by_reason.items():
+        print("", *folders, text, sep="\n", file=sys.stderr)
+    return [failure.code for failure in failed]
 
 
 def composition_mistake(error: Exception) -> LmolError:
     """What Hydra or OmegaConf could not compose, as an error of ours."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.rpartition("/")
+        if group.startswith("hydra/") and option in PLUGINS:
+            return _no_plugin(group, option)
         return LmolError(
             group or "configuration",
             got=f"{option!r}",
@@ -177,21 +181,37 @@ def composition_mistake(error: Exception) -> LmolError:
     )
 
 
+def _no_plugin(group: str, option: str) -> LmolError:
+    extra = option.partition("_")[0]
+    return LmolError(
+        group,
+        got=f"{option}, which is not installed",
+        expected="the Hydra plugin that it comes with",
+        remedy=f"pip install 'lmol[{extra}]'",
+    )
+
+
 def _remove_unused() -> None:
     """The folders that this command made, where no run claimed them; nothing else is touched.
 
     Another command may be at work beside this one: what is below a folder that this command did not
     make is not looked into, but for the folders of its own sweep's jobs.
     """
-    for sweep in _new_sweeps:
-        for job in sweep.glob("*/"):
-            _remove_empty(job)
-        if [child.name for child in _children(sweep)] == [SWEEP_RECORD]:
-            (sweep / SWEEP_RECORD).unlink()
+    for sweep in _sweeps:
+        _remove_unused_sweep(sweep)
     for folder in _new_folders:
         _remove_empty(folder)
     _new_folders.clear()
-    _new_sweeps.clear()
+    _sweeps.clear()
+
+
+def _remove_unused_sweep(sweep: Path) -> None:
+    for job in sweep.glob("*/"):
+        _remove_empty(job)
+    if {child.name for child in _children(sweep)} <= {*OF_A_SWEEP, RECORDS}:
+        shutil.rmtree(sweep / RECORDS, ignore_errors=True)
+        for name in OF_A_SWEEP:
+            (sweep / name).unlink(missing_ok=True)
 
 
 def _remove_empty(folder: Path) -> None:

@@ -151,7 +151,7 @@ def _sweep_folder(overrides: Sequence[Override], groups: Groups) -> list[str]:
     swept = [o.key_or_group for o in overrides if o.is_sweep_override()]
     others = [key for key in swept if key != "fold.index" and not key.startswith("hydra")]
     parts = [f"{key.replace('/', '.')}=${{slug:{_value_of(key, groups)}}}" for key in others]
-    name = ",".join(["fold_${fold.index}", *parts])
+    name = ",".join(["fold_${fold.index}", *parts]) + f"${{swept_params:{','.join(others)}}}"
     return [f"{SWEEP_FOLDER}='{name}'"] if parts else []
 
 

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from lmol.errors import ConfigError, LmolError
 
 PATHS = ("data.root", "data.source.root", "data.source.table", "model.backbone.weights")
-HERE = ("debug", "threads", "tracking", "model.backbone.attention", *PATHS)
+HERE = ("debug", "fail_fast", "threads", "tracking", "model.backbone.attention", *PATHS)
 """What depends on the machine, and not on the model."""
 
 USED = ("run", "checkpoint", "images")

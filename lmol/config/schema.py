@@ -191,6 +191,7 @@ class Config:
     ]
     seed: Annotated[Seed, Field(description="the job is seeded with seed + fold.index")]
     debug: Annotated[bool, Field(description="show tracebacks of the user's mistakes")]
+    fail_fast: Annotated[bool, Field(description="begin no job of a sweep after one has failed")]
     threads: Annotated[int, Field(ge=0, description="torch CPU threads; 0 = all cores")]
     run: Annotated[
         str | None, Field(description="folder of the run that is used; null: the latest finished")

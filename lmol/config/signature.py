@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,7 @@ from lmol.config.schema import Config
 WITHOUT_EFFECT = (
     ("name",),
     ("debug",),
+    ("fail_fast",),
     ("threads",),
     ("tracking",),
     ("train", "workers"),
@@ -35,11 +37,22 @@ def as_dict(config: Config) -> dict[str, Any]:
 
 def signature(config: Config) -> str:
     """SHA-256 (hexadecimal) of the full resolved configuration, less what has no effect."""
-    values = as_dict(config)
-    for *groups, key in WITHOUT_EFFECT:
-        holder = values
-        for group in groups:
-            holder = holder[group]
-        del holder[key]
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return digest(as_dict(config))
+
+
+def digest(values: dict[str, Any]) -> str:
+    """SHA-256 (hexadecimal) of plain values, less what has no effect."""
+    known = with_effect(values)
+    text = json.dumps(known, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def with_effect(values: dict[str, Any]) -> dict[str, Any]:
+    """A copy without the settings that have no effect on what is computed."""
+    known = deepcopy(values)
+    for *groups, key in WITHOUT_EFFECT:
+        holder: dict[str, Any] = known
+        for group in groups:
+            holder = holder.get(group, {})
+        holder.pop(key, None)
+    return known

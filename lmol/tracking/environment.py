@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import platform
 import resource
+import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 import lmol
 
@@ -33,6 +37,9 @@ SOURCE = Path(lmol.__file__).resolve().parents[1]
 """The checkout that the code runs from; site-packages where it is installed."""
 
 
+CLOCK_TICKS = 1.0
+"""Seconds by which two readings of the start of one process may differ."""
+
 _cuda_peaks: dict[int, int] = {}
 
 
@@ -47,6 +54,28 @@ def describe_environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
     }
+
+
+def describe_process() -> dict[str, Any]:
+    """Host, process and its start in seconds since the epoch, by which it is found again."""
+    process = psutil.Process()
+    return {
+        "host": socket.gethostname(),
+        "pid": process.pid,
+        "process_start": process.create_time(),
+    }
+
+
+def process_lives(facts: Mapping[str, Any]) -> bool | None:
+    """Whether a described process still runs; None where that cannot be seen from this host."""
+    if facts.get("host") != socket.gethostname():
+        return None
+    try:
+        process = psutil.Process(facts["pid"])
+        same = abs(process.create_time() - facts["process_start"]) < CLOCK_TICKS
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def peak_memory() -> dict[str, int | list[int] | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,7 +15,7 @@ import yaml
 
 from lmol.config import Config, as_dict, signature
 from lmol.errors import LmolError, RunFolderError
-from lmol.tracking.environment import describe_environment, peak_memory
+from lmol.tracking.environment import describe_environment, describe_process, peak_memory
 from lmol.tracking.files import to_json, write_text
 from lmol.tracking.result_folder import ResultFolder
 from lmol.tracking.run_log import LOGGER, run_log
@@ -36,9 +37,10 @@ class RunFolder(ResultFolder):
         self._open = ExitStack()
 
     @classmethod
-    def claim(cls, path: Path, config: Config) -> RunFolder:
+    def claim(cls, path: Path, config: Config, **more: Any) -> RunFolder:
         """Make the folder this run's own, and write config.yaml and the manifest.
 
+        more: facts for the manifest.
         Raises RunFolderError where it holds anything already, or another run claims it.
         """
         path = Path(path).absolute()
@@ -47,7 +49,7 @@ class RunFolder(ResultFolder):
             raise _exists(path)
         seed = config.seed + config.fold.index
         known = {"task": config.task.name, "name": config.name, "fold": config.fold.index}
-        known["cwd"] = str(Path.cwd())
+        known |= {"cwd": str(Path.cwd()), **more, **describe_process()}
         facts = known | {"seed": seed, "signature": signature(config)} | describe_environment()
         folder = cls(path, {"status": RUNNING, "error": None} | facts, debug=config.debug)
         folder.note(start=_now(), end=None)
@@ -84,6 +86,12 @@ class RunFolder(ResultFolder):
         """Add facts such as data_hash to the manifest, which is written anew."""
         self._facts |= facts
         write_text(self.path / MANIFEST, to_json(self._facts, indent=2) + "\n")
+
+    def result_of(self, task: Callable[[], float | None]) -> float | None:
+        """Run the task; what it returns stands in the manifest, for a sweep that asks again."""
+        result = task()
+        self.note(result=result)
+        return result
 
     def append_metrics(self, metrics: dict[str, Any]) -> None:
         """Add a line to metrics.jsonl; it is on disk when this returns."""

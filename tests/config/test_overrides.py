@@ -95,7 +95,8 @@ def test_the_job_folder_is_named_after_all_that_is_swept() -> None:
     )
     assert swept[-1] == (
         "hydra.sweep.subdir='fold_${fold.index},optim.lr_lora=${slug:${optim.lr_lora}},"
-        "data.schedule=${slug:${hydra:runtime.choices.data/schedule}}'"
+        "data.schedule=${slug:${hydra:runtime.choices.data/schedule}}"
+        "${swept_params:optim.lr_lora,data/schedule}'"
     )
     own = "hydra.sweep.subdir=mine"
     assert rewrite_overrides(["seed=1,2", own], multirun=True) == ["++seed=1,2", own]

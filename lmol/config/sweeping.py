@@ -1,0 +1,147 @@
+"""A sweep as the command line asks for it: what varies, which jobs are wanted, and what all share.
+
+A cell is what one job holds of the swept keys, as plain values by key or group, with its fold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from lmol.errors import LmolError
+
+FOLD = "fold.index"
+EVERY_VALUE = "BasicSweeper"
+"""The sweeper that runs all combinations, so that the jobs are known beforehand."""
+
+Cell = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepPlan:
+    """A multirun before its jobs. path: of the sweep's folder, absolute.
+
+    keys: swept keys and groups, without the fold; wanted: a cell a job, empty where the sweeper
+    chooses them on its way; base: the values that all jobs share, as composed without the keys.
+    """
+
+    path: Path
+    task: str
+    name: str
+    keys: list[str]
+    wanted: list[Cell]
+    base: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobPlace:
+    """Where a job writes. sweep: the folder of its multirun, None outside of one."""
+
+    path: Path
+    sweep: Path | None
+
+
+def sweep_plan(config: DictConfig) -> SweepPlan:
+    """The plan of a multirun. config: as Hydra hands it to on_multirun_start, less what varies.
+
+    Raises LmolError where no job would run.
+    """
+    given = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    parsed = _parsed([*given, *config.hydra.overrides.task])
+    last = {override.get_key_element(): override for override in parsed}
+    swept = [o.key_or_group for o in last.values() if o.is_sweep_override()]
+    keys = sorted({*swept} - {FOLD})
+    fold = OmegaConf.select(config, FOLD)
+    return SweepPlan(
+        path=Path(config.hydra.sweep.dir).absolute(),
+        task=str(OmegaConf.select(config, "task.name")),
+        name=str(OmegaConf.select(config, "name")),
+        keys=keys,
+        wanted=_wanted(parsed, keys, fold) if _runs_all(config) else [],
+        base=base_values(config, keys),
+    )
+
+
+def _runs_all(config: DictConfig) -> bool:
+    return str(config.hydra.sweeper["_target_"]).endswith(EVERY_VALUE)
+
+
+def _wanted(overrides: list[Override], keys: list[str], fold: object) -> list[Cell]:
+    [jobs] = BasicSweeper.split_arguments(overrides, None)
+    if not jobs:
+        raise LmolError(
+            "sweep",
+            got="a sweep of no job",
+            expected="at least one value of every swept key",
+            remedy="write the values out; glob(*) finds no groups of experiments/",
+        )
+    return [{FOLD: fold} | _cell(_parsed(job), [FOLD, *keys]) for job in jobs]
+
+
+def job_place() -> JobPlace:
+    """Where the job that runs is to write."""
+    hydra = HydraConfig.get()
+    multirun = hydra.mode is RunMode.MULTIRUN
+    sweep = Path(hydra.sweep.dir).absolute() if multirun else None
+    return JobPlace(path=Path(hydra.runtime.output_dir), sweep=sweep)
+
+
+def job_values() -> dict[str, Any]:
+    """The overrides of the job that runs, as plain values by key or group."""
+    overrides = _parsed(HydraConfig.get().overrides.task)
+    return _cell(overrides, [override.key_or_group for override in overrides])
+
+
+def job_cell(keys: Iterable[str]) -> Cell:
+    """What the job that runs holds of the swept keys, without its fold."""
+    return _cell(_parsed(HydraConfig.get().overrides.task), keys)
+
+
+def job_base(keys: Iterable[str]) -> dict[str, Any]:
+    """The values that the job that runs shares with all of its sweep, composed anew."""
+    hydra = HydraConfig.get()
+    kept = [o.input_line for o in _parsed(hydra.overrides.task) if o.key_or_group not in keys]
+    lines = [line for line in kept if line is not None]
+    values = compose(hydra.job.config_name, [*hydra.overrides.hydra, *lines])
+    return base_values(values, keys)
+
+
+def base_values(values: DictConfig, keys: Iterable[str]) -> dict[str, Any]:
+    """Without the fold, the swept keys and Hydra's own; interpolations stay as they are written."""
+    plain = OmegaConf.to_container(values, resolve=False)
+    assert isinstance(plain, dict)
+    base = {str(name): node for name, node in plain.items() if name != "hydra"}
+    for key in (FOLD, *keys):
+        *parents, last = key.replace("/", ".").split(".")
+        holder: Any = base
+        for parent in parents:
+            holder = holder.get(parent, {}) if isinstance(holder, Mapping) else {}
+        if isinstance(holder, dict):
+            holder.pop(last, None)
+    return base
+
+
+def _parsed(overrides: Iterable[str]) -> list[Override]:
+    loader = GlobalHydra.instance().config_loader()
+    return OverridesParser.create(loader).parse_overrides(list(overrides))
+
+
+def _cell(overrides: Iterable[Override], keys: Iterable[str]) -> Cell:
+    values = {override.key_or_group: override.value() for override in overrides}
+    return {key: _plain(values[key]) for key in keys if key in values}
+
+
+def _plain(value: Any) -> Any:
+    """As YAML and JSON know it."""
+    return value if isinstance(value, int | float | str | list | dict | None) else str(value)

@@ -1,0 +1,55 @@
+"""A metric over the folds of a cross-validation: mean, SD and a 95 % interval.
+
+F folds. The interval is Student's t over fold values, mean +- t(.975, F - 1) SD / sqrt(F). Training
+sets of folds overlap, so fold values are not independent and the interval is somewhat too narrow
+(Bengio and Grandvalet 2004, No unbiased estimator of the variance of K-fold cross-validation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverFolds:
+    """SD and interval are None of a single fold."""
+
+    folds: int
+    mean: float
+    sd: float | None
+    low: float | None
+    high: float | None
+
+
+def over_folds(values: Sequence[float]) -> OverFolds:
+    """values: shape (F,), one a fold, F > 0, finite."""
+    assert len(values) > 0, "the mean over no folds"
+    mean, num = float(np.mean(values)), len(values)
+    if num == 1:
+        return OverFolds(folds=1, mean=mean, sd=None, low=None, high=None)
+    sd = float(np.std(values, ddof=1))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, num - 1)) * sd / num**0.5
+    return OverFolds(folds=num, mean=mean, sd=sd, low=mean - half, high=mean + half)
+
+
+def metrics_over_folds(
+    folds: Iterable[Mapping[str, object]],
+) -> dict[str, dict[str, float | int | None]]:
+    """By name, each metric that all folds have as a number; folds: the metrics of each."""
+    metrics = list(folds)
+    names = [name for name in (metrics[0] if metrics else {}) if _in_all(name, metrics)]
+    return {
+        name: asdict(over_folds([float(fold[name]) for fold in metrics]))  # type: ignore[arg-type]
+        for name in names
+    }
+
+
+def _in_all(name: str, folds: Sequence[Mapping[str, object]]) -> bool:
+    values = [fold.get(name) for fold in folds]
+    return all(isinstance(value, int | float) and np.isfinite(value) for value in values)
