@@ -1,0 +1,63 @@
+"""Learning curves by fold, all recipes on the same scales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lmol.report.blocks import Block, Figure, Figures, Section, Text
+from lmol.report.charts import Curves, draw_curves
+from lmol.report.recipes import Recipe
+from lmol.report.subject import Subject
+from lmol.report.svg import Axis, Limits, limits_of
+
+CAPTION = (
+    "A line a fold: training (thin, of single batches, smoothed where there are many) and "
+    "validation (with dots, of training-fold images that are not trained on). All recipes have the "
+    "same scales. A validation curve that turns upwards in cross-entropy while training goes down "
+    "is overfitting."
+)
+LEGEND = (("training", "training"), ("validation", "validation"))
+QUANTITIES = (("cross_entropy", "cross-entropy, in nats", False), ("accuracy", "accuracy", True))
+SHARES = (0.0, 1.0)
+
+
+def curves_section(subject: Subject) -> Section | None:
+    """Two drawings a recipe; None where no run has records."""
+    recipes = [recipe for recipe in subject.finished if any(run.records for run in recipe.runs)]
+    if not recipes:
+        return None
+    blocks: list[Block] = [_figures(recipe, recipes) for recipe in recipes]
+    blocks.append(Text(sentences=[CAPTION]))
+    return Section(key="curves", title="Learning curves", blocks=blocks)
+
+
+def _figures(recipe: Recipe, recipes: Sequence[Recipe]) -> Figures:
+    figures = []
+    for name, title, share in QUANTITIES:
+        training, validation = curves(recipe, name), curves(recipe, f"eval_{name}")
+        every = [
+            curve for r in recipes for key in (name, f"eval_{name}") for curve in curves(r, key)
+        ]
+        limits = SHARES if share else _from_zero(every)
+        steps = (0.0, max((point[0] for curve in every for point in curve), default=1.0))
+        drawing = draw_curves(training, validation, Axis(limits=limits, title=title), steps)
+        label = f"{recipe.label}: {title.partition(',')[0]}"
+        figures.append(Figure(title=label, drawing=drawing, legend=LEGEND))
+    folds = ", ".join(map(str, recipe.folds))
+    return Figures(caption=f"{recipe.label}, fold {folds}.", figures=figures)
+
+
+def curves(recipe: Recipe, name: str) -> Curves:
+    """Step and value of every record with that name, a curve a fold."""
+    return [
+        [
+            (float(record["step"]), float(record[name]))
+            for record in run.records
+            if record.get(name) is not None
+        ]
+        for run in recipe.runs
+    ]
+
+
+def _from_zero(every: Curves) -> Limits:
+    return 0.0, limits_of(point[1] for curve in every for point in curve)[1]
