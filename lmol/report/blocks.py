@@ -94,7 +94,6 @@ class Gallery:
     kind: ClassVar[str] = "gallery"
 
     heading: str
-    caption: str
     pairs: Sequence[PhotoPair]
 
 

@@ -16,6 +16,9 @@ from lmol.verdict import TITLES
 SERIES = 8
 """Colours that the page has for recipes; with more, they come again with other dashes."""
 
+FEW_POINTS = 4
+"""Points of a training curve below which they are marked: one alone makes no line."""
+
 Curves = Sequence[Sequence[Point]]
 
 
@@ -33,7 +36,7 @@ def draw_differences(compared: Mapping[str, Comparison]) -> Markup:
     plot = Plot(
         Axis(limits=limits_of(ends), title="difference"),
         Axis(limits=(-0.5, rows - 0.5), title=""),
-        width=560, height=62 + 34 * rows, left=132,
+        width=460, height=62 + 30 * rows, left=124,
     )  # fmt: skip
     plot.grid_across()
     plot.segment((0.0, -0.5), (0.0, rows - 0.5), "zero")
@@ -58,6 +61,8 @@ def draw_curves(training: Curves, validation: Curves, y: Axis, steps: Limits) ->
     plot.grid()
     for curve in training:
         plot.line(thinned(curve), "training")
+        if len(curve) < FEW_POINTS:
+            plot.dots(curve, "few training")
     for curve in validation:
         plot.line(thinned(curve), "validation")
         plot.dots(thinned(curve), "validation")

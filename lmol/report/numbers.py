@@ -30,17 +30,17 @@ METRICS = (
 
 
 def fixed(value: float | None, digits: int = 3) -> str:
-    """0.8126 as .813 would save a sign and cost a glance: the zero stays."""
+    """Rounded; what rounds to zero has no sign."""
     if value is None or value != value:
         return DASH
-    return f"{value:.{digits}f}".replace("-", MINUS)
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)
 
 
 def signed(value: float | None, digits: int = 3) -> str:
     """With its sign, as of a difference."""
     if value is None or value != value:
         return DASH
-    return f"{value:+.{digits}f}".replace("-", MINUS)
+    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", MINUS)
 
 
 def between(low: float | None, high: float | None, *, sign: bool = False) -> str:
@@ -64,6 +64,11 @@ def listed(items: Sequence[object]) -> str:
     """1, 2 and 3."""
     texts = [str(item) for item in items]
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+
+
+def of_folds(folds: Sequence[int]) -> str:
+    """fold 1, or folds 1 and 2."""
+    return f"fold{'s' if len(folds) > 1 else ''} {listed(folds)}"
 
 
 def seconds(value: float) -> str:

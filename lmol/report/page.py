@@ -41,7 +41,7 @@ def title_of(labels: Sequence[str]) -> str:
     """The recipes, or how many there are."""
     if len(labels) > MOST_NAMED:
         return f"{len(labels)} recipes compared"
-    return f"{listed(labels)}, held out" if labels else "Runs"
+    return f"Report: {listed(labels)}" if labels else "Report"
 
 
 def about(subject: Subject, made: datetime) -> str:

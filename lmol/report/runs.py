@@ -89,7 +89,7 @@ class ReportedRun:
     def table(self, name: str) -> pd.DataFrame | None:
         """A CSV file of the run; None where it is not there, or holds no rows."""
         try:
-            return pd.read_csv(self.path / name, **RAW_TEXT)  # type: ignore[call-overload,no-any-return]
+            return pd.read_csv(self.path / name, **RAW_TEXT)  # type: ignore[call-overload]
         except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
             return None
 

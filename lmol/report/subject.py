@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lmol.report.numbers import listed
+from lmol.report.numbers import listed, of_folds
 from lmol.report.recipes import LeftOut, Recipe, recipes_of
 from lmol.report.runs import ReportedRun
 
@@ -57,7 +57,7 @@ def _reasons(first: Recipe, second: Recipe) -> Iterator[str]:
     folds = [fold for fold in first.folds if fold in second.folds]
     split = [fold for fold in folds if _split(first, fold) != _split(second, fold)]
     if split:
-        yield f"other images held out in fold {listed(split)} (split_hash)"
+        yield f"other images held out in {of_folds(split)} (split_hash)"
     if not folds:
         yield "other folds"
     for key, told in TASK_OF_THE_PAIRS.items():

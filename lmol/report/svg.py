@@ -17,7 +17,7 @@ from lmol.report.numbers import MINUS, percent
 Point = tuple[float, float]
 Limits = tuple[float, float]
 
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 10.0, 42.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 20.0, 10.0, 42.0
 """Pixels around the plot: room for the numbers and names of the axes."""
 
 

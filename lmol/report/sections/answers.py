@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from lmol.report.blocks import Cell, Figure, Figures, Section, Table
+from lmol.report.blocks import Block, Cell, Figure, Figures, Section, Table
 from lmol.report.charts import draw_by_recipe, draw_confusion, series
-from lmol.report.numbers import between, fixed
+from lmol.report.numbers import fixed
 from lmol.report.recipes import Recipe
 from lmol.report.statistics import summarise
 from lmol.report.subject import Subject
@@ -80,7 +80,7 @@ def gap_section(subject: Subject) -> Section | None:
     x = Axis(limits=(0.0, farthest), title="score gap of the two images, in points")
     y = Axis(limits=(0.0, 1.02), title="accuracy", share=True)
     figure = _of_recipes("Accuracy by score gap", x, y, curves, subject)
-    blocks = [Figures(caption=GAP, figures=[figure]), _gap_table(pooled)]
+    blocks: list[Block] = [Figures(caption=GAP, figures=[figure]), _gap_table(pooled)]
     return Section(key="gap", title="Accuracy by score gap", blocks=blocks)
 
 
@@ -119,7 +119,7 @@ def calibration_section(subject: Subject) -> Section | None:
     y = Axis(limits=(0.0, 1.02), title="accuracy", share=True)
     figure = _of_recipes("Reliability", x, y, curves, subject, diagonal=True)
     caption = RELIABILITY.format(fewest=FEWEST)
-    blocks = [Figures(caption=caption, figures=[figure]), _calibration_table(subject)]
+    blocks: list[Block] = [Figures(caption=caption, figures=[figure]), _calibration_table(subject)]
     return Section(key="calibration", title="Calibration", blocks=blocks)
 
 
@@ -136,8 +136,7 @@ def _calibration_table(subject: Subject) -> Table:
 def _over_folds(recipe: Recipe, metric: str) -> Cell:
     found = summarise(list(recipe.values(metric).values()))
     spread = f" ± {fixed(found.sd)}" if found.sd is not None else ""
-    note = "" if found.low is None else between(found.low, found.high)
-    return Cell(text=f"{fixed(found.mean)}{spread}", value=found.mean, note=note)
+    return Cell(text=f"{fixed(found.mean)}{spread}", value=found.mean)
 
 
 def _of_recipes(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from lmol.report.blocks import Block, Cell, Figure, Figures, Section, Table, Text
 from lmol.report.charts import draw_differences
-from lmol.report.numbers import METRICS, Metric, between, fixed, listed, probability, signed
+from lmol.report.numbers import METRICS, Metric, between, fixed, of_folds, probability, signed
 from lmol.report.recipes import Recipe
 from lmol.report.statistics import Comparison, compare
 from lmol.report.subject import Subject
@@ -17,7 +17,7 @@ METHOD = (
     "Differences are paired by fold. Interval and p are those of the corrected resampled t-test "
     "(Nadeau and Bengio 2003, Machine Learning 52): training sets of different folds overlap, and "
     "the ordinary paired t-test, whose p stands beside it for comparison alone, takes them for "
-    "independent and finds too much. With J folds and images held out by images trained on of "
+    "independent and finds too much. With J folds and a ratio of held-out to training images of "
     "{ratio}, the variance of the mean difference is (1/J + {ratio}) s², with J − 1 degrees of "
     "freedom. p is of both sides and not adjusted for the number of metrics and recipes looked at: "
     "of twenty comparisons without a difference, one is expected below .05."
@@ -111,10 +111,15 @@ def _row(metric: Metric, found: Comparison, folds: list[int]) -> list[Cell]:
 def conclusion(first: str, other: str, metric: Metric, found: Comparison) -> str:
     """What can be concluded about one metric, and what cannot, in plain words."""
     folds = f"{found.num} shared folds" if found.num > 1 else "the one shared fold"
-    direction = "higher" if found.mean >= 0 else "lower"
-    size = f"{fixed(abs(found.mean))} {direction}"
-    opening = f"{metric.title.capitalize()}: over {folds} {other} is {size} than {first}"
+    opening = f"{metric.title.capitalize()}: over {folds} {other} {_is(found.mean)} {first}"
     return f"{opening}. {_what_follows(found)}"
+
+
+def _is(mean: float) -> str:
+    size = fixed(abs(mean))
+    if size == fixed(0.0):
+        return "is to three digits equal to"
+    return f"is {size} {'higher' if mean > 0 else 'lower'} than"
 
 
 def _what_follows(found: Comparison) -> str:
@@ -139,7 +144,7 @@ def _what_follows(found: Comparison) -> str:
 def _few(found: Comparison) -> str:
     if found.num < FEW:
         return (
-            f"It rests on {found.num} folds, {listed(sorted(found.by_fold))}: run all folds "
+            f"It rests on {of_folds(sorted(found.by_fold))} alone: run all folds "
             "before it is relied on."
         )
     return "It speaks of this data set and these seeds; another data set may differ."

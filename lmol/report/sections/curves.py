@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lmol.report.blocks import Block, Figure, Figures, Section, Text
 from lmol.report.charts import Curves, draw_curves
+from lmol.report.numbers import of_folds
 from lmol.report.recipes import Recipe
 from lmol.report.subject import Subject
 from lmol.report.svg import Axis, Limits, limits_of
@@ -43,8 +44,7 @@ def _figures(recipe: Recipe, recipes: Sequence[Recipe]) -> Figures:
         drawing = draw_curves(training, validation, Axis(limits=limits, title=title), steps)
         label = f"{recipe.label}: {title.partition(',')[0]}"
         figures.append(Figure(title=label, drawing=drawing, legend=LEGEND))
-    folds = ", ".join(map(str, recipe.folds))
-    return Figures(caption=f"{recipe.label}, fold {folds}.", figures=figures)
+    return Figures(caption=f"{recipe.label}, {of_folds(recipe.folds)}.", figures=figures)
 
 
 def curves(recipe: Recipe, name: str) -> Curves:

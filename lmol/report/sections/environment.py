@@ -11,8 +11,11 @@ from lmol.report.numbers import DASH, seconds
 from lmol.report.runs import ReportedRun
 from lmol.report.subject import Subject
 
-RUNS = "The runs of this page. Times of training and evaluation are wall clock; memory is the peak."
-VERSIONS = "Versions of packages; bold where they are not the same in all runs."
+RUNS = (
+    "Training and evaluation are wall-clock times, memory is the peak of the process. A plus "
+    "behind a commit: the checkout had changes that were not committed."
+)
+VERSIONS = "Machine and versions of packages; bold where they are not the same in all runs."
 
 
 def environment_section(subject: Subject) -> Section:
@@ -29,26 +32,24 @@ def environment_section(subject: Subject) -> Section:
 def _runs(subject: Subject) -> Table:
     rows = [_row(recipe.label, run) for recipe in subject.recipes for run in recipe.runs]
     columns = (
-        "recipe", "fold", "started (UTC)", "training", "evaluation", "memory", "commit", "seed",
-        "platform", "folder",
+        "recipe", "fold", "training", "evaluation", "memory", "began (UTC)", "seed", "commit",
+        "folder",
     )  # fmt: skip
-    return Table(caption=RUNS, columns=columns, rows=rows, numeric=frozenset((1, 3, 4, 5)))
+    return Table(caption=RUNS, columns=columns, rows=rows, numeric=frozenset(range(1, 7)))
 
 
 def _row(label: str, run: ReportedRun) -> list[Cell]:
     manifest = run.manifest
-    folder = f"{run.path.parent.name}/{run.path.name}"
     return [
         Cell(text=label),
         Cell(text=str(run.fold), value=run.fold),
-        Cell(text=str(manifest.get("start", DASH))[:16].replace("T", " ")),
         _seconds(run.metrics.get("train_seconds")),
         _seconds(run.metrics.get("eval_seconds")),
         _memory(manifest),
-        Cell(text=_commit(manifest), note="with uncommitted changes" if _dirty(manifest) else ""),
-        Cell(text=str(manifest.get("seed", DASH))),
-        Cell(text=f"Python {manifest.get('python')}", note=str(manifest.get("platform", ""))),
-        Cell(text=folder, note=str(run.path)),
+        Cell(text=str(manifest.get("start", DASH))[:16].replace("T", " ")),
+        Cell(text=str(manifest.get("seed", DASH)), value=manifest.get("seed")),
+        Cell(text=_commit(manifest)),
+        Cell(text=f"{run.path.parent.name}/{run.path.name}"),
     ]
 
 
@@ -65,19 +66,23 @@ def _memory(manifest: Mapping[str, Any]) -> Cell:
 
 
 def _commit(manifest: Mapping[str, Any]) -> str:
-    return str(manifest.get("git_commit") or "no checkout")[:10]
-
-
-def _dirty(manifest: Mapping[str, Any]) -> bool:
-    return bool(manifest.get("git_dirty"))
+    """A plus is behind the commit of a checkout with changes that were not committed."""
+    commit = str(manifest.get("git_commit") or "no checkout")[:10]
+    return f"{commit}+" if manifest.get("git_dirty") else commit
 
 
 def _versions(runs: Sequence[ReportedRun]) -> list[Table]:
-    found = [dict(run.manifest.get("versions") or {}) for run in runs]
+    found = [_installed(run.manifest) for run in runs]
     names = list(dict.fromkeys(name for versions in found for name in versions))
     rows = [[Cell(text=name), _version([v.get(name) for v in found])] for name in names]
-    table = Table(caption=VERSIONS, columns=("package", "version"), rows=rows, folded=True)
+    table = Table(caption=VERSIONS, columns=("what", "version"), rows=rows, folded=True)
     return [table] if rows else []
+
+
+def _installed(manifest: Mapping[str, Any]) -> dict[str, str | None]:
+    """Platform, Python, and the version of each package."""
+    machine = {name: manifest.get(name) for name in ("platform", "python")}
+    return machine | dict(manifest.get("versions") or {})
 
 
 def _version(values: Sequence[str | None]) -> Cell:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lmol.report.blocks import Block, Gallery, Photo, PhotoPair, Section
+from lmol.report.blocks import Block, Gallery, Photo, PhotoPair, Section, Text
 from lmol.report.pictures import photo_uri
 from lmol.report.recipes import Recipe
 from lmol.report.runs import ReportedRun
@@ -24,13 +24,15 @@ SHARES = [f"p_{title.lower()}" for title in TITLES]
 def hardest_section(subject: Subject) -> Section | None:
     """A gallery a recipe; None where no run has the table, or makes no mistake."""
     galleries: list[Block] = [
-        Gallery(heading=recipe.label, caption=CAPTION, pairs=pairs)
+        Gallery(heading=recipe.label, pairs=pairs)
         for recipe in subject.finished
         if (pairs := hardest(recipe))
     ]
     if not galleries:
         return None
-    return Section(key="hardest", title="Hardest pairs", blocks=galleries)
+    return Section(
+        key="hardest", title="Hardest pairs", blocks=[*galleries, Text(sentences=[CAPTION])]
+    )
 
 
 def hardest(recipe: Recipe) -> list[PhotoPair]:
@@ -66,5 +68,5 @@ def _pair(run: ReportedRun, row: pd.Series, files: dict[str, str]) -> PhotoPair:
     shares = ", ".join(
         f"{title} {row[share]:.2f}" for title, share in zip(TITLES, SHARES, strict=True)
     )
-    told = f"label {row['label']}, answer {row['pred']}"
-    return PhotoPair(photos=photos, told=told, shares=f"{shares}; fold {run.fold}")
+    told = f"fold {run.fold}: label {row['label']}, answer {row['pred']}"
+    return PhotoPair(photos=photos, told=told, shares=shares)

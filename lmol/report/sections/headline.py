@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lmol.report.blocks import Block, Cell, Section, Table, Text
-from lmol.report.numbers import METRICS, between, fixed, listed
+from lmol.report.numbers import METRICS, between, fixed, listed, of_folds
 from lmol.report.recipes import LeftOut, Recipe
 from lmol.report.statistics import summarise
 from lmol.report.subject import Subject
 
 CAPTION = (
-    "Held-out metrics, mean ± SD over folds; below it the 95 % t-interval of the mean. Folds share "
-    "training images, so that the intervals are rather too narrow; the comparison of recipes "
-    "corrects for that."
+    "Held-out metrics, mean ± SD over folds; below it the 95 % t-interval of the mean, which of a "
+    "few folds may reach beyond possible values. Folds share training images, so that intervals "
+    "are rather too narrow; the comparison of recipes corrects for that."
 )
 
 
@@ -77,8 +77,8 @@ def _value(value: float | None) -> Cell:
 
 def _missing(subject: Subject) -> Iterator[Text]:
     sentences = [
-        f"{recipe.label}: no finished run of fold {listed(recipe.missing)}; the mean is over fold "
-        f"{listed(recipe.folds)} alone."
+        f"{recipe.label}: no finished run of {of_folds(recipe.missing)}; its means are over "
+        f"{of_folds(recipe.folds)} alone."
         if recipe.runs
         else f"{recipe.label}: no finished run at all."
         for recipe in subject.recipes

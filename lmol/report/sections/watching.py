@@ -15,8 +15,8 @@ from lmol.report.subject import Subject
 
 FINDINGS = "What rules of health and audit found in each run, with what usually helps."
 FLOW = (
-    "Fold {fold}, {step}: elements and norms of the gradients of every trained tensor, as images "
-    "pass through the model (logarithmic). Points of one colour at one height are healthy; points "
+    "Gradient flow: elements and norms of the gradients of every trained tensor, from left to right "
+    "as images pass through the model; both axes are logarithmic. Points of one colour at one height are healthy; points "
     "that fall or rise by decades from layer to layer are gradients that vanish or explode."
 )
 STEP = re.compile(r"gradient_flow_step_(\d+)\.png")
@@ -26,7 +26,10 @@ def watching_section(subject: Subject) -> Section:
     """Findings of all runs, also of those that are left out, and a picture a recipe."""
     runs = [run for recipe in subject.finished for run in recipe.runs]
     everything = [*runs, *(found.run for found in subject.left_out)]
-    blocks: list[Block] = [_findings(everything), *_flows(subject)]
+    flows = list(_flows(subject))
+    blocks: list[Block] = [_findings(everything), *flows]
+    if flows:
+        blocks.append(Text(sentences=[FLOW]))
     return Section(key="health", title="Health and gradients", blocks=blocks)
 
 
@@ -74,7 +77,7 @@ def _flow(recipe: Recipe) -> Image | None:
         path = latest_flow(run.path)
         uri = chart_uri(path) if path else None
         if path and uri:
-            caption = FLOW.format(fold=run.fold, step=f"step {_step(path)}")
+            caption = f"Fold {run.fold}, step {_step(path)}, the last that was drawn."
             return Image(title=f"{recipe.label}: gradient flow", uri=uri, caption=caption)
     return None
 
