@@ -30,11 +30,17 @@ WIDE = 200
 
 def run(config: Config, run: RunFolder) -> None:
     """A page where runs are named, the list of runs where none are."""
-    folders = [config.runs] if isinstance(config.runs, str) else config.runs
-    refuse_unused(config.report, listing=folders is None)
-    if folders is None:
+    refuse_unused(config.report, listing=config.runs is None)
+    if config.runs is None:
         list_runs(config.report)
-        return
+    elif run.writes:
+        make_page([config.runs] if isinstance(config.runs, str) else config.runs, config, run)
+
+
+def make_page(folders: list[str], config: Config, run: RunFolder) -> None:
+    """Read the runs, write the page, and say where it is."""
+    if not folders:
+        raise _no_folders()
     page = page_file(config.report.page, run)
     subject = subject_of(reported_runs(folders))
     tell(subject)
@@ -81,6 +87,15 @@ def page_file(page: str | None, run: RunFolder) -> Path:
         raise _no_page(page, f"a place where no folder can be made ({error.strerror})", "a file "
                        "that can be written") from error  # fmt: skip
     return path
+
+
+def _no_folders() -> LmolError:
+    return LmolError(
+        "runs",
+        got="an empty list",
+        expected="folders of runs or sweeps",
+        remedy="name them with runs=a,b, or leave runs out to list them",
+    )
 
 
 def _no_page(page: str, got: str, expected: str) -> LmolError:

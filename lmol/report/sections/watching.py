@@ -15,9 +15,10 @@ from lmol.report.subject import Subject
 
 FINDINGS = "What rules of health and audit found in each run, with what usually helps."
 FLOW = (
-    "Gradient flow: elements and norms of the gradients of every trained tensor, from left to right "
-    "as images pass through the model; both axes are logarithmic. Points of one colour at one height are healthy; points "
-    "that fall or rise by decades from layer to layer are gradients that vanish or explode."
+    "Gradient flow: sizes of the elements and norms of the gradients of every trained tensor, from "
+    "left to right as images pass through the model; heights are logarithmic. Points of one colour "
+    "at one height are healthy; points that fall or rise by decades from layer to layer are "
+    "gradients that vanish or explode."
 )
 STEP = re.compile(r"gradient_flow_step_(\d+)\.png")
 
