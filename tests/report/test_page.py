@@ -164,8 +164,10 @@ ACCURACY = METRICS[0]
 
 
 def concluded(first, second):
-    folds = [dict(enumerate(values, start=1)) for values in (first, second)]
-    return conclusion("a", "b", ACCURACY, compare(*folds, 0.25))
+    one, two = (dict(enumerate(values, start=1)) for values in (first, second))
+    found = compare(one, two, 0.25)
+    assert found is not None
+    return conclusion("a", "b", ACCURACY, found)
 
 
 def test_a_conclusion_says_what_follows_and_what_does_not():
