@@ -15,15 +15,13 @@ from rich.table import Table
 from lmol.config.schema import ReportConfig, RunStatus
 from lmol.report.numbers import fixed
 from lmol.report.recipes import recipes_of
-from lmol.report.runs import ReportedRun, runs_in
+from lmol.report.runs import ReportedRun, is_run, runs_in
 from lmol.report.statistics import summarise
 from lmol.tracking.past_runs import TRAINED
-from lmol.tracking.run_folder import MANIFEST
 
 LISTING = "report"
 """Runs of the task that lists are left out, unless they are asked for."""
 
-SWEEPS = "sweeps"
 NUMBERS = ("accuracy", "Pearson")
 LEAST = {"recipe": 8, "path": 24, "accuracy": 8}
 """Characters that a column keeps on a narrow terminal."""
@@ -67,17 +65,17 @@ def table_of_runs(entries: Sequence[Entry], outputs: Path) -> Table:
 
 def _entries(outputs: Path) -> Iterator[Entry]:
     for place in sorted(outputs.glob("*/*")):
-        if place.parent.name == SWEEPS:
-            yield from _of_sweep(place)
-        elif (place / MANIFEST).is_file():
+        if is_run(place):
             yield _of_runs([ReportedRun.read(place)], place)
+        else:
+            yield from _of_sweep(place)
 
 
 def _of_sweep(folder: Path) -> Iterator[Entry]:
-    """A row for each recipe and task that the sweep holds."""
+    """A row for each recipe and task that the sweep holds; a job that tells no task was trained."""
     groups: dict[tuple[str, str], list[ReportedRun]] = {}
     for run in runs_in(folder):
-        groups.setdefault((run.name, run.task or "?"), []).append(run)
+        groups.setdefault((run.name, run.task or TRAINED), []).append(run)
     for runs in groups.values():
         yield _of_runs(runs, folder)
 
@@ -102,9 +100,11 @@ def _folds(runs: Sequence[ReportedRun]) -> str:
     if runs[0].task != TRAINED:
         return ", ".join(map(str, done))
     recipes, _ = recipes_of(runs)
-    of = recipes[0].num_folds if recipes else "?"
-    several = f" x {len(recipes)}" if len(recipes) > 1 else ""
-    return f"{', '.join(map(str, done)) or 'none'} of {of}{several}"
+    if not recipes:
+        return "none"
+    of, several = recipes[0].num_folds, f" x {len(recipes)}" if len(recipes) > 1 else ""
+    which = "all" if len(done) == of else f"{', '.join(map(str, done)) or 'none'} of"
+    return f"{which} {of}{several}"
 
 
 def _mean(runs: Sequence[ReportedRun], metric: str) -> float | None:

@@ -128,12 +128,12 @@ def runs_in(folder: Path) -> Iterator[ReportedRun]:
     """The jobs of a sweep, in the order of their folders' names."""
     if folder.is_dir():
         for child in sorted(folder.iterdir()):
-            if _is_run(child):
+            if is_run(child):
                 yield ReportedRun.read(child, folder)
 
 
 def _of(folder: Path) -> list[ReportedRun]:
-    if _is_run(folder):
+    if is_run(folder):
         run = ReportedRun.read(folder)
         if run.task not in (TRAINED, None):
             raise _not_trained(run)
@@ -144,7 +144,8 @@ def _of(folder: Path) -> list[ReportedRun]:
     return jobs
 
 
-def _is_run(folder: Path) -> bool:
+def is_run(folder: Path) -> bool:
+    """Whether a run has begun to write there."""
     return folder.is_dir() and any((folder / name).is_file() for name in TRACES)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lmol.report.blocks import Block, Figure, Figures, Section, Text
 from lmol.report.charts import Curves, draw_curves
@@ -19,7 +19,7 @@ CAPTION = (
 )
 LEGEND = (("training", "training"), ("validation", "validation"))
 QUANTITIES = (("cross_entropy", "cross-entropy, in nats", False), ("accuracy", "accuracy", True))
-SHARES = (0.0, 1.0)
+SHARES = (0.0, 1.02)
 
 
 def curves_section(subject: Subject) -> Section | None:
@@ -27,24 +27,34 @@ def curves_section(subject: Subject) -> Section | None:
     recipes = [recipe for recipe in subject.finished if any(run.records for run in recipe.runs)]
     if not recipes:
         return None
-    blocks: list[Block] = [_figures(recipe, recipes) for recipe in recipes]
+    scales = {name: _scales(recipes, name, share) for name, _, share in QUANTITIES}
+    blocks: list[Block] = [_figures(recipe, scales) for recipe in recipes]
     blocks.append(Text(sentences=[CAPTION]))
     return Section(key="curves", title="Learning curves", blocks=blocks)
 
 
-def _figures(recipe: Recipe, recipes: Sequence[Recipe]) -> Figures:
+def _figures(recipe: Recipe, scales: Mapping[str, tuple[Limits, Limits]]) -> Figures:
     figures = []
     for name, title, share in QUANTITIES:
-        training, validation = curves(recipe, name), curves(recipe, f"eval_{name}")
-        every = [
-            curve for r in recipes for key in (name, f"eval_{name}") for curve in curves(r, key)
-        ]
-        limits = SHARES if share else _from_zero(every)
-        steps = (0.0, max((point[0] for curve in every for point in curve), default=1.0))
-        drawing = draw_curves(training, validation, Axis(limits=limits, title=title), steps)
+        steps, limits = scales[name]
+        y = Axis(limits=limits, title=title, share=share)
+        drawing = draw_curves(curves(recipe, name), curves(recipe, f"eval_{name}"), y, steps)
         label = f"{recipe.label}: {title.partition(',')[0]}"
         figures.append(Figure(title=label, drawing=drawing, legend=LEGEND))
     return Figures(caption=f"{recipe.label}, {of_folds(recipe.folds)}.", figures=figures)
+
+
+def _scales(recipes: Sequence[Recipe], name: str, share: bool) -> tuple[Limits, Limits]:
+    """Limits of steps and values that hold for all recipes."""
+    points = [
+        point
+        for recipe in recipes
+        for key in (name, f"eval_{name}")
+        for curve in curves(recipe, key)
+        for point in curve
+    ]
+    steps = 0.0, max((step for step, _ in points), default=1.0)
+    return steps, SHARES if share else (0.0, limits_of(value for _, value in points)[1])
 
 
 def curves(recipe: Recipe, name: str) -> Curves:
@@ -57,7 +67,3 @@ def curves(recipe: Recipe, name: str) -> Curves:
         ]
         for run in recipe.runs
     ]
-
-
-def _from_zero(every: Curves) -> Limits:
-    return 0.0, limits_of(point[1] for curve in every for point in curve)[1]
