@@ -88,7 +88,9 @@ def _of_runs(runs: Sequence[ReportedRun], path: Path) -> Entry:
         folds=_folds(runs),
         accuracy=_mean(runs, "accuracy"),
         pearson=_mean(runs, "pearson"),
-        date=min(str(run.manifest.get("start") or "") for run in runs),
+        date=min(
+            (str(run.manifest["start"]) for run in runs if "start" in run.manifest), default=""
+        ),
         status=_status(runs),
         path=path,
     )

@@ -36,6 +36,14 @@ def test_newest_first_and_a_sweep_is_one_row(outputs):
     assert rows[-1].accuracy == pytest.approx(0.85)
 
 
+def test_a_job_killed_at_its_start_is_of_its_sweeps_row(outputs):
+    job = make_run(outputs / "sweeps" / "first" / "fold_8", fold=8)
+    (job / "manifest.json").write_text("")
+    [row] = [row for row in listed(outputs) if row.path.name == "first"]
+    assert (row.status, row.folds) == (RunStatus.UNFINISHED, "1, 2 of 3")
+    assert row.date.startswith("2026-11-21")
+
+
 def test_a_sweep_is_as_far_as_its_worst_job(outputs):
     status = {row.path.name: row.status for row in listed(outputs)[1:]}
     assert status["second"] is RunStatus.UNFINISHED

@@ -182,6 +182,18 @@ def test_a_conclusion_says_what_follows_and_what_does_not():
     assert "is to three digits equal to" in concluded([0.5], [0.5])
 
 
+def test_a_metric_that_stands_out_gets_a_sentence_of_its_own(tmp_path):
+    first = make_sweep(tmp_path / "a", (0.5, 0.5, 0.5))
+    second = make_sweep(tmp_path / "b", (0.5, 0.5, 0.5), name="b", lr=1.0)
+    assert "Spearman: over 3 shared folds" not in Tags(page_of(first, second)).text
+    for fold in (1, 2, 3):
+        file = second / f"fold_{fold}" / "metrics.json"
+        moved = {"spearman": 0.9 + 0.0001 * fold}
+        file.write_text(json.dumps(json.loads(file.read_text()) | moved))
+    text = Tags(page_of(first, second)).text
+    assert "Spearman: over 3 shared folds b is 0.350 higher than default. The difference" in text
+
+
 def test_numbers_have_a_true_minus_and_no_negative_zero():
     assert (fixed(-0.25, 2), fixed(-0.0001), fixed(None)) == ("−0.25", "0.000", "–")
     assert (signed(0.5, 1), signed(-0.00001)) == ("+0.5", "+0.000")

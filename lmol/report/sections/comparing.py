@@ -31,7 +31,7 @@ FIGURE = (
 )
 
 TOLD = ("accuracy", "pearson")
-"""Metrics that a sentence is written about."""
+"""Metrics that a sentence is always written about; of the others, about those that stand out."""
 
 ALPHA = 0.05
 FEW = 5
@@ -76,7 +76,7 @@ def _compared(first: Recipe, other: Recipe) -> Iterator[Block]:
         for metric in METRICS
         if (comparison := compare(first.values(metric.key), other.values(metric.key), ratio))
     }
-    told = [(metric, found[metric]) for metric in found if metric.key in TOLD]
+    told = [pair for pair in found.items() if pair[0].key in TOLD or _stands_out(pair[1])]
     sentences = [conclusion(first.label, other.label, *pair) for pair in told]
     yield Text(sentences=sentences, heading=f"{other.label} against {first.label}")
     yield _table(first, found)
@@ -132,13 +132,17 @@ def _what_follows(found: Comparison) -> str:
         )
     interval = f"95 % interval {between(found.low, found.high, sign=True)}, p = "
     interval = (interval + probability(found.p)).replace("= <", "<")
-    if found.p < ALPHA:
+    if _stands_out(found):
         return f"The difference stands out of the scatter between folds ({interval}). {_few(found)}"
     reach = fixed((found.high - found.low) / 2)
     return (
         f"These folds do not tell the two apart ({interval}): with this scatter, only a mean "
         f"difference beyond {reach} would have stood out. That is no evidence that they are equal."
     )
+
+
+def _stands_out(found: Comparison) -> bool:
+    return found.p is not None and found.p < ALPHA
 
 
 def _few(found: Comparison) -> str:
