@@ -172,6 +172,17 @@ def test_every_yaml_file_is_in_the_wheel(folder: str) -> None:
     assert set((ROOT / folder).rglob("*.yaml")) <= packed
 
 
+def test_every_file_of_the_report_page_is_in_the_wheel() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    patterns = setup["options.package_data"]["lmol.report"].split()
+    folder = ROOT / "lmol" / "report"
+    packed = {path for pattern in patterns for path in folder.glob(pattern)}
+    others = {path for path in folder.rglob("*.*") if path.suffix not in (".py", ".pyc")}
+    assert packed == others
+    assert max(len(path.read_text().splitlines()) for path in packed) <= 250
+
+
 def test_every_folder_of_code_is_a_package() -> None:
     folders = {path.parent for path in SIZED}
     assert {str(folder) for folder in folders if not (folder / "__init__.py").exists()} == set()

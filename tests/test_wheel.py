@@ -49,3 +49,6 @@ def test_the_wheel_runs_the_main_job_and_its_recipes(installed, tmp_path):
     manifest = json.loads((folder / "run" / "manifest.json").read_text())
     assert manifest["status"] == "done"
     assert manifest["git_commit"] is None  # it did not run from the checkout
+    report = [*lmol, "task=report", "runs=run", "report.page=page.html"]
+    subprocess.run(report, cwd=folder, env=environment, capture_output=True, check=True)
+    assert (folder / "page.html").read_text().startswith("<!doctype html>")

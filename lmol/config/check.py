@@ -20,7 +20,7 @@ from lmol.config.schema import Config
 from lmol.config.targets import target_missing, target_problems
 from lmol.errors import ConfigError, LmolError
 
-WITHOUT_MODEL = ("prepare",)
+WITHOUT_MODEL = ("prepare", "report")
 """Tasks that build neither model nor trainer: their targets, which import torch, stay unread."""
 
 HEAVY = ("model", "train")

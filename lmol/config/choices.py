@@ -98,3 +98,11 @@ class Pairing(str, Enum):
 class ExportForm(str, Enum):
     MERGED = "merged"
     ADAPTER = "adapter"
+
+
+class RunStatus(str, Enum):
+    """How far a run or a sweep came: to its end, to an error, or neither (at work, or killed)."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNFINISHED = "unfinished"

@@ -15,6 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
 
+from lmol.config.folders import folder_list
 from lmol.config.groups import Groups, find_groups
 from lmol.config.keys import did_you_mean, is_known, tree_keys
 from lmol.config.problems import unknown_key
@@ -50,7 +51,7 @@ def rewrite_overrides(
 ) -> list[str]:
     """Overrides as Hydra is to read them. Raises ConfigError with all that cannot be read."""
     problems: list[LmolError] = []
-    parsed = list(_parsed(map(_fold_index, overrides), problems))
+    parsed = list(_parsed(map(_written_out, overrides), problems))
     if not multirun and not any(o.key_or_group in MULTIRUN_KEYS for o in parsed):
         problems += [_sweep_without_multirun(o) for o in parsed if o.is_sweep_override()]
     groups = find_groups(chain([config_dir] if config_dir else [], _searchpath(parsed)))
@@ -59,6 +60,11 @@ def rewrite_overrides(
     if problems:
         raise ConfigError(problems)
     return [_rewritten(override, groups) for override in parsed] + _sweep_folder(parsed, groups)
+
+
+def _written_out(override: str) -> str:
+    """Without the shorthands of fold= and runs=."""
+    return folder_list(_fold_index(override))
 
 
 def _fold_index(override: str) -> str:

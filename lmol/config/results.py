@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lmol.config.choices import Decoding, ExportForm, Pairing
+from lmol.config.choices import Decoding, ExportForm, Pairing, RunStatus
 from lmol.config.fields import Count, Positive, Share, node
 
 
@@ -56,3 +56,21 @@ class ExportConfig:
     folder: Annotated[
         str | None, Field(description="where to, a new folder; null: in the folder of the command")
     ]
+
+
+@node
+class ReportConfig:
+    """The page of task=report, or which runs its list shows."""
+
+    page: Annotated[
+        str | None,
+        Field(min_length=1, description="the HTML file; null: in the folder of the command"),
+    ]
+    name: Annotated[
+        str | None,
+        Field(min_length=1, description="of the list: recipes that match, as no_* does no_swap"),
+    ]
+    task: Annotated[
+        str | None, Field(min_length=1, description="of the list: runs of this task alone")
+    ]
+    status: Annotated[RunStatus | None, Field(description="of the list: runs that came so far")]

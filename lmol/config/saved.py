@@ -33,7 +33,11 @@ FREE = {
 }
 """By task, what may be set anew; the fold, which is not here, chooses among the runs of a sweep."""
 
-GROWING = ("eval", "ranking", "export", "train", "audit", "tracking")
+REPORT = "report"
+REPORTING = ("task", "runs", REPORT, "debug", "threads")
+"""What task=report takes: it reads finished runs, whose configurations it shows side by side."""
+
+GROWING = ("eval", "ranking", "export", "report", "train", "audit", "tracking")
 """Groups to which a later version may have added settings; the run's own values stand over them."""
 
 FOLD = "fold.index"
@@ -55,7 +59,7 @@ def with_saved(values: DictConfig, find: Find) -> DictConfig:
     if task not in FREE:
         _refuse_unused(overridden, task)
         return values
-    _refuse(overridden, task)
+    _refuse(overridden, task, (FOLD, *FREE[task]))
     fold = OmegaConf.select(values, FOLD) if FOLD in overridden else None
     found = find(OmegaConf.select(values, "run"), fold)
     _refuse_mixed(found)
@@ -74,6 +78,16 @@ def _overridden() -> list[str]:
 
 
 def _refuse_unused(overridden: Sequence[str], task: object) -> None:
+    """Refuse what only tasks that use finished runs take, where this is none of them."""
+    if task == REPORT:
+        _refuse(overridden, REPORT, REPORTING)
+        return
+    _refuse_keys(
+        [key for key in overridden if _within(key, ("runs", REPORT))],
+        got=f"a value for task={task}, which makes no report",
+        expected=f"it beside task={REPORT}",
+        remedy=f"add task={REPORT}, or leave it out",
+    )
     _refuse_keys(
         [key for key in overridden if key in USED],
         got=f"a value for task={task}, which uses no finished run",
@@ -82,14 +96,18 @@ def _refuse_unused(overridden: Sequence[str], task: object) -> None:
     )
 
 
-def _refuse(overridden: Sequence[str], task: str) -> None:
-    free = (FOLD, *FREE[task])
+def _refuse(overridden: Sequence[str], task: str, free: Sequence[str]) -> None:
     _refuse_keys(
-        [key for key in overridden if not any(f"{key}.".startswith(f"{f}.") for f in free)],
+        [key for key in overridden if not _within(key, free)],
         got=f"a value for task={task}, which uses a finished run or not this setting",
-        expected=f"only {', '.join(FREE[task])}: the run's own configuration holds",
+        expected=f"only {', '.join(f for f in free if f != FOLD)}: the run's own configuration "
+        "holds",
         remedy="leave it out, or train with it",
     )
+
+
+def _within(key: str, groups: Sequence[str]) -> bool:
+    return any(f"{key}.".startswith(f"{group}.") for group in groups)
 
 
 def _refuse_keys(keys: Sequence[str], *, got: str, expected: str, remedy: str) -> None:

@@ -23,6 +23,7 @@ from lmol.config.choices import Precision as Precision
 from lmol.config.choices import ProjectorStart as ProjectorStart
 from lmol.config.choices import PromptForm as PromptForm
 from lmol.config.choices import Quantization as Quantization
+from lmol.config.choices import RunStatus as RunStatus
 from lmol.config.choices import Schedule as Schedule
 from lmol.config.choices import Severity as Severity
 from lmol.config.choices import TrackingMode as TrackingMode
@@ -41,6 +42,7 @@ from lmol.config.fields import Target as Target
 from lmol.config.results import EvalConfig as EvalConfig
 from lmol.config.results import ExportConfig as ExportConfig
 from lmol.config.results import RankingConfig as RankingConfig
+from lmol.config.results import ReportConfig as ReportConfig
 from lmol.config.tracking import TrackingConfig as TrackingConfig
 from lmol.config.watching import AuditConfig as AuditConfig
 from lmol.config.watching import AuditRules as AuditRules
@@ -201,6 +203,10 @@ class Config:
         str | list[str] | None,
         Field(description="files, a folder, or a table; null: the held-out images of the run"),
     ]
+    runs: Annotated[
+        str | list[str] | None,
+        Field(description="run and sweep folders of a report; null: list those below outputs/"),
+    ]
     task: TaskConfig
     data: DataConfig
     fold: FoldConfig
@@ -210,5 +216,6 @@ class Config:
     eval: EvalConfig
     ranking: RankingConfig
     export: ExportConfig
+    report: ReportConfig
     audit: AuditConfig
     tracking: TrackingConfig

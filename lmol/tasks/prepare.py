@@ -57,8 +57,11 @@ def save_pairs(prepared: PreparedFold, run: RunFolder) -> None:
 
 
 def save_images(split: Split, run: RunFolder) -> None:
-    """Write images.csv: which images the fold trains on, validates with and holds out."""
+    """Write images.csv: which images the fold trains on, validates with and holds out.
+
+    path: where the file was, for pictures of it in a report.
+    """
     parts = {"train": split.train, "validation": split.validation, "held_out": split.held_out}
     tables = [part.assign(part=name) for name, part in parts.items()]
-    columns = ["image", "part", "score", "group", "content"]
+    columns = ["image", "part", "score", "group", "content", "path"]
     run.write_table(IMAGES, pd.concat(tables)[columns])

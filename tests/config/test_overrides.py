@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lmol.config import load_config
 from lmol.config.overrides import rewrite_arguments, rewrite_overrides
 from lmol.errors import ConfigError
 
@@ -32,6 +33,23 @@ def test_a_fold_number_is_the_fold_index(given: str, index: str) -> None:
 
 def test_a_named_fold_stays_a_group_choice() -> None:
     assert rewrite_overrides(["fold=official"]) == ["fold=official"]
+
+
+@pytest.mark.parametrize(
+    ("given", "folders"),
+    [
+        ("runs=a,b", ["a", "b"]),
+        ("runs='a,b'", ["a", "b"]),
+        ("+runs=outputs/a b/c", ["outputs/a b/c"]),
+        ("runs=['a,b',c]", ["a,b", "c"]),
+        ("runs=x=1,it's,(y),<z>", ["x=1", "it's", "(y)", "<z>"]),
+        ("runs=a\\", ["a\\"]),
+        ("runs=${a}\\'b", ["${a}\\'b"]),
+        ("runs=null", None),
+    ],
+)
+def test_runs_are_a_list_of_folders_and_no_sweep(given: str, folders: list[str] | None) -> None:
+    assert load_config("task=report", given).runs == folders
 
 
 def test_every_override_gets_the_prefix_that_hydra_wants() -> None:

@@ -1,0 +1,120 @@
+"""What a page is made of: sections of tables, figures, sentences and pairs of pictures.
+
+Nothing here is HTML but drawn pictures; the template writes it, and escapes every text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from markupsafe import Markup
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """text as shown; value: what sorts it; note: small print below; strong: stands out."""
+
+    text: str
+    value: float | str | None = None
+    note: str = ""
+    strong: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """columns: titles; the first is each row's heading. numeric: places of columns of numbers.
+
+    folded: shown when asked for.
+    """
+
+    kind: ClassVar[str] = "table"
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    numeric: frozenset[int] = frozenset()
+    folded: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A drawing with the names of its series. legend: (class of the series, its name)."""
+
+    title: str
+    drawing: Markup
+    legend: Sequence[tuple[str, str]] = ()
+    wide: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """Drawings side by side, with one caption."""
+
+    kind: ClassVar[str] = "figures"
+
+    caption: str
+    figures: Sequence[Figure]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """Sentences; refusal: something was not done, and these say why."""
+
+    kind: ClassVar[str] = "text"
+
+    sentences: Sequence[str]
+    refusal: bool = False
+    heading: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photo:
+    """An image of the data by name; uri: data URI, or None where the file is gone."""
+
+    name: str
+    score: str
+    uri: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoPair:
+    """Two images, what the scores say of them, and what the model said."""
+
+    photos: Sequence[Photo]
+    told: str
+    shares: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """Pairs of images with one heading."""
+
+    kind: ClassVar[str] = "gallery"
+
+    heading: str
+    pairs: Sequence[PhotoPair]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A drawn picture of a run, as a data URI."""
+
+    kind: ClassVar[str] = "image"
+
+    title: str
+    uri: str
+    caption: str
+
+
+Block = Table | Figures | Text | Gallery | Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of the page. key: its anchor."""
+
+    key: str
+    title: str
+    blocks: Sequence[Block] = field(default_factory=tuple)

@@ -1,0 +1,78 @@
+"""Numbers as the page shows them: sensible digits, a true minus, a dash for what is not defined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+DASH = "–"
+MINUS = "−"
+SMALL_P = 0.001
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A metric of metrics.json. low_is_good: as of an error."""
+
+    key: str
+    title: str
+    low_is_good: bool = False
+
+
+METRICS = (
+    Metric(key="accuracy", title="accuracy"),
+    Metric(key="accuracy_similar", title="recall of Similar"),
+    Metric(key="order_consistency", title="order consistency"),
+    Metric(key="pearson", title="Pearson"),
+    Metric(key="spearman", title="Spearman"),
+    Metric(key="mae", title="MAE (points)", low_is_good=True),
+)
+
+
+def fixed(value: float | None, digits: int = 3) -> str:
+    """Rounded; what rounds to zero has no sign."""
+    if value is None or value != value:
+        return DASH
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """With its sign, as of a difference."""
+    if value is None or value != value:
+        return DASH
+    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", MINUS)
+
+
+def between(low: float | None, high: float | None, *, sign: bool = False) -> str:
+    """An interval, or a dash where there is none."""
+    shown = signed if sign else fixed
+    return DASH if low is None or high is None else f"{shown(low)} to {shown(high)}"
+
+
+def probability(p: float | None) -> str:
+    """A p-value."""
+    if p is None:
+        return DASH
+    return f"< {SMALL_P}" if p < SMALL_P else f"{p:.3f}"
+
+
+def percent(share: float) -> str:
+    return f"{100.0 * share:.1f} %"
+
+
+def listed(items: Sequence[object]) -> str:
+    """1, 2 and 3."""
+    texts = [str(item) for item in items]
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+
+
+def of_folds(folds: Sequence[int]) -> str:
+    """fold 1, or folds 1 and 2."""
+    return f"fold{'s' if len(folds) > 1 else ''} {listed(folds)}"
+
+
+def seconds(value: float) -> str:
+    """A duration, in the unit that tells it best."""
+    if value < 100.0:
+        return f"{value:.1f} s"
+    return f"{value / 60.0:.1f} min" if value < 6000.0 else f"{value / 3600.0:.1f} h"

@@ -1,0 +1,66 @@
+"""One HTML file that needs no other: styles, script, drawings and pictures stand in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from lmol import __version__
+from lmol.report.blocks import Section
+from lmol.report.numbers import listed
+from lmol.report.sections import SECTIONS
+from lmol.report.subject import Subject
+
+MOST_NAMED = 4
+"""Recipes in the title; beyond it their number."""
+
+
+def render_page(subject: Subject, made: datetime) -> str:
+    """The page. made: shown below the title."""
+    sections = [section for make in SECTIONS if (section := make(subject)) is not None]
+    environment = Environment(
+        loader=PackageLoader("lmol.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    return environment.get_template("template.html.j2").render(
+        title=title_of([recipe.label for recipe in subject.recipes]),
+        about=about(subject, made),
+        sections=_unique(sections),
+        style=_own("page.css"),
+        script=_own("page.js"),
+    )
+
+
+def title_of(labels: Sequence[str]) -> str:
+    """The recipes, or how many there are."""
+    if len(labels) > MOST_NAMED:
+        return f"{len(labels)} recipes compared"
+    return f"Report: {listed(labels)}" if labels else "Report"
+
+
+def about(subject: Subject, made: datetime) -> str:
+    """How much is in it, and when it was made."""
+    runs = sum(len(recipe.runs) for recipe in subject.recipes)
+    left_out = f", {len(subject.left_out)} left out" if subject.left_out else ""
+    recipes = f"{len(subject.recipes)} recipe{'s' if len(subject.recipes) != 1 else ''}"
+    return (
+        f"{recipes}, {runs} finished run{'s' if runs != 1 else ''}{left_out}. Made by "
+        f"task=report of lmol {__version__}, {made:%d %B %Y, %H:%M}."
+    )
+
+
+def _unique(sections: Sequence[Section]) -> Sequence[Section]:
+    keys = [section.key for section in sections]
+    assert len(set(keys)) == len(keys), "two sections with one anchor"
+    return sections
+
+
+def _own(name: str) -> Markup:
+    """A file of this package, which holds nothing of the user's and stands unescaped."""
+    return Markup(files("lmol.report").joinpath(name).read_text(encoding="utf-8"))

@@ -1,0 +1,187 @@
+"""Run folders as a report reads them: found by name, and never trusted to be whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from lmol.config.schema import RunStatus
+from lmol.errors import ConfigError, LmolError, RunFolderError
+from lmol.tracking.past_runs import TRAINED
+from lmol.tracking.run_folder import DONE, FAILED, MANIFEST
+
+TRACES = (MANIFEST, "config.yaml", "run.log")
+"""What a run writes first: a folder with any of them is a run's, however early it was killed."""
+
+RAW_TEXT = {"keep_default_na": False, "na_values": [""]}
+"""A group or an image that is called NA is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportedRun:
+    """One run folder, absolute. sweep: the folder of the sweep that it was found in.
+
+    manifest and config are empty where they cannot be read; `problem` then says so.
+    """
+
+    path: Path
+    sweep: Path | None
+    manifest: Mapping[str, Any]
+    config: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path, sweep: Path | None = None) -> ReportedRun:
+        """Whatever can be read of a run."""
+        return cls(
+            path=path.absolute(),
+            sweep=sweep.absolute() if sweep else None,
+            manifest=_mapping(path / MANIFEST),
+            config=_mapping(path / "config.yaml"),
+            metrics=_mapping(path / "metrics.json"),
+        )
+
+    @property
+    def name(self) -> str:
+        """The recipe's name; ? where the run was killed before it wrote it."""
+        return str(self.manifest.get("name") or self.config.get("name") or "?")
+
+    @property
+    def task(self) -> str | None:
+        return self.manifest.get("task")
+
+    @property
+    def fold(self) -> int | None:
+        """The fold that it held out, where that is known."""
+        fold = self.manifest.get("fold", (self.config.get("fold") or {}).get("index"))
+        return fold if isinstance(fold, int) else None
+
+    @property
+    def status(self) -> RunStatus:
+        """How far it came; one that says it is running is at work, or was killed."""
+        told = str(self.manifest.get("status"))
+        if told.startswith(FAILED):
+            return RunStatus.FAILED
+        whole = told == DONE and bool(self.config)
+        return RunStatus.DONE if whole and self._results_whole() else RunStatus.UNFINISHED
+
+    @property
+    def problem(self) -> str | None:
+        """Why it is not averaged; None where it is."""
+        if not self.manifest:
+            return f"no readable {MANIFEST}: it begins at this moment, or was killed as it began"
+        if self.status is RunStatus.FAILED:
+            return str(self.manifest.get("error") or "failed").splitlines()[0]
+        if self.status is RunStatus.DONE:
+            return None
+        if self.manifest.get("status") == DONE:
+            missing = "config.yaml" if not self.config else "metrics.json"
+            return f"done, but its {missing} is missing or damaged"
+        return "still running, or killed: its manifest tells no end"
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """A CSV file of the run; None where it is not there, or holds no rows."""
+        try:
+            return pd.read_csv(self.path / name, **RAW_TEXT)  # type: ignore[call-overload]
+        except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
+            return None
+
+    @cached_property
+    def records(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; a last line that was cut short is left out."""
+        try:
+            lines = (self.path / "metrics.jsonl").read_text().splitlines()
+        except (OSError, UnicodeDecodeError):
+            return []
+        return [found for found in map(_record, lines) if found]
+
+    def _results_whole(self) -> bool:
+        return self.task != TRAINED or isinstance(self.metrics.get("accuracy"), float)
+
+
+def reported_runs(folders: Sequence[str]) -> list[ReportedRun]:
+    """The trained runs in the named run and sweep folders, each once, as named.
+
+    Raises ConfigError with every folder that is not there, or holds no trained run.
+    """
+    found: dict[Path, ReportedRun] = {}
+    problems: list[LmolError] = []
+    for folder in folders:
+        try:
+            for run in _of(Path(folder)):
+                found.setdefault(run.path.resolve(), run)
+        except RunFolderError as error:
+            problems.append(error)
+    if problems:
+        raise ConfigError(problems)
+    return list(found.values())
+
+
+def runs_in(folder: Path) -> Iterator[ReportedRun]:
+    """The jobs of a sweep, in the order of their folders' names."""
+    if folder.is_dir():
+        for child in sorted(folder.iterdir()):
+            if is_run(child):
+                yield ReportedRun.read(child, folder)
+
+
+def _of(folder: Path) -> list[ReportedRun]:
+    if is_run(folder):
+        run = ReportedRun.read(folder)
+        if run.task not in (TRAINED, None):
+            raise _not_trained(run)
+        return [run]
+    jobs = [run for run in runs_in(folder) if run.task in (TRAINED, None)]
+    if not jobs:
+        raise _no_run(folder)
+    return jobs
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a run has begun to write there."""
+    return folder.is_dir() and any((folder / name).is_file() for name in TRACES)
+
+
+def _not_trained(run: ReportedRun) -> RunFolderError:
+    return RunFolderError(
+        run.path,
+        got=f"the folder of task={run.task}",
+        expected="folders of runs that were trained, or of sweeps",
+        remedy=f"name the run that it used: {run.manifest.get('run')}",
+    )
+
+
+def _no_run(folder: Path) -> RunFolderError:
+    there = "a folder without a trained run in it" if folder.is_dir() else "no such folder"
+    return RunFolderError(
+        f"runs={folder}",
+        got=there,
+        expected="folders of runs that were trained, or of sweeps",
+        remedy="python -m lmol.run task=report lists them; a folder with a comma in its name is "
+        "written runs=\"['a,b']\"",
+    )
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    """A JSON or YAML file that holds a mapping; empty where it is absent or damaged."""
+    try:
+        text = path.read_text()
+        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _record(line: str) -> dict[str, Any]:
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return {}
+    return values if isinstance(values, dict) and "step" in values else {}

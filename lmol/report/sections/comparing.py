@@ -1,0 +1,154 @@
+"""Recipes compared over the folds that they share: differences, tests, plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from lmol.report.blocks import Block, Cell, Figure, Figures, Section, Table, Text
+from lmol.report.charts import draw_differences
+from lmol.report.numbers import METRICS, Metric, between, fixed, of_folds, probability, signed
+from lmol.report.recipes import Recipe
+from lmol.report.statistics import Comparison, compare
+from lmol.report.subject import Subject
+
+Compared = Mapping[Metric, Comparison]
+
+METHOD = (
+    "Differences are paired by fold. Interval and p are those of the corrected resampled t-test "
+    "(Nadeau and Bengio 2003, Machine Learning 52): training sets of different folds overlap, and "
+    "the ordinary paired t-test, whose p stands beside it for comparison alone, takes them for "
+    "independent and finds too much. With J folds and a ratio of held-out to training images of "
+    "{ratio}, the variance of the mean difference is (1/J + {ratio}) s², with J − 1 degrees of "
+    "freedom. p is of both sides and not adjusted for the number of metrics and recipes looked at: "
+    "of twenty comparisons without a difference, one is expected below .05."
+)
+
+TABLE = "Mean difference to {first}, by metric; below 0 is less than {first}."
+
+FIGURE = (
+    "A small dot is a fold, the large one the mean, the bar its 95 % interval (corrected resampled "
+    "t-test). A bar across the line at 0 is a difference that these folds do not show."
+)
+
+TOLD = ("accuracy", "pearson")
+"""Metrics that a sentence is always written about; of the others, about those that stand out."""
+
+ALPHA = 0.05
+FEW = 5
+"""Folds below which a difference is to be confirmed."""
+
+
+def comparison_section(subject: Subject) -> Section | None:
+    """Every recipe against the first; None where there is but one."""
+    if len(subject.finished) < 2:
+        return None
+    first, *others = subject.finished
+    allowed = [other for other in others if other.label not in subject.refusals]
+    blocks: list[Block] = [_refused(other, subject) for other in others if other not in allowed]
+    for other in allowed:
+        blocks += _compared(first, other)
+    if allowed:
+        ratio = fixed(test_by_train(first), 2)
+        blocks.append(Text(sentences=[METHOD.format(ratio=ratio)], heading="Method"))
+    return Section(key="comparison", title=f"Compared with {first.label}", blocks=blocks)
+
+
+def test_by_train(recipe: Recipe) -> float:
+    """Images held out by images trained on, of a run that has its images.csv; 1 / (k - 1) else."""
+    for run in recipe.runs:
+        images = run.table("images.csv")
+        if images is not None and (images["part"] == "train").any():
+            parts = images["part"].value_counts()
+            return float(parts.get("held_out", 0) / parts["train"])
+    return 1.0 / max(recipe.num_folds - 1, 1)
+
+
+def _refused(other: Recipe, subject: Subject) -> Text:
+    reason = subject.refusals[other.label]
+    advice = "A paired comparison needs the same images, scores and folds; none is made here."
+    return Text(sentences=[f"{reason}. {advice}"], refusal=True, heading=f"{other.label}: refused")
+
+
+def _compared(first: Recipe, other: Recipe) -> Iterator[Block]:
+    ratio = test_by_train(first)
+    found = {
+        metric: comparison
+        for metric in METRICS
+        if (comparison := compare(first.values(metric.key), other.values(metric.key), ratio))
+    }
+    told = [pair for pair in found.items() if pair[0].key in TOLD or _stands_out(pair[1])]
+    sentences = [conclusion(first.label, other.label, *pair) for pair in told]
+    yield Text(sentences=sentences, heading=f"{other.label} against {first.label}")
+    yield _table(first, found)
+    drawing = draw_differences({metric.title: found[metric] for metric in found})
+    title = f"{other.label} less {first.label}"
+    yield Figures(caption=FIGURE, figures=[Figure(title=title, drawing=drawing, wide=True)])
+
+
+def _table(first: Recipe, found: Compared) -> Table:
+    folds = sorted({fold for comparison in found.values() for fold in comparison.by_fold})
+    by_fold = [f"fold {fold}" for fold in folds]
+    columns = ("metric", "folds", *by_fold, "mean", "95 % interval", "p", "p, uncorrected")
+    rows = [_row(metric, comparison, folds) for metric, comparison in found.items()]
+    caption = TABLE.format(first=first.label)
+    numeric = frozenset(range(1, len(columns)))
+    return Table(caption=caption, columns=columns, rows=rows, numeric=numeric)
+
+
+def _row(metric: Metric, found: Comparison, folds: list[int]) -> list[Cell]:
+    differences = [found.by_fold.get(fold) for fold in folds]
+    return [
+        Cell(text=metric.title),
+        Cell(text=str(found.num), value=found.num),
+        *(Cell(text=signed(value), value=value) for value in differences),
+        Cell(text=signed(found.mean), value=found.mean, strong=True),
+        Cell(text=between(found.low, found.high, sign=True), value=found.low),
+        Cell(text=probability(found.p), value=found.p),
+        Cell(text=probability(found.p_uncorrected), value=found.p_uncorrected),
+    ]
+
+
+def conclusion(first: str, other: str, metric: Metric, found: Comparison) -> str:
+    """What can be concluded about one metric, and what cannot, in plain words."""
+    folds = f"{found.num} shared folds" if found.num > 1 else "the one shared fold"
+    opening = f"{metric.title.capitalize()}: over {folds} {other} {_is(found.mean)} {first}"
+    return f"{opening}. {_what_follows(found)}"
+
+
+def _is(mean: float) -> str:
+    size = fixed(abs(mean))
+    if size == fixed(0.0):
+        return "is to three digits equal to"
+    return f"is {size} {'higher' if mean > 0 else 'lower'} than"
+
+
+def _what_follows(found: Comparison) -> str:
+    if found.low is None or found.high is None:
+        return "A single fold has no interval: nothing follows about other folds or other data."
+    if found.p is None:
+        return (
+            "All folds differ by exactly as much, so that there is no scatter to measure the "
+            "difference by: no test is made."
+        )
+    interval = f"95 % interval {between(found.low, found.high, sign=True)}, p = "
+    interval = (interval + probability(found.p)).replace("= <", "<")
+    if _stands_out(found):
+        return f"The difference stands out of the scatter between folds ({interval}). {_few(found)}"
+    reach = fixed((found.high - found.low) / 2)
+    return (
+        f"These folds do not tell the two apart ({interval}): with this scatter, only a mean "
+        f"difference beyond {reach} would have stood out. That is no evidence that they are equal."
+    )
+
+
+def _stands_out(found: Comparison) -> bool:
+    return found.p is not None and found.p < ALPHA
+
+
+def _few(found: Comparison) -> str:
+    if found.num < FEW:
+        return (
+            f"It rests on {of_folds(sorted(found.by_fold))} alone: run all folds "
+            "before it is relied on."
+        )
+    return "It speaks of this data set and these seeds; another data set may differ."

@@ -1,0 +1,69 @@
+"""Learning curves by fold, all recipes on the same scales."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lmol.report.blocks import Block, Figure, Figures, Section, Text
+from lmol.report.charts import Curves, draw_curves
+from lmol.report.numbers import of_folds
+from lmol.report.recipes import Recipe
+from lmol.report.subject import Subject
+from lmol.report.svg import Axis, Limits, limits_of
+
+CAPTION = (
+    "A line a fold: training (thin, of single batches, smoothed where there are many) and "
+    "validation (with dots, of training-fold images that are not trained on). All recipes have the "
+    "same scales. A validation curve that turns upwards in cross-entropy while training goes down "
+    "is overfitting."
+)
+LEGEND = (("training", "training"), ("validation", "validation"))
+QUANTITIES = (("cross_entropy", "cross-entropy, in nats", False), ("accuracy", "accuracy", True))
+SHARES = (0.0, 1.02)
+
+
+def curves_section(subject: Subject) -> Section | None:
+    """Two drawings a recipe; None where no run has records."""
+    recipes = [recipe for recipe in subject.finished if any(run.records for run in recipe.runs)]
+    if not recipes:
+        return None
+    scales = {name: _scales(recipes, name, share) for name, _, share in QUANTITIES}
+    blocks: list[Block] = [_figures(recipe, scales) for recipe in recipes]
+    blocks.append(Text(sentences=[CAPTION]))
+    return Section(key="curves", title="Learning curves", blocks=blocks)
+
+
+def _figures(recipe: Recipe, scales: Mapping[str, tuple[Limits, Limits]]) -> Figures:
+    figures = []
+    for name, title, share in QUANTITIES:
+        steps, limits = scales[name]
+        y = Axis(limits=limits, title=title, share=share)
+        drawing = draw_curves(curves(recipe, name), curves(recipe, f"eval_{name}"), y, steps)
+        label = f"{recipe.label}: {title.partition(',')[0]}"
+        figures.append(Figure(title=label, drawing=drawing, legend=LEGEND))
+    return Figures(caption=f"{recipe.label}, {of_folds(recipe.folds)}.", figures=figures)
+
+
+def _scales(recipes: Sequence[Recipe], name: str, share: bool) -> tuple[Limits, Limits]:
+    """Limits of steps and values that hold for all recipes."""
+    points = [
+        point
+        for recipe in recipes
+        for key in (name, f"eval_{name}")
+        for curve in curves(recipe, key)
+        for point in curve
+    ]
+    steps = 0.0, max((step for step, _ in points), default=1.0)
+    return steps, SHARES if share else (0.0, limits_of(value for _, value in points)[1])
+
+
+def curves(recipe: Recipe, name: str) -> Curves:
+    """Step and value of every record with that name, a curve a fold."""
+    return [
+        [
+            (float(record["step"]), float(record[name]))
+            for record in run.records
+            if record.get(name) is not None
+        ]
+        for run in recipe.runs
+    ]

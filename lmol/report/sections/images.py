@@ -1,0 +1,86 @@
+"""The ranked images: estimate against score, and groups of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from lmol.report.blocks import Cell, Figure, Figures, Section, Table
+from lmol.report.charts import draw_ranking
+from lmol.report.numbers import fixed, signed
+from lmol.report.recipes import Recipe
+from lmol.report.statistics import summarise
+from lmol.report.subject import Subject
+from lmol.report.svg import Point, limits_of
+
+RANKING = (
+    "Every held-out image of all folds: the score of the raters, and the estimate from "
+    "comparisons. All recipes have the same scales. Each fold is ranked by itself; dots along the "
+    "dashed line are estimates equal to the score."
+)
+GROUPS = (
+    "Pairs within one group of images: accuracy over all folds (weighted by pairs), its SD over "
+    "folds, and the mean of estimate less score. Groups of few pairs scatter by chance alone."
+)
+
+
+def ranking_section(subject: Subject) -> Section | None:
+    """A scatter a recipe; None where no run has estimates."""
+    clouds = {place: ranked(recipe) for place, recipe in enumerate(subject.finished)}
+    every = [end for points in clouds.values() for point in points for end in point]
+    if not every:
+        return None
+    limits = limits_of(every)
+    figures = [
+        Figure(
+            title=f"{subject.finished[place].label}: {len(points):,} images",
+            drawing=draw_ranking(points, limits, place),
+        )
+        for place, points in clouds.items()
+        if points
+    ]
+    blocks = [Figures(caption=RANKING, figures=figures)]
+    return Section(key="ranking", title="Ranking", blocks=blocks)
+
+
+def ranked(recipe: Recipe) -> list[Point]:
+    """Score and estimate of the held-out images of all folds."""
+    tables = [run.table("ranking.csv") for run in recipe.runs]
+    whole = [t for t in tables if t is not None and {"score", "estimate"} <= set(t.columns)]
+    known = [table[["score", "estimate"]].dropna() for table in whole]
+    return [(float(x), float(y)) for table in known for x, y in table.itertuples(index=False)]
+
+
+def subgroup_section(subject: Subject) -> Section | None:
+    """A row a recipe and group; None where the data have no groups."""
+    rows = [row for recipe in subject.finished for row in _rows(recipe)]
+    if not rows:
+        return None
+    columns = ("recipe", "group", "folds", "pairs", "accuracy", "SD", "mean error (points)")
+    table = Table(caption=GROUPS, columns=columns, rows=rows, numeric=frozenset(range(2, 7)))
+    return Section(key="groups", title="Groups of images", blocks=[table])
+
+
+def _rows(recipe: Recipe) -> Iterator[Sequence[Cell]]:
+    found = [run.table("diagnosis/subgroups.csv") for run in recipe.runs]
+    tables = [table[table["kind"] == "within"] for table in found if table is not None]
+    if tables:
+        for group, rows in pd.concat(tables, ignore_index=True).groupby("group", sort=True):
+            yield _row(recipe.label, str(group), rows[rows["pairs"] > 0])
+
+
+def _row(label: str, group: str, rows: pd.DataFrame) -> list[Cell]:
+    pairs = int(rows["pairs"].sum())
+    accuracy = float((rows["accuracy"] * rows["pairs"]).sum() / pairs) if pairs else None
+    sd = summarise(rows["accuracy"].dropna().tolist()).sd
+    error = summarise(rows["mean_error"].dropna().tolist()).mean
+    return [
+        Cell(text=label),
+        Cell(text=group),
+        Cell(text=str(len(rows)), value=len(rows)),
+        Cell(text=f"{pairs:,}", value=pairs),
+        Cell(text=fixed(accuracy), value=accuracy),
+        Cell(text=fixed(sd), value=sd),
+        Cell(text=signed(error), value=error),
+    ]

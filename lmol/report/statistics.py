@@ -1,0 +1,101 @@
+"""What a few folds tell: the mean with its interval, and recipes compared over the same folds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """num values; mean is None of none; sd, low and high (a t-interval) of fewer than two."""
+
+    num: int
+    mean: float | None = None
+    sd: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Second less first, over the folds that both have.
+
+    by_fold: the differences. low, high, p: of the corrected resampled t-test; p_uncorrected: of the
+    ordinary paired t-test. All four are None of fewer than two folds; both p are None too where all
+    differences are equal.
+    """
+
+    by_fold: Mapping[int, float]
+    mean: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_uncorrected: float | None = None
+
+    @property
+    def num(self) -> int:
+        return len(self.by_fold)
+
+
+def summarise(values: Sequence[float]) -> Summary:
+    """Mean, SD (n - 1) and the t-interval of the mean, as if the folds were independent."""
+    if not values:
+        return Summary(num=0)
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return Summary(num=1, mean=mean)
+    sd = float(np.std(values, ddof=1))
+    half = _quantile(len(values)) * sd / math.sqrt(len(values))
+    return Summary(num=len(values), mean=mean, sd=sd, low=mean - half, high=mean + half)
+
+
+def compare(
+    first: Mapping[int, float], second: Mapping[int, float], test_by_train: float
+) -> Comparison | None:
+    """The corrected resampled t-test; None where no fold is in both.
+
+    test_by_train: images held out by images trained on, in a fold. Training sets of folds overlap,
+    so that the variance of the mean difference is (1/J + test_by_train) s^2 rather than s^2 / J
+    (Nadeau and Bengio 2003, Inference for the generalization error, Machine Learning 52; J folds).
+    """
+    folds = sorted(first.keys() & second.keys())
+    if not folds:
+        return None
+    differences = {fold: second[fold] - first[fold] for fold in folds}
+    values = np.array(list(differences.values()))
+    mean, num = float(values.mean()), len(folds)
+    if num < 2:
+        return Comparison(by_fold=differences, mean=mean)
+    sd = float(values.std(ddof=1))
+    corrected = sd * math.sqrt(1.0 / num + test_by_train)
+    half = _quantile(num) * corrected
+    return Comparison(
+        by_fold=differences,
+        mean=mean,
+        low=mean - half,
+        high=mean + half,
+        p=_p(mean, corrected, num),
+        p_uncorrected=_p(mean, sd / math.sqrt(num), num),
+    )
+
+
+def _quantile(num: int) -> float:
+    return float(stats.t.ppf((1.0 + CONFIDENCE) / 2.0, num - 1))
+
+
+ROUNDING = 1e-12
+"""Scatter below it is that of floating-point differences between equal numbers."""
+
+
+def _p(mean: float, standard_error: float, num: int) -> float | None:
+    """Of both sides; None where there is no scatter to compare with."""
+    if standard_error < ROUNDING:
+        return None
+    return float(2.0 * stats.t.sf(abs(mean) / standard_error, num - 1))

@@ -1,0 +1,121 @@
+"""task=report: one HTML page about finished runs, or a list of the runs there are."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+from rich.console import Console
+
+from lmol.config import Config
+from lmol.config.schema import ReportConfig
+from lmol.errors import ConfigError, LmolError
+from lmol.report.listing import listed_runs, table_of_runs
+from lmol.report.page import render_page
+from lmol.report.runs import reported_runs
+from lmol.report.subject import Subject, subject_of
+from lmol.tracking.files import write_text
+from lmol.tracking.past_runs import OUTPUTS
+from lmol.tracking.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+PAGE = "report.html"
+FILTERS = ("name", "task", "status")
+WIDE = 200
+"""Characters of a line where there is no terminal, so that a path stands in one."""
+
+
+def run(config: Config, run: RunFolder) -> None:
+    """A page where runs are named, the list of runs where none are."""
+    refuse_unused(config.report, listing=config.runs is None)
+    if config.runs is None:
+        list_runs(config.report)
+    elif run.writes:
+        make_page([config.runs] if isinstance(config.runs, str) else config.runs, config, run)
+
+
+def make_page(folders: list[str], config: Config, run: RunFolder) -> None:
+    """Read the runs, write the page, and say where it is."""
+    if not folders:
+        raise _no_folders()
+    page = page_file(config.report.page, run)
+    subject = subject_of(reported_runs(folders))
+    tell(subject)
+    write_text(page, render_page(subject, datetime.now(timezone.utc)))
+    run.note(runs=folders, page=str(page))
+    log.info("Report: %s (%.1f MB)", page, page.stat().st_size / 1e6)
+
+
+def list_runs(wanted: ReportConfig) -> None:
+    """Show the runs below outputs/, and how a page is made of them."""
+    entries = listed_runs(OUTPUTS, wanted)
+    if not entries:
+        log.info("No such run below %s", OUTPUTS.absolute())
+        return
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    console.print(table_of_runs(entries, OUTPUTS))
+    log.info("A page of runs or sweeps: python -m lmol.run task=report runs=PATH,PATH")
+
+
+def tell(subject: Subject) -> None:
+    """What is averaged, what is left out, and what is not compared."""
+    for recipe in subject.recipes:
+        missing = f", missing: {', '.join(map(str, recipe.missing))}" if recipe.missing else ""
+        log.info("%s: %d of %d folds%s", recipe.label, len(recipe.runs), recipe.num_folds, missing)
+    for found in subject.left_out:
+        log.warning("Left out: %s (%s)", found.run.path, found.reason)
+    for reason in subject.refusals.values():
+        log.warning("No paired comparison: %s", reason)
+
+
+def page_file(page: str | None, run: RunFolder) -> Path:
+    """Where the page goes; a page that is there already is replaced, any other file is not.
+
+    Raises LmolError where no page can be written.
+    """
+    if page is None:
+        return run.path / PAGE
+    path = Path(page).absolute()
+    if path.suffix != ".html" or path.is_dir():
+        raise _no_page(page, "no name of an HTML file", "a file that ends in .html")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _no_page(page, f"a place where no folder can be made ({error.strerror})", "a file "
+                       "that can be written") from error  # fmt: skip
+    return path
+
+
+def _no_folders() -> LmolError:
+    return LmolError(
+        "runs",
+        got="an empty list",
+        expected="folders of runs or sweeps",
+        remedy="name them with runs=a,b, or leave runs out to list them",
+    )
+
+
+def _no_page(page: str, got: str, expected: str) -> LmolError:
+    remedy = "choose another with report.page=..., or leave it out"
+    return LmolError("report.page", got=f"{page}, {got}", expected=expected, remedy=remedy)
+
+
+def refuse_unused(report: ReportConfig, *, listing: bool) -> None:
+    """Raise ConfigError for settings of the page without one, and of the list beside a page."""
+    names = ("page",) if listing else FILTERS
+    kept = "where runs=... names the runs" if listing else "without runs=..., which asks for a page"
+    problems: list[LmolError] = [
+        LmolError(
+            f"report.{name}",
+            got=getattr(report, name),
+            expected=f"it {kept}",
+            remedy="add runs=..." if listing else "leave one of them out",
+        )
+        for name in names
+        if getattr(report, name) is not None
+    ]
+    if problems:
+        raise ConfigError(problems)
