@@ -20,8 +20,8 @@ import psutil
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from lmol.config.sweeping import job_values
-from lmol.errors import LmolError
+from lmol.config.sweeping import Cell, job_values
+from lmol.errors import ConfigError, LmolError
 
 FAULT, MISTAKE = 1, 2
 RECORDS = ".jobs"
@@ -34,7 +34,8 @@ Result = TypeVar("Result")
 class Failure:
     """A job that did not end well.
 
-    values: its overrides by key; text: as it is told; code: of the command's end.
+    values: its overrides by key; text: as it is told; code: of the command's end; impossible:
+    its values are none that any job could have.
     """
 
     job: str
@@ -42,6 +43,11 @@ class Failure:
     values: dict[str, Any]
     text: str
     code: int
+    impossible: bool
+
+    def is_of(self, cell: Cell) -> bool:
+        """Whether the job is that of a cell."""
+        return all(self.values.get(key, value) == value for key, value in cell.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +97,14 @@ def _failure(job: str, folder: Path, error: Exception, *, debug: bool) -> Failur
     mistake = isinstance(error, LmolError)
     whole = debug or not mistake
     text = "".join(traceback.format_exception(error)).rstrip() if whole else str(error)
-    code = MISTAKE if mistake else FAULT
-    return Failure(job=job, folder=str(folder), values=job_values(), text=text, code=code)
+    return Failure(
+        job=job,
+        folder=str(folder),
+        values=job_values(),
+        text=text,
+        code=MISTAKE if mistake else FAULT,
+        impossible=isinstance(error, ConfigError) and not (folder / MANIFEST).exists(),
+    )
 
 
 def failures(sweep: Path) -> list[Failure]:

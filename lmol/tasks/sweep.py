@@ -17,7 +17,7 @@ from lmol.config.sweeping import sweep_plan
 from lmol.errors import LmolError
 from lmol.tracking.processes import TRAIN, process_index
 from lmol.tracking.result_folder import ResultFolder
-from lmol.tracking.sweep_folder import SweepRecord, begin_sweep
+from lmol.tracking.sweep_folder import SweepRecord, begin_sweep, forget_impossible
 from lmol.tracking.sweep_jobs import sweep_jobs
 
 
@@ -51,3 +51,4 @@ def end_sweep(sweep: Path, start: float) -> None:
     from lmol.tasks.sweep_results import save_sweep
 
     save_sweep(ResultFolder(sweep), record, jobs, start)
+    forget_impossible(sweep)

@@ -14,6 +14,8 @@ import yaml
 
 from lmol.errors import RunFolderError
 from lmol.tracking.run_folder import DONE, MANIFEST
+from lmol.tracking.sweep_folder import SweepRecord
+from lmol.tracking.sweep_jobs import sweep_jobs
 
 log = logging.getLogger(__name__)
 
@@ -140,6 +142,9 @@ def _of_sweep(folder: Path) -> list[PastRun]:
     if not jobs:
         raise _no_run(folder, "no run in it")
     unfinished = [past.path.name for past in jobs if not _finished(past)]
+    record = SweepRecord.read(folder)
+    wanted = sweep_jobs(folder, record) if record else []
+    unfinished += [f"fold {job.fold}" for job in wanted if job.folder is None]
     if unfinished:
         raise _no_run(folder, f"a sweep in which {', '.join(unfinished)} did not finish")
     folds = [past.fold for past in jobs]

@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,10 @@ class SweepRecord:
         except FileNotFoundError:
             return None
 
+    def write(self, sweep: Path) -> None:
+        """As read reads it."""
+        write_text(sweep / SWEEP, yaml.safe_dump(asdict(self), sort_keys=False))
+
     def refuse_other(self, sweep: Path, base: dict[str, Any]) -> None:
         """Raise RunFolderError where a job would differ from the others in more than it may."""
         if digest(base) != self.signature:
@@ -70,14 +74,24 @@ def begin_sweep(plan: SweepPlan) -> None:
         if known is not None:
             known.refuse_other(plan.path, plan.base)
         before = known.wanted if known else []
-        record = {
-            "name": plan.name,
-            "signature": digest(plan.base),
-            "keys": plan.keys,
-            "wanted": [*before, *(cell for cell in plan.wanted if cell not in before)],
-            "config": plan.base,
-        }
-        write_text(plan.path / SWEEP, yaml.safe_dump(record, sort_keys=False))
+        record = SweepRecord(
+            name=plan.name,
+            signature=digest(plan.base),
+            keys=plan.keys,
+            wanted=[*before, *(cell for cell in plan.wanted if cell not in before)],
+            config=plan.base,
+        )
+        record.write(plan.path)
+
+
+def forget_impossible(sweep: Path) -> None:
+    """Jobs that no configuration can have, such as fold 9 of 5, are wanted no more."""
+    with locked(sweep):
+        record = SweepRecord.read(sweep)
+        impossible = [failure for failure in failures(sweep) if failure.impossible]
+        if record is not None and impossible:
+            possible = [c for c in record.wanted if not any(f.is_of(c) for f in impossible)]
+            replace(record, wanted=possible).write(sweep)
 
 
 def open_job(place: JobPlace, sweep: Path, record: SweepRecord, config: Config) -> RunFolder | Left:

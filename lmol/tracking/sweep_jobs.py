@@ -95,7 +95,7 @@ def _begun(folder: Path, taken: dict[str, Costs]) -> SweptJob:
 
 def _not_begun(cell: Cell, values: Cell, failed: list[Failure]) -> SweptJob:
     """A job whose folder does not exist: refused before it wrote anything, or never launched."""
-    errors = [failure.text for failure in failed if _is_of(failure, cell)]
+    errors = [failure.text for failure in failed if failure.is_of(cell)]
     return SweptJob(
         folder=None,
         fold=cell[FOLD],
@@ -105,10 +105,6 @@ def _not_begun(cell: Cell, values: Cell, failed: list[Failure]) -> SweptJob:
         error=errors[0] if errors else None,
         costs=None,
     )
-
-
-def _is_of(failure: Failure, cell: Cell) -> bool:
-    return all(failure.values.get(key, value) == value for key, value in cell.items())
 
 
 def _key(fold: int, values: Cell) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,6 +148,17 @@ def test_mistakes_alone_end_with_code_2(command, quick):
     assert code == 2
     assert "Traceback" not in told
     assert not (FOLDER / "fold_9").exists()
+    assert command("-m", "fold=1,2", SWEEP) == (0, "")
+    assert read("sweep.json")["groups"][0]["folds_wanted"] == [1, 2]
+
+
+def test_a_sweep_with_a_missing_fold_is_not_evaluated(command, quick):
+    quick()
+    assert command("-m", "fold=1,2", SWEEP) == (0, "")
+    shutil.rmtree(FOLDER / "fold_2")
+    code, told = command("task=evaluate", f"run={FOLDER}")
+    assert code == 2
+    assert "a sweep in which fold 2 did not finish" in told
 
 
 @pytest.mark.parametrize(
