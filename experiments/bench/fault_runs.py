@@ -36,10 +36,10 @@ SMALL = (
 
 LONGER = (
     "data.source.num_images=250",
-    "data.schedule.num_pairs=3200",
+    "data.schedule.num_pairs=1920",
     "train.health.window=32",
 )
-"""200 steps, for what shows by and by."""
+"""120 steps, for what shows by and by."""
 
 
 @dataclass(eq=False)

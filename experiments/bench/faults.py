@@ -120,7 +120,7 @@ def _burst(case: Case) -> None:
         for group in kwargs["optimizer"].param_groups:
             group["lr"] = 4.0
 
-    case.callbacks.append(During(range(100, 104), leap))
+    case.callbacks.append(During(range(90, 94), leap))
 
 
 def _always_similar(trainer: ComparisonTrainer, case: Case) -> None:
@@ -196,7 +196,7 @@ FAULTS = (
         rules=("loss_spike",),
         overrides=LONGER,
         plant=_burst,
-        since=101,
+        since=91,
     ),
     Fault(
         name="one answer to everything",

@@ -97,12 +97,12 @@ def given_away(trainer, case):
 
 
 def slow(case):
-    """From step 100 on, as beside another program."""
+    """From step 86 on, as beside another program."""
     project, now = case.comparer.project, {"steps": 0}
 
     def later(features):
         now["steps"] += case.comparer.training
-        time.sleep(0.1 if now["steps"] > 100 else 0)
+        time.sleep(0.1 if now["steps"] > 85 else 0)
         return project(features)
 
     case.comparer.project = later
@@ -185,9 +185,9 @@ PLANTED = (
     Fault(
         name="slower and slower",
         rules=("throughput_drop",),
-        overrides=(*LONGER, "data.schedule.num_pairs=2240"),
+        overrides=LONGER,
         plant=slow,
-        since=100,
+        since=85,
     ),
     Fault(
         name="better at training, worse at validation",

@@ -23,7 +23,7 @@ def test_a_planted_fault_is_found(fault, tmp_path, monkeypatch):
 def test_a_run_without_a_fault_has_no_findings(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = found(Fault(name="none", rules=(), overrides=LONGER))
-    assert (result["ended"], result["steps"]) == ("done", 200)
+    assert (result["ended"], result["steps"]) == ("done", 120)
     assert [e for e in result["findings"].values() if e["severity"] != "info"] == []
 
 
