@@ -66,7 +66,7 @@ def test_help_shows_groups_and_six_examples(command) -> None:
     assert code == 0
     for line in (
         "fold: official, seeded",
-        "+recipe: default, scut_llava",
+        "+recipe: default, own_images, scut_llava",
         "+sweep: ablations, folds",
     ):
         assert line in out

@@ -41,9 +41,20 @@ def test_the_default_is_valid_and_typed(config: Config) -> None:
     assert config.fold.seed == config.seed == 42
 
 
-@pytest.mark.parametrize("recipe", ["default", "scut_llava"])
+RECIPES = Path(__file__).parents[2] / "experiments" / "recipe"
+
+
+@pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.yaml")))
 def test_the_recipes_are_valid(recipe: str) -> None:
-    assert load_config(PREPARE, f"+recipe={recipe}").name == recipe
+    assert load_config(PREPARE, f"+recipe={recipe}", "data.root=photos").name == recipe
+
+
+def test_the_fast_recipe_computes_the_same_steps_on_a_base_of_full_size() -> None:
+    slow, fast = (load_config(PREPARE, f"+recipe={n}") for n in ("scut_llava", "scut_llava_fast"))
+    assert (fast.data, fast.fold, fast.optim) == (slow.data, slow.fold, slow.optim)
+    assert fast.model.backbone == {**slow.model.backbone, "quantization": "none"}
+    changed = {k for k, v in vars(fast.train).items() if v != getattr(slow.train, k)}
+    assert changed == {"activation_checkpointing"}
 
 
 ABLATIONS = Path(__file__).parents[2] / "experiments" / "ablation"
