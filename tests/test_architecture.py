@@ -50,7 +50,7 @@ ONLY_IN = {
 """Parts, or single modules."""
 
 LIGHT = ("errors", "verdict", "config", "tracking", "run")
-IN_FUNCTIONS = ("tracking/wandb",)
+IN_FUNCTIONS = ("tracking/wandb", "tracking/processes")
 """Light modules that import a heavy library where it is used."""
 
 HEAVY = ("torch", "transformers", "peft", "pandas", "matplotlib", "scipy", "sklearn", "wandb")

@@ -32,6 +32,7 @@ from lmol.audit.step_rules import FEWEST_ANSWERS
 from lmol.audit.updates import changed, frozen_hashes
 from lmol.config.schema import AuditConfig, AuditLevel, Precision
 from lmol.model.comparer import Comparer
+from lmol.tracking.processes import of_first
 
 HALVES = {Precision.FP16: torch.float16}
 """The type whose underflow is counted, by train.precision; bf16 where it is none of these."""
@@ -150,7 +151,8 @@ class AuditCallback(TrainerCallback):
         self._note_memory("optimizer")
         opened, self._open = self._open, None
         record = self._record(opened, optimizer)
-        for finding in rules.of_step(record, self._config.rules):
+        # Activations are those of a process's own pairs, and all are to conclude the same.
+        for finding in of_first(list(rules.of_step(record, self._config.rules))):
             self._findings.add(finding)
         self._output.write(record, opened.memory)
         if opened.step <= SETTLED:

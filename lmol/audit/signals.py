@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lmol.tracking.processes import over_processes
 from lmol.verdict import SWAPPED, TITLES
 
 NUM = len(TITLES)
@@ -21,12 +22,13 @@ NUM = len(TITLES)
 
 @dataclass(frozen=True, kw_only=True)
 class StepSignals:
-    """One optimizer step, all of its micro-batches together.
+    """One optimizer step, all of its micro-batches together, those of all processes.
 
     loss, cross_entropy, consistency: means over micro-batches, in nats. grad_norm: L2, before
     clipping. answers, labels: how often each verdict was given, and was right, over both orders.
     contradictions: pairs whose orders have labels that are not each other's swap. seconds: from
-    the end of the step before, validation and audit aside, until the backward pass was done.
+    the end of the step before, validation and audit aside, until the backward pass was done; the
+    mean over processes, so that all of them conclude the same.
     """
 
     step: int
@@ -80,11 +82,13 @@ class StepSums:
         """
         assert self._sums is not None, "a step has at least one micro-batch"
         norm = torch.as_tensor(self.grad_norm, dtype=torch.float32, device=self._sums.device)
-        loss, entropy, consistency, right, wrong, *counts, found = torch.cat(
-            [self._sums, norm.reshape(1)]
+        sizes = torch.tensor([self._batches, self._pairs], device=self._sums.device)
+        sums = over_processes(torch.cat([self._sums, sizes]), "sum")
+        loss, entropy, consistency, right, wrong, *counts, batches, pairs, found = torch.cat(
+            [sums, norm.reshape(1)]
         ).tolist()
         answers, labels = tuple(map(int, counts[:NUM])), tuple(map(int, counts[NUM:]))
-        batches, pairs = self._batches, self._pairs
+        seconds = torch.tensor(time.monotonic() - began, device=self._sums.device)
         self._sums, self._batches, self._pairs = None, 0, 0
         return StepSignals(
             step=step,
@@ -93,8 +97,8 @@ class StepSums:
             consistency=consistency / batches,
             accuracy=right / max(sum(labels), 1),
             grad_norm=found,
-            seconds=time.monotonic() - began,
-            pairs=pairs,
+            seconds=float(over_processes(seconds, "mean")),
+            pairs=int(pairs),
             contradictions=int(wrong),
             answers=answers,
             labels=labels,

@@ -28,9 +28,9 @@ from lmol.evaluation.embedding import embed
 from lmol.evaluation.part_file import PartFile
 from lmol.evaluation.questions import Indices, Questions, even_batches, rows_of
 from lmol.model.comparer import Comparer
-from lmol.model.device import process_state
 from lmol.model.features import ImageStore
 from lmol.model.fingerprint import comparer_fingerprint
+from lmol.tracking.processes import process_state
 from lmol.tracking.progress import Advance
 
 log = logging.getLogger(__name__)
@@ -106,16 +106,17 @@ class Judge:
         answered, answers = _known(questions, part)
         advance(int(answered.sum()) // 2)
         self._begin(questions)
-        processes = process_state().num_processes
+        shares = _share(questions.blocks(self._batch), answered, told=part is not None)
+        advance = _speaking_for_all(advance, shares, int((~answered).sum()))
         with answering(self._comparer):
-            for share in _share(questions.blocks(self._batch), answered):
+            for share in shares:
                 for block in questions.blocks(self._batch, share):  # smaller once memory ran out
                     for batch, found in self._block(questions, block, answered):
                         _require_finite(found)
                         answers[batch], answered[batch] = found, True
                         if part is not None:
                             part.append(np.arange(batch.start, batch.stop), found)
-                        advance(processes * (batch.stop // 2 - batch.start // 2))
+                        advance(batch.stop - batch.start)
         return _gathered(answers, answered)[questions.of_pair].astype(np.float64)
 
     def _begin(self, questions: Questions) -> None:
@@ -184,15 +185,32 @@ def _known(questions: Questions, part: PartFile | None) -> tuple[NDArray[np.bool
     return answered, answers
 
 
-def _share(blocks: list[slice], answered: NDArray[np.bool_]) -> list[slice]:
+def _share(blocks: list[slice], answered: NDArray[np.bool_], *, told: bool) -> list[slice]:
     """This process's blocks: every so many-th of those that are not answered yet."""
     state = process_state()
     todo = [block for block in blocks if not answered[block].all()]
     mine = todo[state.process_index :: state.num_processes]
-    if state.num_processes > 1:
-        asked = sum(block.stop - block.start for block in mine)
-        log.info("This process answers %d of %d questions", asked, len(answered))
+    if told and state.num_processes > 1:
+        log.info("This process answers %d of %d questions", _size(mine), len(answered))
     return mine
+
+
+def _size(blocks: list[slice]) -> int:
+    return sum(block.stop - block.start for block in blocks)
+
+
+def _speaking_for_all(advance: Advance, mine: list[slice], left: int) -> Advance:
+    """Takes questions of this process's share, and tells pairs of what is left for all."""
+    share, done, told = _size(mine), 0, 0
+
+    def of_share(questions: int) -> None:
+        nonlocal done, told
+        done += questions
+        pairs = done * left // share // 2
+        advance(pairs - told)
+        told = pairs
+
+    return of_share
 
 
 def _gathered(answers: Answers, answered: NDArray[np.bool_]) -> Answers:

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from datetime import timedelta
 from importlib.util import find_spec
 
 import torch
-from accelerate import PartialState
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from lmol.config.schema import Attention, Config, Precision, Quantization
 from lmol.errors import ConfigError, LmolError
-
-PATIENCE = timedelta(days=7)
-"""How long a process waits for the others, whose share of a long evaluation may take hours more."""
+from lmol.tracking.processes import process_state
 
 TRAINING = ("train", "audit")
 """The tasks that train.precision matters to."""
-
-SHARED = ("evaluate", "rank")
-"""Tasks whose work is spread over the processes of torchrun."""
-
-
-def process_state() -> PartialState:
-    """The processes of this run, as torchrun started them, or the one.
-
-    Without being told, accelerate joins processes on accelerators alone.
-    """
-    if os.environ.get("WORLD_SIZE", "1") == "1":
-        return PartialState()
-    return PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
 
 
 def this_device() -> torch.device:
@@ -49,7 +31,6 @@ def require_device(config: Config) -> None:
 
 def _problems(config: Config) -> Iterator[LmolError]:
     base = config.model.backbone
-    yield from _of_processes(config.task.name)
     yield from _of_training(config)
     flash = base.get("attention") == Attention.FLASH_ATTENTION_2.value
     if flash and not is_flash_attn_2_available():
@@ -90,14 +71,3 @@ def _of_training(config: Config) -> Iterator[LmolError]:
 
 def _computes_in_bf16() -> bool:
     return not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False)
-
-
-def _of_processes(task: str) -> Iterator[LmolError]:
-    processes = os.environ.get("WORLD_SIZE", "1")
-    if processes != "1" and task not in SHARED:
-        yield LmolError(
-            "torchrun",
-            got=f"{processes} processes for task={task}",
-            expected=f"one process; only {' and '.join(SHARED)} share their work so far",
-            remedy="start it without torchrun; folds run side by side as commands of their own",
-        )

@@ -35,8 +35,9 @@ def complete_checkpoints(
         if facts["step"] not in judged:  # the last step is often the best
             judged[facts["step"]] = judge_validation(config, comparer, prepared, images)
         validation = judged[facts["step"]]
-        validation.save(folder)
-        if references is not None:
+        if run.writes:
+            validation.save(folder)
+        if run.writes and references is not None:
             references.save(folder)
     best = facts["best_value"]
     told = "nothing chosen yet" if best is None else f"best {facts['metric']} {best:.4f}"

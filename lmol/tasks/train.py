@@ -53,7 +53,8 @@ def train_and_judge(config: Config, run: RunFolder, tracker: Tracker) -> float:
     start = time.monotonic()
     conclusion = judge_held_out(config, comparer, prepared, images, validation, run.path)
     times = {"train_seconds": train_seconds, "eval_seconds": time.monotonic() - start}
-    save(run, conclusion, prepared.split.held_out, times)
+    if run.writes:
+        save(run, conclusion, prepared.split.held_out, times)
     tracker.summary({**conclusion.metrics, **times})
     if config.tracking.log_model:
         tracker.artifact(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import resource
 import socket
@@ -62,6 +63,7 @@ def describe_process() -> dict[str, Any]:
     return {
         "host": socket.gethostname(),
         "pid": process.pid,
+        "num_processes": int(os.environ.get("WORLD_SIZE", "1")),
         "process_start": process.create_time(),
     }
 

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from rich import get_console
 
 from lmol.config import Config
 from lmol.config.sweeping import JobPlace
-from lmol.tracking.run_folder import DONE, RunFolder
-from lmol.tracking.sweep_folder import Left, SweepRecord, job_status, open_job
+from lmol.errors import ConfigError, LmolError
+from lmol.tracking.run_folder import RunFolder
+from lmol.tracking.run_log import LOGGER
+from lmol.tracking.sweep_folder import Left, SweepRecord, open_job
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
+    from torch import Tensor
 
 TRAIN = "train"
+
+SHARED = (TRAIN, "audit", "evaluate", "rank")
+"""Tasks whose work is spread over the processes of torchrun."""
+
+PATIENCE = timedelta(days=7)
+"""How long a process waits for the others, whose share of a long evaluation may take hours more."""
+
+Value = TypeVar("Value")
+
+
+def num_processes() -> int:
+    """How many processes share this run, as torchrun says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def process_index() -> int:
@@ -22,30 +43,89 @@ def process_index() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def process_state() -> PartialState:
+    """The processes of this run in accelerate's words; joins them where they were not yet.
+
+    Without being told, accelerate joins processes on accelerators alone.
+    """
+    import torch
+    from accelerate import PartialState
+
+    if num_processes() == 1:
+        return PartialState()
+    return PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
+
+
+def of_first(value: Value) -> Value:
+    """The first process's value, on all of them, which wait for each other here. It must pickle."""
+    if num_processes() == 1:
+        return value
+    from accelerate.utils import broadcast_object_list
+
+    process_state()
+    [shared] = broadcast_object_list([value])
+    return shared
+
+
+def over_processes(numbers: Tensor, reduction: Literal["sum", "mean"]) -> Tensor:
+    """The sum or mean of each number over all processes, on all of them."""
+    if num_processes() == 1:
+        return numbers
+    from accelerate.utils import reduce
+
+    process_state()
+    reduced: Tensor = reduce(numbers, reduction)
+    return reduced
+
+
 def open_run(place: JobPlace, config: Config) -> RunFolder:
     """The run folder, claimed by the process that writes; what the others write goes nowhere.
 
-    A job of a sweep of trainings that is not to be begun gives a LeftAlone.
+    A job of a sweep of trainings that is not to be begun gives a LeftAlone. All processes get the
+    same, or raise the same.
     """
-    record = SweepRecord.read(place.sweep) if place.sweep else None
-    if record is None or place.sweep is None or config.task.name != TRAIN:
-        return (
-            RunFolder.claim(place.path, config)
-            if process_index() == 0
-            else SilentFolder(place.path)
-        )
-    if process_index() != 0:
-        return _beside(place.path)
-    opened = open_job(place, place.sweep, record, config)
+    opened = _open(place, config) if num_processes() == 1 else _open_together(place, config)
     return LeftAlone(place.path, opened) if isinstance(opened, Left) else opened
 
 
-def _beside(path: Path) -> RunFolder:
-    """For a process that does not write: a job that is done is left alone by all."""
-    status, facts = job_status(path)
-    if status == DONE:
-        return LeftAlone(path, Left(reason="", result=facts.get("result")))
-    return SilentFolder(path)
+def _open(place: JobPlace, config: Config) -> RunFolder | Left:
+    record = SweepRecord.read(place.sweep) if place.sweep else None
+    if record is None or place.sweep is None or config.task.name != TRAIN:
+        return RunFolder.claim(place.path, config)
+    return open_job(place, place.sweep, record, config)
+
+
+def _open_together(place: JobPlace, config: Config) -> RunFolder | Left:
+    _refuse_alone(config.task.name)
+    mine: RunFolder | Left | LmolError | None = None
+    if process_index() == 0:
+        try:
+            mine = _open(place, config)
+        except LmolError as error:
+            mine = error
+    told = of_first(mine.path if isinstance(mine, RunFolder) else mine)
+    if isinstance(told, LmolError):
+        raise told
+    if isinstance(told, Left):
+        return told
+    assert told is not None, "the first process opened something"
+    return mine if isinstance(mine, RunFolder) else SilentFolder(told)
+
+
+def _refuse_alone(task: str) -> None:
+    """Raise ConfigError where several processes are of no use to a task."""
+    if task not in SHARED:
+        problem = LmolError(
+            "torchrun",
+            got=f"{num_processes()} processes for task={task}",
+            expected=f"one process; {', '.join(SHARED)} share their work",
+            remedy="start it without torchrun",
+        )
+        raise ConfigError([problem])
+
+
+_NOWHERE = logging.NullHandler()
+"""Without any handler, Python prints warnings by itself."""
 
 
 class SilentFolder(RunFolder):
@@ -57,10 +137,14 @@ class SilentFolder(RunFolder):
         super().__init__(path, {}, debug=False)
 
     def __enter__(self) -> RunFolder:
+        LOGGER.addHandler(_NOWHERE)
         return self
 
     def __exit__(self, *ended: Any) -> None:
-        pass
+        LOGGER.removeHandler(_NOWHERE)
+
+    def folder(self, name: str) -> Path:
+        return self.path / name
 
     def part(self, name: str) -> SilentFolder:
         return SilentFolder(self.path / name)
@@ -88,7 +172,7 @@ class LeftAlone(SilentFolder):
     def __init__(self, path: Path, left: Left) -> None:
         super().__init__(path)
         self._result = left.result
-        if left.reason:
+        if left.reason and process_index() == 0:
             get_console().print(f"{path.name}: {left.reason}", markup=False, highlight=False)
 
     def result_of(self, task: Callable[[], float | None]) -> float | None:

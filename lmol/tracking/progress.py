@@ -19,6 +19,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from lmol.tracking.processes import process_index
+
 log = logging.getLogger(__name__)
 
 PLAIN_LINES = 4
@@ -42,8 +44,14 @@ class RateColumn(ProgressColumn):
 
 @contextmanager
 def progress(description: str, total: int, unit: str) -> Iterator[Advance]:
-    """Show the progress of `total` units; the yielded function adds units that were done."""
+    """Show the progress of `total` units; the yielded function adds units that were done.
+
+    Of several processes one shows it.
+    """
     console = get_console()
+    if process_index() != 0:
+        yield lambda units: None
+        return
     if not console.is_terminal:
         yield _plain_lines(description, total, unit)
         return

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from accelerate.utils import set_seed
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from lmol.tracking.progress import Advance, progress
@@ -68,6 +69,14 @@ def tracked_name(name: str) -> str:
     """train/loss or validation/accuracy, of a name in a record."""
     bare = name.removeprefix("eval_")
     return f"train/{name}" if bare == name else f"validation/{bare}"
+
+
+class OwnDropout(TrainerCallback):
+    """Several processes draw their own dropout; they share weights and the order of pairs."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if args.world_size > 1:
+            set_seed(args.seed, device_specific=True)
 
 
 class ProgressBar(TrainerCallback):

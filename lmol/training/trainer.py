@@ -18,6 +18,8 @@ from lmol.audit.signals import values
 from lmol.config.schema import OptimConfig, Precision, TrainConfig, ValidationMetric
 from lmol.model.checkpoint import save_checkpoint
 from lmol.model.comparer import Comparer
+from lmol.tracking.processes import PATIENCE, process_state
+from lmol.training.callbacks import OwnDropout
 from lmol.training.health import early_stopping
 from lmol.training.losses import needs_swapped_order, pair_loss
 from lmol.training.optim import build_optimizer, build_scheduler, learning_rates
@@ -66,6 +68,7 @@ class ComparisonTrainer(Trainer):
             train_dataset=dataset,
             eval_dataset=NOT_USED,
             callbacks=[
+                OwnDropout(),
                 *callbacks,
                 *watching.callbacks,
                 *early_stopping(config.early_stopping),
@@ -158,12 +161,11 @@ class ComparisonTrainer(Trainer):
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Called by the Trainer whenever the validation metric is a new best."""
-        if self.args.should_save:
-            save_checkpoint(self._comparer, self.folder / "best", self.facts())
+        self._save_as("best")
 
     def save_last(self) -> None:
         """Leave the present weights as checkpoint `last`."""
-        save_checkpoint(self._comparer, self.folder / "last", self.facts())
+        self._save_as("last")
 
     def save_last_good(self) -> bool:
         """Go back to the last weights with which nothing was wrong, and leave them as `last`.
@@ -177,6 +179,12 @@ class ComparisonTrainer(Trainer):
         self.state.global_step, self.state.epoch = good.step, good.epoch
         self.save_last()
         return True
+
+    def _save_as(self, kind: str) -> None:
+        """By one process of several; the others wait, so that all may read it."""
+        if self.args.should_save:
+            save_checkpoint(self._comparer, self.folder / kind, self.facts())
+        process_state().wait_for_everyone()
 
     def facts(self) -> dict[str, Any]:
         """What meta.json says about the present weights."""
@@ -211,6 +219,9 @@ def training_arguments(
         greater_is_better=config.metric is not ValidationMetric.CROSS_ENTROPY,
         logging_steps=config.log_every,
         logging_nan_inf_filter=False,
+        ddp_find_unused_parameters=False,  # all that is trained has a part in every answer
+        ddp_broadcast_buffers=False,  # none changes
+        ddp_timeout=int(PATIENCE.total_seconds()),
         report_to=[],
         disable_tqdm=True,
         remove_unused_columns=False,

@@ -129,6 +129,7 @@ def test_a_model_that_cannot_be_built_leaves_no_checkpoint(command, mistake):
 
 def test_several_processes_are_refused_rather_than_run_wrongly(command, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    code, told = command("hydra.run.dir=run")
+    code, told = command("task=prepare", "hydra.run.dir=run")
     assert code == 2
-    assert "torchrun: got 2 processes" in told
+    assert "torchrun: got 2 processes for task=prepare" in told
+    assert not Path("run").exists()
