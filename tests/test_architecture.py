@@ -45,12 +45,12 @@ ONLY_IN = {
     "bitsandbytes": ("model",),
     "hydra": ("run", "config", "tasks"),
     "omegaconf": ("run", "config", "tasks"),
-    "wandb": ("tracking/wandb",),
+    "wandb": ("tracking/wandb", "tracking/wandb_session"),
 }
 """Parts, or single modules."""
 
 LIGHT = ("errors", "verdict", "config", "tracking", "run")
-IN_FUNCTIONS = ("tracking/wandb", "tracking/processes")
+IN_FUNCTIONS = ("tracking/wandb", "tracking/wandb_session", "tracking/processes")
 """Light modules that import a heavy library where it is used."""
 
 HEAVY = ("torch", "transformers", "peft", "pandas", "matplotlib", "scipy", "sklearn", "wandb")

@@ -29,7 +29,7 @@ from lmol.tasks.train import (
     watched,
 )
 from lmol.tracking.run_folder import RunFolder
-from lmol.tracking.tracker import Tracker, open_tracker, require_tracking
+from lmol.tracking.tracker import Tracker, open_tracker
 from lmol.training.callbacks import RunLog
 from lmol.training.trainer import ComparisonTrainer
 from lmol.training.watching import Watching
@@ -41,7 +41,6 @@ def run(config: Config, run: RunFolder) -> None:
     """Raises HealthError, when the report is written, where a finding is an error."""
     require_audit(config)
     require_device(config)
-    require_tracking(config)
     with open_tracker(config, run) as tracker:
         audit(config, run, tracker)
 

@@ -22,10 +22,11 @@ log = logging.getLogger(__name__)
 
 def complete_checkpoints(
     config: Config, run: RunFolder, comparer: Comparer, prepared: PreparedFold, images: ImageStore
-) -> Validation:
+) -> tuple[Validation, int]:
     """Give `last` and `best` what places other images on the score scale; leave `best` loaded.
 
-    Before held-out images are judged, which may take long and be stopped.
+    Before held-out images are judged, which may take long and be stopped. Returns the answers of
+    `best` about validation images, and its step.
     """
     references = chosen_references(config, comparer, prepared, images)
     judged: dict[int, Validation] = {}
@@ -42,7 +43,7 @@ def complete_checkpoints(
     best = facts["best_value"]
     told = "nothing chosen yet" if best is None else f"best {facts['metric']} {best:.4f}"
     log.info("Weights of step %s (%s)", facts["step"], told)
-    return validation
+    return validation, int(facts["step"])
 
 
 def complete_stopped(

@@ -19,10 +19,12 @@ from lmol.model.device import require_device
 from lmol.tasks.held_out import judge_held_out, judge_validation, save
 from lmol.tasks.overall import save_overall
 from lmol.tasks.prepare import IMAGES, load_folds
+from lmol.tasks.tracked import tell_conclusion
 from lmol.tasks.train import build, image_store, seed_everything
 from lmol.tracking.past_runs import PastRun, find_runs
 from lmol.tracking.result_folder import ResultFolder
 from lmol.tracking.run_folder import RunFolder
+from lmol.tracking.tracker import Tracker, open_tracker
 
 log = logging.getLogger(__name__)
 
@@ -36,25 +38,32 @@ def run(config: Config, run: RunFolder) -> float:
     runs = find_runs(config.run, None)
     run.note(run=config.run, checkpoint=config.checkpoint.value, folds=[past.fold for past in runs])
     parts = {past.fold: run.part(f"fold_{past.fold}") for past in runs} if len(runs) > 1 else {}
-    metrics = [evaluate(config, past, run, parts.get(past.fold, run)) for past in runs]
+    with open_tracker(config, run) as tracker:
+        metrics = [evaluate(config, past, run, parts.get(past.fold), tracker) for past in runs]
     if parts and run.writes:
         save_overall(run, parts)
     return sum(float(found["accuracy"] or 0.0) for found in metrics) / len(metrics)
 
 
-def evaluate(config: Config, past: PastRun, run: RunFolder, results: ResultFolder) -> Metrics:
-    """Judge one fold with the run that held it out; write into `results`."""
+def evaluate(
+    config: Config, past: PastRun, run: RunFolder, part: ResultFolder | None, tracker: Tracker
+) -> Metrics:
+    """Judge one fold with the run that held it out; write into `part` of the folder, or into it."""
+    results = run if part is None else part
     config = replace(config, fold=replace(config.fold, index=past.fold))
     seed_everything(config)
     prepared = held_out_fold(config, past, run)
-    comparer = trained(config, past)
+    comparer, step = trained_at(config, past)
     split = prepared.split
     images = image_store(config, comparer, split.validation, split.held_out)
     start = time.monotonic()
     validation = judge_validation(config, comparer, prepared, images)
     conclusion = judge_held_out(config, comparer, prepared, images, validation, past.path)
+    seconds = {"eval_seconds": time.monotonic() - start}
     if results.writes:
-        save(results, conclusion, split.held_out, {"eval_seconds": time.monotonic() - start})
+        save(results, conclusion, split.held_out, seconds)
+    prefix = "" if part is None else f"fold_{past.fold}/"
+    tell_conclusion(tracker, step, conclusion, split.held_out, results.path, seconds, prefix)
     return conclusion.metrics
 
 
@@ -100,8 +109,13 @@ def images_of(past: PastRun) -> pd.DataFrame:
 
 def trained(config: Config, past: PastRun) -> Comparer:
     """The comparer of a run with its trained weights."""
+    return trained_at(config, past)[0]
+
+
+def trained_at(config: Config, past: PastRun) -> tuple[Comparer, int]:
+    """The comparer of a run with its trained weights, and the step that they are of."""
     comparer = build(config)
     folder = past.checkpoint(config.checkpoint.value)
     facts = load_checkpoint(comparer, folder)
     log.info("%s: step %s, %s %s", folder, facts["step"], facts["metric"], facts["best_value"])
-    return comparer
+    return comparer, int(facts["step"])

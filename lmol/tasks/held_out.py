@@ -34,6 +34,7 @@ from lmol.ranking.scale import ScoreScale, ranking_table
 from lmol.tracking.processes import process_index
 from lmol.tracking.progress import progress
 from lmol.tracking.result_folder import ResultFolder
+from lmol.verdict import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,9 @@ ENDS = ("_low", "_high")
 VALIDATED = ("accuracy", "macro_f1", "cross_entropy", "order_consistency", "pearson")
 """Metrics that are recorded at every validation; train.metric is one of them."""
 
+BY_CLASS = tuple(f"accuracy_{verdict.name.lower()}" for verdict in Verdict)
+"""Recorded too, of the classes that validation pairs have."""
+
 
 def validation_metrics(
     config: Config, comparer: Comparer, prepared: PreparedFold, images: ImageStore
@@ -60,7 +64,10 @@ def validation_metrics(
     scores = validation["score"].to_numpy()
     metrics = classification_metrics(pairs["label"], probabilities)
     metrics |= correlation_metrics(scores, ranked.strengths, ranked.strengths)
-    return {name: _known(metrics[name]) for name in VALIDATED}
+    by_class = {name: metrics[name] for name in BY_CLASS}
+    return {name: _known(metrics[name]) for name in VALIDATED} | {
+        name: value for name, value in by_class.items() if value is not None
+    }
 
 
 def ask_validation(

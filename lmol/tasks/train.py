@@ -22,9 +22,10 @@ from lmol.model.features import ImageStore, PixelImages, cache_features
 from lmol.tasks.checkpoints import complete_checkpoints, complete_stopped
 from lmol.tasks.held_out import judge_held_out, save, validation_metrics
 from lmol.tasks.prepare import prepare_fold
+from lmol.tasks.tracked import tell_conclusion
 from lmol.tracking.progress import progress
 from lmol.tracking.run_folder import RunFolder
-from lmol.tracking.tracker import Tracker, open_tracker, require_tracking
+from lmol.tracking.tracker import Tracker, open_tracker
 from lmol.training.callbacks import ProgressBar, RunLog
 from lmol.training.trainer import ComparisonTrainer
 from lmol.training.watching import Watching, watch
@@ -35,7 +36,6 @@ log = logging.getLogger(__name__)
 def run(config: Config, run: RunFolder) -> float:
     """Returns the best validation metric: of training-fold images, never of the held-out fold."""
     require_device(config)
-    require_tracking(config)
     with open_tracker(config, run) as tracker:
         return train_and_judge(config, run, tracker)
 
@@ -49,13 +49,13 @@ def train_and_judge(config: Config, run: RunFolder, tracker: Tracker) -> float:
     split = prepared.split
     images = image_store(config, comparer, split.train, split.validation, split.held_out)
     best, train_seconds = fit(config, run, comparer, prepared, images, tracker)
-    validation = complete_checkpoints(config, run, comparer, prepared, images)
+    validation, step = complete_checkpoints(config, run, comparer, prepared, images)
     start = time.monotonic()
     conclusion = judge_held_out(config, comparer, prepared, images, validation, run.path)
     times = {"train_seconds": train_seconds, "eval_seconds": time.monotonic() - start}
     if run.writes:
         save(run, conclusion, prepared.split.held_out, times)
-    tracker.summary({**conclusion.metrics, **times})
+    tell_conclusion(tracker, step, conclusion, prepared.split.held_out, run.path, times)
     if config.tracking.log_model:
         tracker.artifact(
             run.path / "checkpoints" / "best", f"{config.name}_fold_{config.fold.index}"

@@ -17,6 +17,7 @@ from lmol.errors import ConfigError, LmolError
 from lmol.tracking.run_folder import RunFolder
 from lmol.tracking.run_log import LOGGER
 from lmol.tracking.sweep_folder import Left, SweepRecord, open_job
+from lmol.tracking.tracker import require_tracking
 
 if TYPE_CHECKING:
     from accelerate import PartialState
@@ -84,6 +85,7 @@ def open_run(place: JobPlace, config: Config) -> RunFolder:
     A job of a sweep of trainings that is not to be begun gives a LeftAlone. All processes get the
     same, or raise the same.
     """
+    require_tracking(config)
     opened = _open(place, config) if num_processes() == 1 else _open_together(place, config)
     return LeftAlone(place.path, opened) if isinstance(opened, Left) else opened
 

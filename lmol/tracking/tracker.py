@@ -13,13 +13,18 @@ from lmol.config.schema import TrackingMode
 from lmol.errors import ConfigError, LmolError
 from lmol.tracking.run_folder import RunFolder
 
+TRACKED = ("train", "audit", "evaluate")
+"""Tasks whose results a tracker is told."""
+
 
 class Tracker:
     """Takes what a run tells, and drops it: tracking=off.
 
     Names may hold a slash, which groups them, as in audit/gradients. Steps are optimizer steps, in
-    any order; one step may be told several times.
+    any order; one step may be told several times. identity: by which the run is found there.
     """
+
+    identity: Mapping[str, str | None] = {}
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         """Numbers of a step, by name; they may be NaN or infinite."""
@@ -51,6 +56,8 @@ def open_tracker(config: Config, run: RunFolder) -> Iterator[Tracker]:
     tracks. Raises LmolError where W&B refuses the run or is not reached.
     """
     tracker, failed = _tracker(config, run), True
+    if tracker.identity:
+        run.note(wandb=tracker.identity)
     try:
         yield tracker
         failed = False
@@ -70,19 +77,19 @@ def _tracker(config: Config, run: RunFolder) -> Tracker:
 def require_tracking(config: Config) -> None:
     """Raise ConfigError where tracking needs a package or a key that is not here; no network."""
     mode = config.tracking.mode
-    if mode is TrackingMode.OFF:
+    if mode is TrackingMode.OFF or config.task.name not in TRACKED:
         return
-    if not _installed():
+    if not installed():
         raise ConfigError([_no_package(mode)])
-    from lmol.tracking.wandb import missing_key
+    from lmol.tracking.wandb_session import missing_key
 
     missing = missing_key() if mode is TrackingMode.ONLINE else None
     if missing is not None:
         raise ConfigError([_no_key(missing)])
 
 
-def _installed() -> bool:
-    """A folder wandb/ of former runs, which Python could import as well, has no origin."""
+def installed() -> bool:
+    """Whether W&B is; a folder wandb/ of runs, which Python imports as well, has no origin."""
     found = find_spec("wandb")
     return found is not None and found.origin is not None
 
@@ -92,7 +99,7 @@ def _no_package(mode: TrackingMode) -> LmolError:
         "tracking.mode",
         got=f"{mode.value} without the package wandb",
         expected="wandb, which tracks",
-        remedy="pip install 'lmol[wandb]', or set tracking=off",
+        remedy="pip install wandb, or set tracking=off",
     )
 
 

@@ -1,23 +1,20 @@
-"""Runs in Weights & Biases: the one module that imports wandb, and only where it is used."""
+"""Runs in Weights & Biases: this module and wandb_session import it, and only where it is used."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from lmol.config import Config, as_dict
 from lmol.config.schema import TrackingMode
-from lmol.errors import LmolError
 from lmol.tracking.files import plain
 from lmol.tracking.tracker import Tracker
+from lmol.tracking.wandb_session import explained, settings_of, staged_in
 
 if TYPE_CHECKING:
     import wandb
@@ -27,15 +24,10 @@ log = logging.getLogger(__name__)
 STEP = "step"
 """The x-axis of every chart: W&B's own step only grows, and drops what comes late."""
 
-STAGING = "WANDB_DATA_DIR"
-"""Where W&B keeps tables and artifacts until they are uploaded; else in the user's home."""
-
 FOLD_FOLDER = "fold_"
 """How the folder of a job of a sweep begins."""
 
 LONGEST_TAG = 64
-LONGEST_UPLOAD = 600.0
-"""Seconds that the end of a run waits for the network; what is left stays in the run folder."""
 
 
 class WandbTracker(Tracker):
@@ -46,9 +38,14 @@ class WandbTracker(Tracker):
 
     def __init__(self, config: Config, folder: Path) -> None:
         with ExitStack() as opened:
-            opened.enter_context(_staged_in(folder / "wandb"))
+            opened.enter_context(staged_in(folder / "wandb"))
             self._run = _start(config, folder)
             self._open = opened.pop_all()
+        self.identity = {
+            "id": self._run.id,
+            "project": config.tracking.project,
+            "entity": config.tracking.entity,
+        }
         self._facts: dict[str, Any] = {}
         self._run.define_metric(STEP, hidden=True)
         self._run.define_metric("*", step_metric=STEP)
@@ -96,30 +93,6 @@ class WandbTracker(Tracker):
             wandb.teardown()
 
 
-def missing_key() -> str | None:
-    """What is wrong with the key for W&B's server; None where there is one.
-
-    As W&B looks for it: WANDB_API_KEY, then netrc, then its settings. Raises LmolError where these
-    cannot be read.
-    """
-    import wandb
-    from wandb.errors import AuthenticationError
-    from wandb.sdk.lib import wbauth
-
-    with _explained(TrackingMode.ONLINE):
-        # Disabled, no process is started; torn down, nothing of it stays for the run.
-        host = wandb.setup(wandb.Settings(mode="disabled", silent=True)).settings.base_url
-    try:
-        found = wbauth.authenticate_session(
-            host=host, source="lmol", prompt=False, update_session=False
-        )
-    except AuthenticationError as error:
-        return f"a key that is none ({error})"
-    finally:
-        wandb.teardown()
-    return None if found else f"no key for {host}"
-
-
 def run_id(folder: Path) -> str:
     """The same for a run folder whenever it is opened, so that W&B continues its run."""
     return hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
@@ -141,8 +114,8 @@ def _start(config: Config, folder: Path) -> wandb.Run:
     import wandb
 
     tracking = config.tracking
-    with _explained(tracking.mode):
-        settings = _settings(tracking.mode, folder)
+    with explained(tracking.mode):
+        settings = settings_of(tracking.mode, folder)
         # Before init, which otherwise reports usage to the server even where the run is offline.
         wandb.setup(settings)
         return wandb.init(
@@ -160,67 +133,12 @@ def _start(config: Config, folder: Path) -> wandb.Run:
         )
 
 
-def _settings(mode: TrackingMode, folder: Path) -> wandb.Settings:
-    """No console capture, code, git or prompts, whatever the environment says."""
-    import wandb
-
-    return wandb.Settings(
-        mode="online" if mode is TrackingMode.ONLINE else "offline",
-        root_dir=str(folder),
-        use_dot_wandb=False,
-        symlink=False,
-        console="off",
-        silent=True,
-        finish_timeout=LONGEST_UPLOAD,
-        finish_timeout_raises=True,
-        save_code=False,
-        disable_code=True,
-        disable_git=True,
-    )
-
-
-@contextmanager
-def _explained(mode: TrackingMode) -> Iterator[None]:
-    """What W&B refuses, or does not understand in the environment, is told as a mistake."""
-    import wandb
-
-    try:
-        yield
-    except wandb.Error as error:
-        raise _refused(mode, str(error)) from error
-    except ValidationError as error:
-        said = [f"{'.'.join(map(str, d['loc']))}: {d['msg']}" for d in error.errors()]
-        raise _refused(mode, ", ".join(said)) from error
-
-
-def _refused(mode: TrackingMode, said: str) -> LmolError:
-    return LmolError(
-        "tracking.mode",
-        got=f"{mode.value}, and W&B says: {said}",
-        expected="a run that W&B takes",
-        remedy="check network, key, tracking.entity, tracking.project and the environment's WANDB_*"
-        "; or set tracking=offline, or off",
-    )
-
-
 def _place(run: wandb.Run, mode: TrackingMode) -> str:
     return str(run.url) if mode is TrackingMode.ONLINE else f"offline; {_by_hand(run)}"
 
 
 def _by_hand(run: wandb.Run) -> str:
     return f"wandb sync {run.settings.sync_dir} uploads it"
-
-
-@contextmanager
-def _staged_in(folder: Path) -> Iterator[None]:
-    """Files that wait for their upload stand in the folder, unless the user chose another."""
-    chosen = STAGING in os.environ
-    os.environ.setdefault(STAGING, str(folder))
-    try:
-        yield
-    finally:
-        if not chosen:
-            del os.environ[STAGING]
 
 
 def _cells(values: Collection[Any]) -> list[Any]:

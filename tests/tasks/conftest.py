@@ -18,6 +18,7 @@ SMALL = (
     "train.validate_every=0.5",
     "train.log_every=4",
     "threads=1",
+    "tracking=off",
 )
 
 

@@ -9,7 +9,6 @@ import torch
 
 from lmol.training.trainer import ComparisonTrainer
 from tests.tasks.conftest import SMALL
-from tests.tracking.wandb_file import stored_run
 
 
 def read(path):
@@ -93,21 +92,6 @@ def test_a_run_that_health_stops_keeps_its_last_good_weights(command):
     code, err = command("task=evaluate", "run=run", "checkpoint=last", "hydra.run.dir=judged")
     assert (code, err) == (0, "")
     assert read("judged/metrics.json")["pairs"] == 66
-
-
-def test_weights_and_biases_gets_scalars_tables_and_pictures(command):
-    code, err = command(*SMALL, "tracking=offline", "train.log_every=1", "hydra.run.dir=run")
-    assert (code, err) == (0, "")
-    stored = stored_run(Path("run"))
-    assert stored.exit_code == 0
-    rows = stored.history
-    losses = {row["step"]: row["train/loss"] for row in rows if "train/loss" in row}
-    assert sorted(losses) == list(range(1, 13))
-    assert [row["step"] for row in rows if "validation/accuracy" in row] == [6, 12]
-    for name in ("grad_table", "update_table", "activation_table"):
-        assert [row["step"] for row in rows if f"audit/{name}" in row] == [1, 2, 12]
-    assert [row["step"] for row in rows if "audit/gradient_flow" in row] == [1]
-    assert stored.summary["accuracy"] == read("run/metrics.json")["accuracy"]
 
 
 def test_a_base_that_something_wrote_into_ends_the_run_before_it_is_judged(command, monkeypatch):

@@ -17,6 +17,7 @@ SMALL = (
     "model.lora.dropout=0",
     "audit.interval=2",
     "threads=1",
+    "tracking=off",
 )
 
 

@@ -42,7 +42,7 @@ def _nothing_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 @pytest.fixture
 def config() -> Config:
-    return load_config("task=prepare", "tracking=offline", "fold=2", "tracking.tags=[mine]")
+    return load_config("task=audit", "tracking=offline", "fold=2", "tracking.tags=[mine]")
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_run_says_what_it_is(config: Config, run: RunFolder) -> None:
         pass
     stored = stored_run(run.path)
     assert (stored.run.project, stored.run.entity) == ("lmol", "")
-    assert (stored.run.run_group, stored.run.job_type) == ("default", "prepare")
+    assert (stored.run.run_group, stored.run.job_type) == ("default", "audit")
     assert stored.run.display_name == "default fold 2"
     assert set(stored.run.tags) == {"mine", "default", "fold 2", "SyntheticFaces"}
     assert stored.run.run_id == run_id(run.path)
@@ -327,7 +327,7 @@ def test_settings_that_wandb_does_not_take_are_told_before_training(
 ) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "not a server")
     with pytest.raises(LmolError, match="W&B says: base_url"):
-        require_tracking(load_config("task=prepare", "tracking=online"))
+        require_tracking(load_config("task=train", "tracking=online"))
 
 
 def test_an_upload_that_takes_too_long_is_told(
@@ -373,7 +373,7 @@ def test_a_process_that_does_not_write_does_not_track(config: Config, tmp_path: 
 
 @pytest.fixture
 def online() -> Config:
-    return load_config("task=prepare", "tracking=online")
+    return load_config("task=train", "tracking=online")
 
 
 def refusal(config: Config) -> LmolError:
@@ -433,4 +433,4 @@ def test_tracking_without_the_package_is_refused(
     monkeypatch.setattr("lmol.tracking.tracker.find_spec", lambda name: found)
     problem = refusal(config)
     assert problem.got == "offline without the package wandb"
-    assert "pip install 'lmol[wandb]'" in problem.remedy
+    assert "pip install wandb" in problem.remedy
