@@ -34,7 +34,7 @@ FREE = {
 """By task, what may be set anew; the fold, which is not here, chooses among the runs of a sweep."""
 
 REPORT = "report"
-REPORTING = ("task", "runs", REPORT, "debug", "threads")
+REPORTING = ("task", "runs", REPORT, "debug", "threads", "tracking")
 """What task=report takes: it reads finished runs, whose configurations it shows side by side."""
 
 GROWING = ("eval", "ranking", "export", "report", "train", "audit", "tracking")

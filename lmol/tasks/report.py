@@ -10,9 +10,10 @@ from pathlib import Path
 from rich.console import Console
 
 from lmol.config import Config
-from lmol.config.schema import ReportConfig
+from lmol.config.schema import ReportConfig, TrackingMode
 from lmol.errors import ConfigError, LmolError
 from lmol.report.listing import listed_runs, table_of_runs
+from lmol.report.online import online_report, spec, upload
 from lmol.report.page import render_page
 from lmol.report.runs import reported_runs
 from lmol.report.subject import Subject, subject_of
@@ -22,7 +23,7 @@ from lmol.tracking.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 
-PAGE = "report.html"
+PAGE, SPEC = "report.html", "wandb_report.json"
 FILTERS = ("name", "task", "status")
 WIDE = 200
 """Characters of a line where there is no terminal, so that a path stands in one."""
@@ -30,7 +31,7 @@ WIDE = 200
 
 def run(config: Config, run: RunFolder) -> None:
     """A page where runs are named, the list of runs where none are."""
-    refuse_unused(config.report, listing=config.runs is None)
+    refuse_unused(config, listing=config.runs is None)
     if config.runs is None:
         list_runs(config.report)
     elif run.writes:
@@ -44,9 +45,15 @@ def make_page(folders: list[str], config: Config, run: RunFolder) -> None:
     page = page_file(config.report.page, run)
     subject = subject_of(reported_runs(folders))
     tell(subject)
+    online = online_report(subject) if config.tracking.mode is TrackingMode.ONLINE else None
     write_text(page, render_page(subject, datetime.now(timezone.utc)))
     run.note(runs=folders, page=str(page))
     log.info("Report: %s (%.1f MB)", page, page.stat().st_size / 1e6)
+    if online is not None:
+        run.write_text(SPEC, spec(online))
+        address = upload(online)
+        run.note(wandb_report=address)
+        log.info("W&B report: %s", address)
 
 
 def list_runs(wanted: ReportConfig) -> None:
@@ -103,8 +110,9 @@ def _no_page(page: str, got: str, expected: str) -> LmolError:
     return LmolError("report.page", got=f"{page}, {got}", expected=expected, remedy=remedy)
 
 
-def refuse_unused(report: ReportConfig, *, listing: bool) -> None:
+def refuse_unused(config: Config, *, listing: bool) -> None:
     """Raise ConfigError for settings of the page without one, and of the list beside a page."""
+    report = config.report
     names = ("page",) if listing else FILTERS
     kept = "where runs=... names the runs" if listing else "without runs=..., which asks for a page"
     problems: list[LmolError] = [
@@ -117,5 +125,16 @@ def refuse_unused(report: ReportConfig, *, listing: bool) -> None:
         for name in names
         if getattr(report, name) is not None
     ]
+    if listing and config.tracking.mode is TrackingMode.ONLINE:
+        problems.append(_no_list_online())
     if problems:
         raise ConfigError(problems)
+
+
+def _no_list_online() -> LmolError:
+    return LmolError(
+        "tracking.mode",
+        got="online, for a list of runs",
+        expected="it where runs=... names the runs of a W&B report",
+        remedy="add runs=..., or leave tracking=online out",
+    )

@@ -16,6 +16,8 @@ from lmol.tracking.run_folder import RunFolder
 TRACKED = ("train", "audit", "evaluate")
 """Tasks whose results a tracker is told."""
 
+REPORT, WORKSPACES = "report", "wandb-workspaces"
+
 
 class Tracker:
     """Takes what a run tells, and drops it: tracking=off.
@@ -76,11 +78,12 @@ def _tracker(config: Config, run: RunFolder) -> Tracker:
 
 def require_tracking(config: Config) -> None:
     """Raise ConfigError where tracking needs a package or a key that is not here; no network."""
-    mode = config.tracking.mode
-    if mode is TrackingMode.OFF or config.task.name not in TRACKED:
+    mode, task = config.tracking.mode, config.task.name
+    reported = task == REPORT and mode is TrackingMode.ONLINE
+    if mode is TrackingMode.OFF or not (task in TRACKED or reported):
         return
-    if not installed():
-        raise ConfigError([_no_package(mode)])
+    if not installed() or (reported and find_spec("wandb_workspaces") is None):
+        raise ConfigError([_no_package(mode, WORKSPACES if reported else "wandb")])
     from lmol.tracking.wandb_session import missing_key
 
     missing = missing_key() if mode is TrackingMode.ONLINE else None
@@ -94,12 +97,14 @@ def installed() -> bool:
     return found is not None and found.origin is not None
 
 
-def _no_package(mode: TrackingMode) -> LmolError:
+def _no_package(mode: TrackingMode, package: str) -> LmolError:
+    reports = package == WORKSPACES
     return LmolError(
         "tracking.mode",
-        got=f"{mode.value} without the package wandb",
-        expected="wandb, which tracks",
-        remedy="pip install wandb, or set tracking=off",
+        got=f"{mode.value} without the package {package}",
+        expected=f"{package}, which {'makes W&B reports' if reports else 'tracks'}",
+        remedy=f"pip install {package}, or "
+        + ("leave tracking=online out" if reports else "set tracking=off"),
     )
 
 

@@ -63,6 +63,24 @@ def missing_key() -> str | None:
     return None if found else f"no key for {host}"
 
 
+def default_entity() -> str:
+    """The user or team that W&B stores things under where none is named; asks the server."""
+    import wandb
+
+    return str(wandb.Api().default_entity)
+
+
+@contextmanager
+def refused_online() -> Iterator[None]:
+    """Whatever goes wrong at the server or on the way to it is told as a mistake."""
+    try:
+        yield
+    except LmolError:
+        raise
+    except Exception as error:  # of W&B, of what it requests with, of the report's own checks
+        raise _refused(TrackingMode.ONLINE, f"{type(error).__name__}: {error}") from error
+
+
 def settings_of(mode: TrackingMode, folder: Path) -> wandb.Settings:
     """No console capture, code, git or prompts, whatever the environment says."""
     import wandb

@@ -7,9 +7,15 @@ import pandas as pd
 import pytest
 
 from lmol.config import load_config
+from lmol.report import online
+from lmol.report.numbers import METRICS
+from lmol.report.online import CURVES, PICTURES, TABLES
 from lmol.training.trainer import ComparisonTrainer
 from tests.tasks.conftest import SMALL
 from tests.tracking.wandb_file import stored_run
+
+RARE = "validation/accuracy_similar"
+"""Of few validation pairs none is Similar."""
 
 OFFLINE = tuple("tracking=offline" if one == "tracking=off" else one for one in SMALL)
 
@@ -103,3 +109,37 @@ def test_a_job_that_fails_and_is_begun_anew_is_one_run_of_its_sweep(command, mon
     assert (failed.exit_code, done.exit_code) == (1, 0)
     assert failed.run.run_id == done.run.run_id
     assert {failed.run.run_group, done.run.run_group} == {"sweep"}
+
+
+def test_a_report_refers_to_nothing_that_a_run_does_not_tell(stored):
+    told = {key for row in stored.history for key in row}
+    assert {*CURVES.values(), *PICTURES.values(), *TABLES} - told <= {RARE}
+    assert {metric.key for metric in METRICS} <= {*stored.summary}
+    assert read("run/manifest.json")["wandb"]["id"] == stored.run.run_id
+
+
+@pytest.fixture
+def unreachable(monkeypatch):
+    """A server that nobody is at; W&B itself takes twenty seconds to say so."""
+
+    def nobody():
+        raise ConnectionError("nobody is at http://127.0.0.1:9")
+
+    monkeypatch.setenv("WANDB_API_KEY", "0123456789abcdef" * 3)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(online, "default_entity", nobody)
+
+
+def test_a_report_that_cannot_be_uploaded_leaves_page_and_spec(command, stored, unreachable):
+    report = ("task=report", "runs=run", "hydra.run.dir=report")
+    code, told = command(*report, "tracking=online")
+    assert code == 2
+    assert "tracking.mode: got online, and W&B says: ConnectionError: nobody is at" in told
+    assert Path("report/report.html").is_file()
+    assert [block["type"] for block in read("report/wandb_report.json")["blocks"]]
+
+
+def test_a_list_is_no_report_for_wandb(command, unreachable):
+    code, told = command("task=report", "tracking=online")
+    assert code == 2
+    assert "tracking.mode: got online, for a list of runs" in told

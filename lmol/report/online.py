@@ -1,0 +1,206 @@
+"""The same recipes as a report in W&B: our tables in words, and panels that W&B draws of its runs.
+
+It is built without a network; `upload` needs one, and the extra package wandb-workspaces.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lmol.errors import LmolError
+from lmol.report.blocks import Cell, Section, Table, Text
+from lmol.report.numbers import METRICS, listed
+from lmol.report.page import title_of
+from lmol.report.recipes import Recipe
+from lmol.report.sections.comparing import comparison_section
+from lmol.report.sections.headline import headline_section
+from lmol.report.subject import Subject
+from lmol.tracking.wandb_session import default_entity, refused_online
+
+if TYPE_CHECKING:
+    from wandb_workspaces.reports.v2.interface import Report, Runset
+
+CURVES = {
+    "Training loss": "train/loss",
+    "Validation accuracy": "validation/accuracy",
+    "Validation recall of Similar": "validation/accuracy_similar",
+    "Validation cross-entropy": "validation/cross_entropy",
+    "Validation order consistency": "validation/order_consistency",
+    "Validation Pearson": "validation/pearson",
+    "Learning rate of LoRA": "train/lr_lora",
+    "Gradient norm": "train/grad_norm",
+}
+PICTURES = {
+    "Gradient flow": "audit/gradient_flow",
+    "Confusion matrix": "held_out/confusion",
+    "Ranking": "held_out/ranking",
+    "Accuracy by gap": "held_out/accuracy_by_gap",
+    "Reliability": "held_out/reliability",
+}
+TABLES = ("audit/grad_table", "held_out/confusion_table", "held_out/hardest_pairs")
+"""What the tracker is told under these names, by lmol.tasks."""
+
+STEP = "step"
+HALF, HEIGHT, TALL = 12, 7, 12
+"""Of a grid that is 24 wide."""
+
+LONGEST_TITLE = 128
+
+
+def online_report(subject: Subject) -> Report:
+    """The report, not uploaded. Its entity is empty where the runs named none.
+
+    Raises LmolError where runs were not tracked, or in more than one project.
+    """
+    import wandb_workspaces.reports.v2.interface as wr
+
+    project, entity = _place(subject.finished)
+    sections = (headline_section(subject), comparison_section(subject))
+    words = [block for section in sections if section is not None for block in _words(section)]
+    return wr.Report(
+        project=project,
+        entity=entity,
+        title=title_of([recipe.label for recipe in subject.recipes])[:LONGEST_TITLE],
+        description=f"Runs: {listed([recipe.label for recipe in subject.finished])}",
+        width="fluid",
+        blocks=[*words, *_grids(subject.finished)],
+    )
+
+
+def spec(report: Report) -> str:
+    """What W&B stores of a report, as JSON."""
+    model = report._to_model().spec
+    values: dict[str, Any] = json.loads(model.model_dump_json(by_alias=True, exclude_none=True))
+    return json.dumps(values, indent=1) + "\n"
+
+
+def upload(report: Report) -> str:
+    """Store a report in its project, and return its address. Raises LmolError."""
+    with refused_online():
+        report.entity = report.entity or default_entity()
+        report.save()
+        return str(report.url)
+
+
+def _place(recipes: Sequence[Recipe]) -> tuple[str, str]:
+    """Project and entity of the runs."""
+    runs = [run for recipe in recipes for run in recipe.runs]
+    untracked = [run for run in runs if not run.manifest.get("wandb")]
+    if untracked or not runs:
+        names = listed([run.path.name for run in untracked[:3]])
+        raise _unfit(
+            f"{len(untracked)} run(s) that W&B does not know, such as {names}"
+            if runs
+            else "no finished run",
+            "runs that were tracked",
+            "train with tracking=online, or offline and `wandb sync` before",
+        )
+    places = sorted({(str(w["project"]), w["entity"] or "") for w in map(_identity, runs)})
+    if len(places) > 1:
+        told = listed(["/".join(filter(None, (entity, project))) for project, entity in places])
+        raise _unfit(f"runs of {told}", "runs of one project", "report each project on its own")
+    return places[0]
+
+
+def _identity(run: Any) -> dict[str, Any]:
+    found: dict[str, Any] = run.manifest["wandb"]
+    return found
+
+
+def _unfit(got: str, expected: str, remedy: str) -> LmolError:
+    remedy = f"{remedy}; the page alone needs none: leave tracking=online out"
+    return LmolError("runs", got=f"{got}, for a W&B report", expected=expected, remedy=remedy)
+
+
+def _words(section: Section) -> Iterator[Any]:
+    """Tables and sentences of a section; W&B draws the rest itself."""
+    import wandb_workspaces.reports.v2.interface as wr
+
+    yield wr.H1(text=section.title)
+    for block in section.blocks:
+        if isinstance(block, Table):
+            yield wr.P(text=block.caption)
+            yield wr.MarkdownBlock(text=markdown(block))
+        elif isinstance(block, Text):
+            if block.heading:
+                yield wr.H2(text=block.heading)
+            yield wr.P(text=" ".join(block.sentences))
+
+
+def markdown(table: Table) -> str:
+    """A table as Markdown writes it."""
+    lines = [table.columns, ["---"] * len(table.columns)]
+    lines += [[_cell(cell) for cell in row] for row in table.rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(cell: Cell) -> str:
+    text = f"{cell.text} ({cell.note})" if cell.note else cell.text
+    text = " ".join(text.replace("|", "\\|").split())
+    return f"**{text}**" if cell.strong and text else text
+
+
+def _grids(recipes: Sequence[Recipe]) -> Iterator[Any]:
+    """Curves and bars of recipes over their folds; tables, pictures and settings of single runs."""
+    import wandb_workspaces.reports.v2.interface as wr
+
+    yield wr.H1(text="Learning curves")
+    yield _grid(
+        recipes,
+        [
+            wr.LinePlot(title=title, x=STEP, y=[key], log_y=key.endswith("norm"))
+            for title, key in CURVES.items()
+        ],
+        grouped=True,
+    )
+    yield wr.H1(text="Held-out fold")
+    yield _grid(
+        recipes,
+        [
+            wr.BarPlot(title=metric.title, metrics=[wr.SummaryMetric(metric.key)])
+            for metric in METRICS
+        ],
+        grouped=True,
+    )
+    yield wr.H1(text="Tables and pictures of single runs")
+    panels = [wr.WeavePanelSummaryTable(table_name=name) for name in TABLES]
+    yield _grid(
+        recipes,
+        [*panels, *(wr.MediaBrowser(title=t, media_keys=[k]) for t, k in PICTURES.items())],
+        height=TALL,
+    )
+    yield wr.H1(text="Settings that differ")
+    yield _grid(recipes, [wr.RunComparer(diff_only="split")], width=2 * HALF, height=TALL)
+
+
+def _grid(
+    recipes: Sequence[Recipe],
+    panels: Sequence[Any],
+    *,
+    grouped: bool = False,
+    width: int = HALF,
+    height: int = HEIGHT,
+) -> Any:
+    """Panels side by side, each of all recipes. grouped: a recipe's folds are one line or bar."""
+    import wandb_workspaces.reports.v2.interface as wr
+
+    a_row = 2 * HALF // width
+    for place, panel in enumerate(panels):
+        row, column = divmod(place, a_row)
+        panel.layout = wr.Layout(x=column * width, y=row * height, w=width, h=height)
+    return wr.PanelGrid(runsets=[_runset(one, grouped) for one in recipes], panels=list(panels))
+
+
+def _runset(recipe: Recipe, grouped: bool) -> Runset:
+    """The runs of a recipe by their ids; W&B's groups are sweeps, which may hold many recipes."""
+    import wandb_workspaces.expr as expr
+    import wandb_workspaces.reports.v2.interface as wr
+
+    ids = [_identity(run)["id"] for run in recipe.runs]
+    return wr.Runset(
+        name=recipe.label,
+        filters=expr.And(expr.Metric("ID").isin(ids)),
+        groupby=["run.jobType"] if grouped else [],
+    )
