@@ -105,8 +105,11 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def _key(run: ReportedRun) -> str:
-    """The same for runs that may stand in one mean: of one sweep, or both of none."""
-    parts = [str(run.sweep), run.name, recipe_settings(run.config)]
+    """The same for runs that may stand in one mean: of one sweep, or both of none.
+
+    What a sweep sets is told apart even where it comes to the same settings.
+    """
+    parts = [str(run.sweep), run.name, run.swept, recipe_settings(run.config)]
     return json.dumps(parts, sort_keys=True, default=str)
 
 
@@ -131,8 +134,12 @@ def _num_folds(run: ReportedRun) -> int:
 
 
 def _labels(groups: Sequence[Sequence[ReportedRun]], settings: Sequence[Values]) -> list[str]:
-    """Names of recipes; of the same name, what tells them apart stands behind it."""
-    names = [group[0].name for group in groups]
+    """Names of recipes; of the same name, what tells them apart stands behind it.
+
+    Where all are of one sweep, what it set is enough.
+    """
+    one_sweep = len({(group[0].sweep, group[0].name) for group in groups}) == 1
+    names = [_name(group[0], one_sweep) for group in groups]
     first = {name: settings[names.index(name)] for name in names}
     labels = [
         name if names.count(name) == 1 else _told_apart(name, values, first[name], group[0])
@@ -143,6 +150,14 @@ def _labels(groups: Sequence[Sequence[ReportedRun]], settings: Sequence[Values])
         seen[label] += 1
         labels[place] = label if seen[label] == 1 else f"{label} #{seen[label]}"
     return labels
+
+
+def _name(run: ReportedRun, one_sweep: bool) -> str:
+    """A sweep's settings by the last part of their keys: ablation=no_swap."""
+    swept = ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in run.swept.items())
+    if not swept:
+        return run.name
+    return swept if one_sweep else f"{run.name} ({swept})"
 
 
 def _told_apart(name: str, values: Values, first: Values, run: ReportedRun) -> str:

@@ -13,9 +13,11 @@ import pandas as pd
 import yaml
 
 from lmol.config.schema import RunStatus
+from lmol.config.sweeping import FOLD
 from lmol.errors import ConfigError, LmolError, RunFolderError
 from lmol.tracking.past_runs import TRAINED
 from lmol.tracking.run_folder import DONE, FAILED, MANIFEST
+from lmol.tracking.sweep_folder import SWEEP
 
 TRACES = (MANIFEST, "config.yaml", "run.log")
 """What a run writes first: a folder with any of them is a run's, however early it was killed."""
@@ -56,6 +58,12 @@ class ReportedRun:
     @property
     def task(self) -> str | None:
         return self.manifest.get("task")
+
+    @property
+    def swept(self) -> Mapping[str, Any]:
+        """What its sweep set it, by key, the fold aside."""
+        found = self.manifest.get("swept")
+        return found if isinstance(found, dict) else {}
 
     @property
     def fold(self) -> int | None:
@@ -141,7 +149,16 @@ def _of(folder: Path) -> list[ReportedRun]:
     jobs = [run for run in runs_in(folder) if run.task in (TRAINED, None)]
     if not jobs:
         raise _no_run(folder)
-    return jobs
+    return _as_wanted(folder, jobs)
+
+
+def _as_wanted(sweep: Path, jobs: list[ReportedRun]) -> list[ReportedRun]:
+    """In the order in which the sweep's command named the settings: its first is the reference."""
+    wanted = _mapping(sweep / SWEEP).get("wanted")
+    cells = wanted if isinstance(wanted, list) else []
+    named = [{key: cell[key] for key in cell if key != FOLD} for cell in cells]
+    place = lambda job: named.index(job.swept) if job.swept in named else len(named)  # noqa: E731
+    return sorted(jobs, key=place)
 
 
 def is_run(folder: Path) -> bool:

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import yaml
 
 from lmol.config.schema import RunStatus
 from lmol.errors import ConfigError
@@ -115,6 +116,24 @@ def test_recipes_of_one_name_are_told_apart_by_what_differs(tmp_path):
     recipes, _ = recipes_of(reported_runs([str(place) for place in (*folders, *sweeps)]))
     labels = [recipe.label for recipe in recipes]
     assert labels == ["default", "default (optim.lr_lora=0.2)", "default (x)", "default (y)"]
+
+
+def test_settings_of_a_sweep_are_recipes_in_the_order_of_its_command(tmp_path):
+    sweep = tmp_path / "sweep"
+    for name in ("a", "none"):
+        for fold in (1, 2):
+            place = sweep / f"fold_{fold},ablation={name}"
+            make_run(place, fold=fold, swept={"ablation": name})
+    wanted = [{"fold.index": fold, "ablation": name} for name in ("none", "a") for fold in (1, 2)]
+    (sweep / "sweep.yaml").write_text(yaml.safe_dump({"wanted": wanted}))
+    recipes, left_out = recipes_of(reported_runs([str(sweep)]))
+    assert [recipe.label for recipe in recipes] == ["ablation=none", "ablation=a"]
+    assert [recipe.folds for recipe in recipes] == [[1, 2], [1, 2]]
+    assert not left_out  # though they come to the same settings
+    other = make_run(tmp_path / "other", name="other")
+    recipes, _ = recipes_of(reported_runs([str(sweep), str(other)]))
+    labels = [recipe.label for recipe in recipes]
+    assert labels == ["default (ablation=none)", "default (ablation=a)", "other"]
 
 
 def test_an_undefined_metric_is_no_zero(tmp_path):
