@@ -40,9 +40,14 @@ def save_overall(run: RunFolder, parts: Mapping[int, ResultFolder]) -> None:
 
 def save_confusion(results: ResultFolder, runs: Iterable[Path]) -> pd.DataFrame:
     """Write confusion.csv and its picture over the predictions of all runs; returns the table."""
-    read = [pd.read_csv(run / "predictions.csv", usecols=["label", "pred"]) for run in runs]
-    predictions = pd.concat(read, ignore_index=True)
-    confusion = confusion_table(predictions["label"], predictions["pred"])
+    confusion = confusion_of(runs)
     results.write_table("confusion.csv", confusion.reset_index())
     plot_confusion(confusion, results.folder("plots") / "confusion.png")
     return confusion
+
+
+def confusion_of(runs: Iterable[Path]) -> pd.DataFrame:
+    """Over the predictions of all runs together."""
+    read = [pd.read_csv(run / "predictions.csv", usecols=["label", "pred"]) for run in runs]
+    predictions = pd.concat(read, ignore_index=True)
+    return confusion_table(predictions["label"], predictions["pred"])

@@ -14,9 +14,9 @@ from rich import get_console
 from lmol.config.job_record import Costs
 from lmol.config.resolvers import slug
 from lmol.config.sweeping import Cell
-from lmol.evaluation.metrics import confusion_table
 from lmol.evaluation.over_folds import metrics_over_folds
 from lmol.evaluation.plots import plot_confusion
+from lmol.tasks.overall import confusion_of
 from lmol.tasks.sweep_tables import (
     table_of_folds,
     table_of_groups,
@@ -137,7 +137,7 @@ def save_confusions(results: ResultFolder, groups: Sequence[FoldsOf]) -> None:
     tables = []
     for group in filter(lambda group: group.done, groups):
         name = f"_{slug(group.label)}" if len(groups) > 1 else ""
-        confusion = confusion_of(group)
+        confusion = confusion_of(job.folder for job in group.done if job.folder)
         plot_confusion(confusion, results.folder("plots") / f"confusion{name}.png")
         folds = " ".join(str(job.fold) for job in group.done)
         tables.append(confusion.reset_index().assign(folds=folds, **columns(group)))
@@ -148,14 +148,6 @@ def save_confusions(results: ResultFolder, groups: Sequence[FoldsOf]) -> None:
 def columns(group: FoldsOf) -> dict[str, str]:
     """The setting as columns of a table."""
     return {key: str(value) for key, value in group.values.items()}
-
-
-def confusion_of(group: FoldsOf) -> pd.DataFrame:
-    """Over the predictions of all finished folds together."""
-    folders = [job.folder for job in group.done if job.folder]
-    read = [pd.read_csv(folder / "predictions.csv") for folder in folders]
-    predictions = pd.concat(read, ignore_index=True)
-    return confusion_table(predictions["label"], predictions["pred"])
 
 
 def seconds_of(jobs: Sequence[SweptJob], start: float) -> dict[str, float]:
