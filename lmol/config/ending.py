@@ -6,8 +6,10 @@ or two. 130: interrupted.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,13 +18,14 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from lmol.config.composition import composition_mistake
 from lmol.config.job_record import (
     MISTAKE,
     RECORDS,
@@ -31,17 +34,16 @@ from lmol.config.job_record import (
     forget_failures,
     recorded,
 )
-from lmol.config.keys import did_you_mean
 from lmol.errors import LmolError, RunFolderError
 
 INTERRUPTED = 130
+LONGEST_END = 60.0
+"""Seconds that a process which failed leaves the first one to end."""
+
 MISTAKES = (LmolError, HydraException, OmegaConfBaseException, YAMLError)
 
 OF_A_SWEEP = ("multirun.yaml", "sweep.yaml", ".lock")
 """Files of a sweep's folder that go with it where no job has left anything."""
-
-PLUGINS = ("joblib", "submitit_slurm", "submitit_local", "ray", "optuna")
-"""Launchers and sweepers that come with an extra of this package."""
 
 Result = TypeVar("Result")
 
@@ -122,7 +124,30 @@ def tell(error: Exception, debug: bool = False) -> None:
 
 @contextmanager
 def command_ending(debug: bool) -> Iterator[None]:
-    """Turns what ends a command early into a message and an exit code; removes unused folders."""
+    """Turns what ends a command early into a message and an exit code; removes unused folders.
+
+    Of several processes that fail, the first is left the time to write how the run ended: when any
+    of them is gone, torchrun ends the others.
+    """
+    try:
+        with _told(debug):
+            yield
+    except Exception:
+        _let_first_end()
+        raise
+    except SystemExit as ended:
+        if ended.code not in (None, 0, INTERRUPTED):
+            _let_first_end()
+        raise
+
+
+def _let_first_end() -> None:
+    if os.environ.get("RANK", "0") != "0":
+        time.sleep(LONGEST_END)  # torchrun ends this process when the first has failed too
+
+
+@contextmanager
+def _told(debug: bool) -> Iterator[None]:
     try:
         try:
             yield
@@ -136,6 +161,9 @@ def command_ending(debug: bool) -> Iterator[None]:
         raise SystemExit(INTERRUPTED) from None
     except JobFailed:
         _end_with(_tell_failures())
+    except SystemExit:
+        _tell_failures()
+        raise
     except MISTAKES as error:
         codes = _tell_failures()
         tell(error if isinstance(error, LmolError) else composition_mistake(error), debug)
@@ -159,36 +187,6 @@ def _tell_failures() -> list[int]:
     for text, folders in by_reason.items():
         print("", *folders, text, sep="\n", file=sys.stderr)
     return [failure.code for failure in failed]
-
-
-def composition_mistake(error: Exception) -> LmolError:
-    """What Hydra or OmegaConf could not compose, as an error of ours."""
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, option = error.missing_cfg_file.rpartition("/")
-        if group.startswith("hydra/") and option in PLUGINS:
-            return _no_plugin(group, option)
-        return LmolError(
-            group or "configuration",
-            got=f"{option!r}",
-            expected=f"one of {', '.join(error.options or [])}",
-            remedy=did_you_mean(option, error.options or []),
-        )
-    return LmolError(
-        "configuration",
-        got=" ".join(str(error).split()),
-        expected="files and overrides that Hydra can compose",
-        remedy="python -m lmol.run --help lists groups and options; a sweep needs the flag -m",
-    )
-
-
-def _no_plugin(group: str, option: str) -> LmolError:
-    extra = option.partition("_")[0]
-    return LmolError(
-        group,
-        got=f"{option}, which is not installed",
-        expected="the Hydra plugin that it comes with",
-        remedy=f"pip install 'lmol[{extra}]'",
-    )
 
 
 def _remove_unused() -> None:

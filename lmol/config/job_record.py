@@ -68,7 +68,8 @@ class JobFailed(Exception):
 def recorded(job: Callable[[DictConfig], Result], values: DictConfig) -> Result:
     """Run a job of a multirun, give its memory back, and record what it took or why it failed.
 
-    Raises JobFailed where it failed; the failure's own frames, with model and data, are let go.
+    Raises JobFailed where it failed; the failure's own frames, with model and data, are let go. Of
+    several processes, a failure ends the command.
     """
     hydra = HydraConfig.get()
     sweep, name = Path(hydra.sweep.dir).absolute(), str(hydra.sweep.subdir)
@@ -88,6 +89,8 @@ def recorded(job: Callable[[DictConfig], Result], values: DictConfig) -> Result:
         _write(sweep, f"{name}.json", asdict(costs))
     if failure is not None:
         _write(sweep, f"{name}.error.json", asdict(failure))
+        if os.environ.get("WORLD_SIZE", "1") != "1":  # the others may still be at this job
+            raise SystemExit(failure.code)
         raise JobFailed(failure.text)
     return result
 

@@ -37,6 +37,9 @@ REPORT = "report"
 REPORTING = ("task", "runs", REPORT, "debug", "threads", "tracking")
 """What task=report takes: it reads finished runs, whose configurations it shows side by side."""
 
+OWN = "tracking.mode"
+"""Of the command that uses a run, not of the run: where it is tracked."""
+
 GROWING = ("eval", "ranking", "export", "report", "train", "audit", "tracking")
 """Groups to which a later version may have added settings; the run's own values stand over them."""
 
@@ -147,6 +150,7 @@ def _over(values: DictConfig, saved: DictConfig, overridden: Sequence[str]) -> D
     merged = OmegaConf.create({**composed, **saved})
     for group in set(GROWING) & set(saved):
         merged[group] = OmegaConf.merge(composed[group], saved[group])
+    OmegaConf.update(merged, OWN, OmegaConf.select(values, OWN), force_add=True)
     for key in overridden:
         old, new = OmegaConf.select(saved, key), OmegaConf.select(values, key)
         for place in {key, *_same_path(saved, key, old)}:

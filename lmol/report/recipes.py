@@ -109,7 +109,8 @@ def _key(run: ReportedRun) -> str:
 
     What a sweep sets is told apart even where it comes to the same settings.
     """
-    parts = [str(run.sweep), run.name, run.swept, recipe_settings(run.config)]
+    processes = run.manifest.get("num_processes", 1)  # each takes a batch of its own
+    parts = [str(run.sweep), run.name, run.swept, processes, recipe_settings(run.config)]
     return json.dumps(parts, sort_keys=True, default=str)
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -117,19 +118,35 @@ class ReportedRun:
 def reported_runs(folders: Sequence[str]) -> list[ReportedRun]:
     """The trained runs in the named run and sweep folders, each once, as named.
 
-    Raises ConfigError with every folder that is not there, or holds no trained run.
+    A name that is no folder may hold the wildcards *, ? and [...]. Raises ConfigError with every
+    folder that is not there, or holds no trained run.
     """
     found: dict[Path, ReportedRun] = {}
     problems: list[LmolError] = []
-    for folder in folders:
+    for folder in (match for name in folders for match in _matches(name)):
         try:
-            for run in _of(Path(folder)):
+            for run in _of(folder):
                 found.setdefault(run.path.resolve(), run)
         except RunFolderError as error:
             problems.append(error)
     if problems:
         raise ConfigError(problems)
     return list(found.values())
+
+
+def _matches(name: str) -> list[Path]:
+    """The folder of that name, or those that it matches, the oldest first."""
+    if Path(name).exists():
+        return [Path(name)]
+    found = [Path(match) for match in glob(name) if Path(match).is_dir()]  # noqa: PTH207
+    return sorted(found, key=_begun) or [Path(name)]
+
+
+def _begun(folder: Path) -> tuple[str, str]:
+    """When the first run in a folder began, and the folder's name."""
+    places = [folder / MANIFEST, *folder.glob(f"*/{MANIFEST}")]
+    starts = [str(_mapping(place).get("start")) for place in places if place.is_file()]
+    return min(starts, default=""), folder.name
 
 
 def runs_in(folder: Path) -> Iterator[ReportedRun]:

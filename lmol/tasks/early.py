@@ -8,6 +8,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from lmol.config.schema import TrackingMode
+from lmol.tracking.processes import process_index
 from lmol.tracking.tracker import TRACKED, installed
 
 
@@ -17,7 +18,8 @@ class EarlyTracking(Callback):
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         told = OmegaConf.select(config, "tracking.mode")
         modes = {mode.value: mode for mode in (TrackingMode.OFFLINE, TrackingMode.ONLINE)}
-        if OmegaConf.select(config, "task.name") in TRACKED and told in modes and installed():
+        tracked = process_index() == 0 and OmegaConf.select(config, "task.name") in TRACKED
+        if tracked and told in modes and installed():
             from lmol.tracking.wandb_session import load
 
             load(modes[told])

@@ -198,7 +198,6 @@ def train(trainer: ComparisonTrainer, watching: Watching, run: RunFolder) -> flo
         bar.close()
         report = watching.close()
         run.note(health=report)
-        watching.tracker.note(run.facts)
         told = ", ".join(f"{found['rule']} ({found['severity']})" for found in report["findings"])
         log.info("Health: %d steps, %s", report["steps"], told or "nothing found")
     watching.stop_where_pending()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +28,8 @@ TRAIN = "train"
 
 SHARED = (TRAIN, "audit", "evaluate", "rank")
 """Tasks whose work is spread over the processes of torchrun."""
+
+TRAINING = (TRAIN, "audit")
 
 PATIENCE = timedelta(days=7)
 """How long a process waits for the others, whose share of a long evaluation may take hours more."""
@@ -85,12 +88,12 @@ def open_run(place: JobPlace, config: Config) -> RunFolder:
     A job of a sweep of trainings that is not to be begun gives a LeftAlone. All processes get the
     same, or raise the same.
     """
-    require_tracking(config)
     opened = _open(place, config) if num_processes() == 1 else _open_together(place, config)
     return LeftAlone(place.path, opened) if isinstance(opened, Left) else opened
 
 
 def _open(place: JobPlace, config: Config) -> RunFolder | Left:
+    require_tracking(config)
     record = SweepRecord.read(place.sweep) if place.sweep else None
     if record is None or place.sweep is None or config.task.name != TRAIN:
         return RunFolder.claim(place.path, config)
@@ -98,15 +101,16 @@ def _open(place: JobPlace, config: Config) -> RunFolder | Left:
 
 
 def _open_together(place: JobPlace, config: Config) -> RunFolder | Left:
-    _refuse_alone(config.task.name)
-    mine: RunFolder | Left | LmolError | None = None
+    _refuse_unshared(config)
+    mine: RunFolder | Left | Exception | None = None
     if process_index() == 0:
+        end_on_sigterm()
         try:
             mine = _open(place, config)
-        except LmolError as error:
-            mine = error
+        except Exception as error:  # whatever it is, the others wait to be told
+            mine = error if isinstance(error, LmolError) else RuntimeError(repr(error))
     told = of_first(mine.path if isinstance(mine, RunFolder) else mine)
-    if isinstance(told, LmolError):
+    if isinstance(told, Exception):
         raise told
     if isinstance(told, Left):
         return told
@@ -114,16 +118,40 @@ def _open_together(place: JobPlace, config: Config) -> RunFolder | Left:
     return mine if isinstance(mine, RunFolder) else SilentFolder(told)
 
 
-def _refuse_alone(task: str) -> None:
-    """Raise ConfigError where several processes are of no use to a task."""
+def end_on_sigterm() -> None:
+    """Torchrun ends all processes when one fails: that is to be told like Ctrl-C."""
+
+    def end(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def _refuse_unshared(config: Config) -> None:
+    """Raise ConfigError where so many processes, or their strategy, are of no use to a task."""
+    task, train = config.task.name, config.train
+    strategies = [name for name in ("FSDP", "DEEPSPEED") if _is_on(f"ACCELERATE_USE_{name}")]
+    num_pairs = config.data.schedule.get("num_pairs")
+    step = train.batch_pairs * train.accumulation * num_processes()
     if task not in SHARED:
-        problem = LmolError(
-            "torchrun",
-            got=f"{num_processes()} processes for task={task}",
-            expected=f"one process; {', '.join(SHARED)} share their work",
-            remedy="start it without torchrun",
-        )
-        raise ConfigError([problem])
+        got, expected = f"task={task}", f"one process; {', '.join(SHARED)} share their work"
+    elif strategies:
+        got, expected = strategies[0], "plain data parallelism: the base fits each device"
+    elif task in TRAINING and isinstance(num_pairs, int) and num_pairs < step:
+        got, expected = f"{num_pairs} pairs", f"at least one step of {step} pairs"
+    else:
+        return
+    problem = LmolError(
+        "torchrun",
+        got=f"{num_processes()} processes for {got}",
+        expected=expected,
+        remedy="start it without torchrun, with fewer processes, or without that strategy",
+    )
+    raise ConfigError([problem])
+
+
+def _is_on(name: str) -> bool:
+    return os.environ.get(name, "false").lower() in ("1", "true", "yes")
 
 
 _NOWHERE = logging.NullHandler()

@@ -60,11 +60,18 @@ def open_tracker(config: Config, run: RunFolder) -> Iterator[Tracker]:
     tracker, failed = _tracker(config, run), True
     if tracker.identity:
         run.note(wandb=tracker.identity)
+    tracker.note(_known(run))
     try:
         yield tracker
         failed = False
     finally:
+        tracker.note(_known(run))
         tracker.finish(failed)
+
+
+def _known(run: RunFolder) -> dict[str, Any]:
+    """The manifest but for how the run ended, which is not known yet; W&B tells it itself."""
+    return {key: value for key, value in run.facts.items() if key not in ("status", "error", "end")}
 
 
 def _tracker(config: Config, run: RunFolder) -> Tracker:
@@ -73,7 +80,8 @@ def _tracker(config: Config, run: RunFolder) -> Tracker:
     # It imports this module.
     from lmol.tracking.wandb import WandbTracker
 
-    return WandbTracker(config, run.path)
+    folds = run.facts.get("folds") or [config.fold.index]
+    return WandbTracker(config, run.path, folds)
 
 
 def require_tracking(config: Config) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,60 +31,78 @@ LONGEST_TAG = 64
 
 
 class WandbTracker(Tracker):
-    """One W&B run, in wandb/ of a run folder.
+    """One W&B run, in wandb/ of a run folder. folds: that it is about.
 
-    Raises LmolError where W&B refuses the run or is not reached.
+    Raises LmolError where W&B refuses the run or is not reached. What goes wrong later is told
+    once, and ends no training.
     """
 
-    def __init__(self, config: Config, folder: Path) -> None:
+    def __init__(self, config: Config, folder: Path, folds: Sequence[int]) -> None:
         with ExitStack() as opened:
             opened.enter_context(staged_in(folder / "wandb"))
-            self._run = _start(config, folder)
+            self._run = _start(config, folder, folds)
             self._open = opened.pop_all()
         self.identity = {
             "id": self._run.id,
             "project": config.tracking.project,
-            "entity": config.tracking.entity,
+            "entity": self._run.entity or config.tracking.entity,
         }
         self._facts: dict[str, Any] = {}
+        self._lost = False
         self._run.define_metric(STEP, hidden=True)
         self._run.define_metric("*", step_metric=STEP)
         log.info("W&B: %s", _place(self._run, config.tracking.mode))
 
+    @contextmanager
+    def _kept_apart(self) -> Iterator[None]:
+        """Around what W&B does: its failure, such as that of its process, is not the run's."""
+        try:
+            yield
+        except Exception as error:
+            if not self._lost:
+                log.warning("W&B failed, and may miss what follows: %r", error)
+            self._lost = True
+
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
-        self._run.log({**scalars, STEP: step})
+        with self._kept_apart():
+            self._run.log({**scalars, STEP: step})
 
     def table(self, name: str, step: int, columns: Mapping[str, Collection[Any]]) -> None:
         import wandb
 
         cells = [_cells(values) for values in columns.values()]
         rows: list[Iterable[Any]] = [list(row) for row in zip(*cells, strict=True)]
-        table = wandb.Table(columns=list(columns), data=rows)
-        self._run.log({name: table, STEP: step})
+        with self._kept_apart():
+            table = wandb.Table(columns=list(columns), data=rows)
+            self._run.log({name: table, STEP: step})
 
     def image(self, name: str, step: int, path: Path, caption: str = "") -> None:
         import wandb
 
-        self._run.log({name: wandb.Image(str(path), caption=caption or None), STEP: step})
+        with self._kept_apart():
+            self._run.log({name: wandb.Image(str(path), caption=caption or None), STEP: step})
 
     def summary(self, values: Mapping[str, Any]) -> None:
-        self._run.summary.update(plain(values))
+        with self._kept_apart():
+            self._run.summary.update(plain(values))
 
     def note(self, facts: Mapping[str, Any]) -> None:
         self._facts |= plain(facts)
-        self._run.config.update({"manifest": self._facts}, allow_val_change=True)
+        with self._kept_apart():
+            self._run.config.update({"manifest": self._facts}, allow_val_change=True)
 
     def artifact(self, folder: Path, name: str) -> None:
         import wandb
 
-        artifact = wandb.Artifact(re.sub(r"[^\w.-]", "-", name, flags=re.ASCII), type="model")
-        artifact.add_dir(str(folder), policy="immutable", skip_cache=True)
-        self._run.log_artifact(artifact)
+        with self._kept_apart():
+            artifact = wandb.Artifact(re.sub(r"[^\w.-]", "-", name, flags=re.ASCII), type="model")
+            artifact.add_dir(str(folder), policy="immutable", skip_cache=True)
+            self._run.log_artifact(artifact)
 
     def finish(self, failed: bool) -> None:
         import wandb
 
-        with self._open:
+        with self._open, self._kept_apart(), suppress(SystemExit):
             try:
                 self._run.finish(exit_code=int(failed))
             except TimeoutError:
@@ -103,17 +121,18 @@ def group(config: Config, folder: Path) -> str:
     return folder.parent.name if folder.name.startswith(FOLD_FOLDER) else config.name
 
 
-def tags(config: Config) -> list[str]:
-    """Those of the configuration, and recipe, fold and data source; each once."""
+def tags(config: Config, folds: Sequence[int]) -> list[str]:
+    """Those of the configuration, and recipe, folds and data source; each once."""
     source = config.data.source["_target_"].rpartition(".")[2]
-    own = (config.name, f"fold {config.fold.index}", source)
+    own = (config.name, *(f"fold {fold}" for fold in folds), source)
     return list(dict.fromkeys([*config.tracking.tags, *(tag[:LONGEST_TAG] for tag in own)]))
 
 
-def _start(config: Config, folder: Path) -> wandb.Run:
+def _start(config: Config, folder: Path, folds: Sequence[int]) -> wandb.Run:
     import wandb
 
     tracking = config.tracking
+    of_folds = f"fold{'s' if len(folds) > 1 else ''} {', '.join(map(str, folds))}"
     with explained(tracking.mode):
         settings = settings_of(tracking.mode, folder)
         # Before init, which otherwise reports usage to the server even where the run is offline.
@@ -122,10 +141,10 @@ def _start(config: Config, folder: Path) -> wandb.Run:
             project=tracking.project,
             entity=tracking.entity,
             id=run_id(folder),
-            name=f"{config.name} fold {config.fold.index}",
+            name=f"{config.name} {of_folds}",
             group=group(config, folder),
             job_type=config.task.name,
-            tags=tags(config),
+            tags=tags(config, folds),
             config=as_dict(config),
             resume="allow",
             reinit="finish_previous",

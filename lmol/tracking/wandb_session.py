@@ -35,7 +35,7 @@ def load(mode: TrackingMode) -> None:
 def _start_process() -> None:
     import wandb
 
-    with suppress(wandb.Error, ValidationError):  # init meets them again, and tells
+    with suppress(Exception):  # init meets it again, and tells
         wandb.setup(wandb.Settings(mode="offline", silent=True, console="off"))
 
 
@@ -67,7 +67,8 @@ def default_entity() -> str:
     """The user or team that W&B stores things under where none is named; asks the server."""
     import wandb
 
-    return str(wandb.Api().default_entity)
+    api = wandb.Api()
+    return str(api.settings.get("entity") or api.default_entity or "")
 
 
 @contextmanager
@@ -107,7 +108,7 @@ def explained(mode: TrackingMode) -> Iterator[None]:
 
     try:
         yield
-    except wandb.Error as error:
+    except (wandb.Error, OSError) as error:
         raise _refused(mode, str(error)) from error
     except ValidationError as error:
         said = [f"{'.'.join(map(str, d['loc']))}: {d['msg']}" for d in error.errors()]

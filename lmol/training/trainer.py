@@ -32,6 +32,9 @@ Validate = Callable[[], dict[str, float]]
 NOT_USED: Any = ()
 """The Trainer wants a validation set before it calls `evaluate`, where `validate` stands for it."""
 
+MIXED = {Precision.BF16: "bf16", Precision.FP16: "fp16"}
+"""train.precision in accelerate's words."""
+
 
 class ComparisonTrainer(Trainer):
     """Trains a Comparer on a PairDataset; `validate` judges validation pairs of the training fold.
@@ -227,6 +230,8 @@ def training_arguments(
         remove_unused_columns=False,
         use_cpu=not torch.cuda.is_available(),
     )
+    # accelerate launch would set it from a file of the user's home.
+    arguments.mixed_precision = MIXED.get(config.precision, "no")
     arguments.n_gpu  # noqa: B018 (reading it counts the devices)
     arguments._n_gpu = 1  # one device a process: torchrun spreads over several, not DataParallel
     return arguments

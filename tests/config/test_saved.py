@@ -14,5 +14,14 @@ def test_a_run_from_before_wandb_is_still_read() -> None:
     assert isinstance(saved, DictConfig)
     saved.tracking = {"mode": "off"}
     tracking = check(_over(values, saved, [])).tracking
-    assert (tracking.mode.value, tracking.project) == ("off", "lmol")
-    assert check(_over(values, saved, ["tracking"])).tracking.mode.value == "offline"
+    assert tracking.project == "lmol"
+
+
+def test_where_a_run_was_tracked_is_no_matter_of_the_task_that_uses_it() -> None:
+    with initialize_config_module("lmol.conf", version_base="1.3"):
+        values = compose("config", ["task=prepare"])
+        other = compose("config", ["tracking=online", "tracking.project=mine"])
+    saved = OmegaConf.create(OmegaConf.to_container(other, resolve=True))
+    assert isinstance(saved, DictConfig)
+    tracking = check(_over(values, saved, [])).tracking
+    assert (tracking.mode.value, tracking.project) == ("offline", "mine")

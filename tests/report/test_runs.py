@@ -118,6 +118,17 @@ def test_recipes_of_one_name_are_told_apart_by_what_differs(tmp_path):
     assert labels == ["default", "default (optim.lr_lora=0.2)", "default (x)", "default (y)"]
 
 
+def test_wildcards_name_folders_the_oldest_first(tmp_path):
+    begun = {"b": "2026-11-20T10", "a": "2026-11-21T10", "c[1]": "2026-11-22T10"}
+    for name, start in begun.items():
+        make_sweep(tmp_path / name, (0.8,), name=name, start=start)
+    assert [run.name for run in reported_runs([f"{tmp_path}/*"])] == ["b", "a", "c[1]"]
+    assert [run.name for run in reported_runs([f"{tmp_path}/[ab]"])] == ["b", "a"]
+    assert [run.name for run in reported_runs([f"{tmp_path}/c[1]"])] == ["c[1]"]
+    with pytest.raises(ConfigError, match="got no such folder"):
+        reported_runs([f"{tmp_path}/x*"])
+
+
 def test_settings_of_a_sweep_are_recipes_in_the_order_of_its_command(tmp_path):
     sweep = tmp_path / "sweep"
     for name in ("a", "none"):

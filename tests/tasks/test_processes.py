@@ -29,9 +29,7 @@ def two_processes(*settings):
     torchrun = ["torch.distributed.run", "--nproc_per_node=2"]
     command = [sys.executable, "-m", *torchrun, "-m", "lmol.run", *SMALL, *settings]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def records(folder):
@@ -39,7 +37,8 @@ def records(folder):
 
 
 def test_two_processes_are_one_with_twice_the_batch(command):
-    two_processes("train.batch_pairs=4", "train.accumulation=2", "hydra.run.dir=two")
+    ended = two_processes("train.batch_pairs=4", "train.accumulation=2", "hydra.run.dir=two")
+    assert ended.returncode == 0, ended.stderr
     twice = ("train.batch_pairs=8", "train.accumulation=2")
     assert command(*SMALL, *twice, "hydra.run.dir=one") == (0, "")
     pd.testing.assert_frame_equal(records("two"), records("one"), rtol=1e-4, atol=1e-5)
@@ -54,12 +53,35 @@ def test_two_processes_are_one_with_twice_the_batch(command):
     assert [path.name for path in Path("outputs").iterdir()] == ["data"]  # of the other process
 
 
-def test_processes_leave_the_same_jobs_of_a_sweep_alone(command):
+def test_processes_go_on_with_a_sweep_and_tell_how_it_ended(command):
     settings = ("train.batch_pairs=8", "hydra.sweep.dir=sweep")
     assert command("-m", "fold=1", *SMALL, *settings) == (0, "")
-    metrics = read("sweep/fold_1/metrics.json")
-    shown = two_processes("-m", "fold=1,2", *settings)
-    assert shown.count("fold_1: finished before") == 1
+    metrics, manifest = read("sweep/fold_1/metrics.json"), Path("sweep/fold_1/manifest.json")
+    one, two = '"num_processes": 1', '"num_processes": 2'
+    manifest.write_text(manifest.read_text().replace(one, two))
+    # Fold 1 is left alone by both. Fold 9 of 5 fails in both: neither waits for the other, and the
+    # one that writes is not ended before it has written.
+    ended = two_processes("-m", "fold=1,9", *settings)
+    assert ended.returncode != 0
+    assert "fold_1: finished before" in ended.stdout
+    assert "fold.index: got 9" in ended.stderr
     assert read("sweep/fold_1/metrics.json") == metrics
-    assert read("sweep/fold_2/manifest.json")["status"] == "done"
-    assert [job["fold"] for job in read("sweep/sweep.json")["jobs"]] == [1, 2]
+    assert [(job["fold"], job["status"]) for job in read("sweep/sweep.json")["jobs"]] == [
+        (1, "done"),
+        (9, "failed"),
+    ]
+    # One process takes half the batch: that would be another experiment.
+    code, told = command("-m", "fold=1", *SMALL, *settings)
+    assert code == 2
+    assert "a finished job of 2 process(es)" in told
+
+
+def test_a_run_that_health_stops_says_so(tmp_path, monkeypatch):
+    """All processes stop at once, which torchrun answers by ending those that still write."""
+    monkeypatch.chdir(tmp_path)
+    rates = ("optim.lr_lora=1000", "optim.lr_projector=1000")
+    ended = two_processes(*rates, "train.batch_pairs=8", "hydra.run.dir=run")
+    assert ended.returncode != 0
+    manifest = read("run/manifest.json")
+    assert (manifest["status"], bool(manifest["end"])) == ("failed: health", True)
+    assert manifest["health"]["findings"][0]["rule"] == "large_updates"
