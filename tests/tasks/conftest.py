@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lmol.run import main
+from lmol.tracking.tracker import TRACKED
 
 Command = Callable[..., tuple[object, str]]
 
@@ -41,16 +42,27 @@ def trained(command: Command, trained_once: Path) -> Path:
     return Path("outputs/one/run")
 
 
+def untracked(arguments: tuple[str, ...]) -> list[str]:
+    """tracking=off, for tasks that are tracked where they are told nothing."""
+    tasks = [argument for argument in arguments if argument.startswith("task=")]
+    told = any(argument.startswith("tracking") for argument in arguments)
+    tracked = not tasks or tasks[-1].removeprefix("task=") in TRACKED
+    return ["tracking=off"] if tracked and not told else []
+
+
 @pytest.fixture
 def command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
-    """Runs `lmol` in an empty folder; returns the exit code and standard error."""
+    """Runs `lmol` in an empty folder; returns the exit code and standard error.
+
+    Untracked unless the test says how, as W&B takes a second to start.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
     def run(*arguments: str) -> tuple[object, str]:
-        monkeypatch.setattr(sys, "argv", ["lmol", *arguments])
+        monkeypatch.setattr(sys, "argv", ["lmol", *arguments, *untracked(arguments)])
         code: object = 0
         try:
             main()

@@ -120,7 +120,7 @@ def test_a_killed_evaluation_goes_on_where_it_stopped(command, trained, monkeypa
 
 
 def two_processes(*settings):
-    shared = ["-m", "torch.distributed.run", "--nproc_per_node=2", "-m", "lmol.run"]
+    shared = ["-m", "torch.distributed.run", "--nproc_per_node=2", "-m", "lmol.run", "tracking=off"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, *shared, *settings], check=True, env=environment)
 
