@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from lmol.audit.plots import FlowPicture, Marks
@@ -21,6 +21,9 @@ PATIENCE = 1.0
 SUMMARY = f"{AUDIT}/summary.md"
 
 
+Columns = Mapping[str, Collection[Any]]
+
+
 class AuditOutput:
     """Writes below audit/ of a run folder, and to its tracker; nothing where nothing is written."""
 
@@ -33,6 +36,7 @@ class AuditOutput:
         self._rows: dict[str, list[dict[str, Any]]] = {"precision": [], "memory": []}
         self._flushed = -PATIENCE
         self._begun: set[str] = set()
+        self._tables: dict[str, list[tuple[int, Columns]]] = {}
         self.memory: dict[str, Any] = {}
         self.audited: list[int] = []
         self.saved_bytes: int | None = None
@@ -49,7 +53,7 @@ class AuditOutput:
             ("activation", record.activations),
         ):
             self._run.write_text(f"{AUDIT}/{name}_table_step_{step}.csv", csv_text(table))
-            self._tracker.table(f"{AUDIT}/{name}_table", step, table)
+            self._tables.setdefault(f"{AUDIT}/{name}_table", []).append((step, table))
         self._rows["precision"].append(record.precision)
         self._rows["memory"] += memory
         if time.monotonic() - self._flushed > PATIENCE:
@@ -72,8 +76,14 @@ class AuditOutput:
         self.memory = by_kind
 
     def close(self, steps: Sequence[StepSignals], summary: Summary) -> None:
-        """steps.csv, with every step's signals, and the summary as text and as JSON."""
+        """steps.csv, with every step's signals, and the summary as text and as JSON.
+
+        The tracker gets the tables of all audited steps in one each: a table of every step would
+        take it longer than the audit does.
+        """
         self._flush()
+        for name, tables in self._tables.items():
+            self._tracker.table(name, tables[-1][0], stacked(tables))
         names = ("step", "loss", "cross_entropy", "consistency", "accuracy", "grad_norm", "seconds")
         columns = {name: [getattr(signals, name) for signals in steps] for name in names}
         self._run.write_text(f"{AUDIT}/steps.csv", csv_text(columns))
@@ -88,3 +98,13 @@ class AuditOutput:
         path = self._run.folder(AUDIT) / f"gradient_flow_step_{record.step}.png"
         self._picture.draw(record.gradients, record.step, path)
         self._tracker.image(f"{AUDIT}/gradient_flow", record.step, path)
+
+
+def stacked(tables: Sequence[tuple[int, Columns]]) -> dict[str, list[Any]]:
+    """One table of those of several steps, which have the same columns; the step comes first."""
+    together: dict[str, list[Any]] = {name: [] for name in ("step", *tables[0][1])}
+    for step, columns in tables:
+        together["step"] += [step] * len(next(iter(columns.values())))
+        for name, values in columns.items():
+            together[name] += list(values)
+    return together

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -45,8 +46,18 @@ def test_a_run_gets_scalars_tables_and_pictures(stored):
     assert [row["step"] for row in validated] == [6, 12]
     for name in ("accuracy_first", "accuracy_second", "order_consistency", "macro_f1"):
         assert all(0 <= row[f"validation/{name}"] <= 1 for row in validated)
-    for name in ("grad_table", "update_table", "activation_table"):
-        assert [row["step"] for row in rows if f"audit/{name}" in row] == [1, 2, 12]
+    for name in ("grad", "update", "activation"):
+        table, _ = table_of(stored, f"audit/{name}_table")
+        audited = [pd.read_csv(f"run/audit/{name}_table_step_{step}.csv") for step in (1, 2, 12)]
+        assert table["step"].tolist() == [
+            step for step, one in zip((1, 2, 12), audited, strict=True) for _ in range(len(one))
+        ]
+        expected = pd.concat(audited, ignore_index=True).replace(np.inf, np.nan)  # W&B has no inf
+        assert list(table) == ["step", *expected]
+        numbers = expected.select_dtypes("float").columns
+        pd.testing.assert_frame_equal(
+            table[numbers].astype(float), expected[numbers], rtol=1e-4, check_dtype=False
+        )
     assert [row["step"] for row in rows if "audit/gradient_flow" in row] == [1]
     manifest = read("run/manifest.json")
     for name in ("data_hash", "split_hash", "versions", "health"):
