@@ -6,9 +6,7 @@ Hydra imports this module for every command, so what is heavy is imported once t
 from __future__ import annotations
 
 import time
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from hydra.experimental.callback import Callback
@@ -21,10 +19,6 @@ from lmol.tracking.processes import TRAIN, process_index
 from lmol.tracking.result_folder import ResultFolder
 from lmol.tracking.sweep_folder import SweepRecord, begin_sweep, forget_impossible
 from lmol.tracking.sweep_jobs import sweep_jobs
-
-IN_PROCESS = "BasicLauncher"
-RESULTS = "lmol.tasks.sweep_results"
-"""Loaded while other processes do the jobs, so that their end does not wait for it."""
 
 
 class TrainingSweep(Callback):
@@ -43,8 +37,6 @@ class TrainingSweep(Callback):
             refuse(error)
         start = time.time()
         at_sweep_end(lambda: end_sweep(plan.path, start))
-        if not str(config.hydra.launcher["_target_"]).endswith(IN_PROCESS):
-            Thread(target=import_module, args=[RESULTS], daemon=True).start()
 
 
 def end_sweep(sweep: Path, start: float) -> None:
