@@ -18,6 +18,9 @@ AUDIT = "audit"
 PATIENCE = 1.0
 """Seconds that rows of a growing table may wait to be written together."""
 
+MOST_TOLD = 100
+"""Audited steps in a tracker's table; of more, every other one is left out."""
+
 SUMMARY = f"{AUDIT}/summary.md"
 
 
@@ -53,7 +56,10 @@ class AuditOutput:
             ("activation", record.activations),
         ):
             self._run.write_text(f"{AUDIT}/{name}_table_step_{step}.csv", csv_text(table))
-            self._tables.setdefault(f"{AUDIT}/{name}_table", []).append((step, table))
+            told = self._tables.setdefault(f"{AUDIT}/{name}_table", [])
+            told.append((step, table))
+            if len(told) > MOST_TOLD:
+                del told[1:-1:2]
         self._rows["precision"].append(record.precision)
         self._rows["memory"] += memory
         if time.monotonic() - self._flushed > PATIENCE:
@@ -101,10 +107,12 @@ class AuditOutput:
 
 
 def stacked(tables: Sequence[tuple[int, Columns]]) -> dict[str, list[Any]]:
-    """One table of those of several steps, which have the same columns; the step comes first."""
-    together: dict[str, list[Any]] = {name: [] for name in ("step", *tables[0][1])}
+    """One table of those of several steps; the step comes first, what a step lacks is None."""
+    names = dict.fromkeys(name for _, columns in tables for name in columns)
+    together: dict[str, list[Any]] = {name: [] for name in ("step", *names)}
     for step, columns in tables:
-        together["step"] += [step] * len(next(iter(columns.values())))
-        for name, values in columns.items():
-            together[name] += list(values)
+        size = max(map(len, columns.values()), default=0)
+        together["step"] += [step] * size
+        for name in names:
+            together[name].extend(columns.get(name, [None] * size))
     return together
