@@ -81,6 +81,7 @@ def recorded(job: Callable[[DictConfig], Result], values: DictConfig) -> Result:
     except Exception as error:  # of any kind: the other jobs go on, and the command tells it
         failure = _failure(name, sweep / name, error, debug=values.get("debug") is True)
         _let_go(error)
+        print(f"{name}: failed, and what is told in run.log is told at the end too", flush=True)
     gc.collect()
     if _stamp(sweep / name / MANIFEST) != manifest:  # a finished job was left as it was
         costs = Costs(

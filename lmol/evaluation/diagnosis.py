@@ -58,6 +58,7 @@ def diagnose(
     estimates: Floats | None,
     *,
     theta: float,
+    farthest: float = 0.0,
     validation_labels: ArrayLike | None = None,
     validation_probabilities: Floats | None = None,
     seed: int,
@@ -66,7 +67,8 @@ def diagnose(
     """What accuracy and correlations leave open: how certain they are, and where the judge is weak.
 
     pairs: P pairs, with probabilities of shape (P, 2, 3). images: a score table of n rows, with
-    strengths and estimates, if there are any, of shape (n,) in its order. theta: points of score.
+    strengths and estimates, if there are any, of shape (n,) in its order. theta, farthest:
+    points of score, the latter the largest gap of the whole data set.
     validation_labels, validation_probabilities: of V validation pairs, titles of shape (V,) and
     (V, 2, 3); without them no temperature is fitted. replicates: resamples of the images, drawn
     with `seed`.
@@ -77,7 +79,7 @@ def diagnose(
     calibration, reliability = _calibration(judged, probabilities, temperature)
     subgroups, by_group = _subgroups(judged, images, strengths, estimates, bootstrap)
     tables = {
-        "accuracy_by_gap": accuracy_by_gap(judged, theta, bootstrap),
+        "accuracy_by_gap": accuracy_by_gap(judged, theta, bootstrap, farthest),
         "hardest_pairs": hardest_pairs(predictions_table(pairs, probabilities), pairs),
     }
     return Diagnosis(

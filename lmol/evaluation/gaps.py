@@ -15,14 +15,17 @@ NUM_INTERVALS = 8
 """Intervals beyond theta, at most; their width is a round number of points."""
 
 
-def accuracy_by_gap(judged: JudgedPairs, theta: float, bootstrap: ImageBootstrap) -> pd.DataFrame:
+def accuracy_by_gap(
+    judged: JudgedPairs, theta: float, bootstrap: ImageBootstrap, farthest: float = 0.0
+) -> pd.DataFrame:
     """Table low, high, pairs, accuracy, accuracy_low, accuracy_high, one row an interval of gaps.
 
     The first row holds the pairs up to theta, low 0, which are those labelled Similar; further rows
     those with low < gap <= high, all of one width. low, high and theta are in points of score;
-    accuracy is NaN, as are its ends, where no pair has such a gap.
+    accuracy is NaN, as are its ends, where no pair has such a gap. farthest: the largest gap of the
+    whole data set, by which all of its folds have the same intervals.
     """
-    borders = gap_borders(theta, float(judged.gap.max()))
+    borders = gap_borders(theta, max(farthest, float(judged.gap.max())))
     rank = np.searchsorted(borders, judged.gap, side="left")
     table = pd.DataFrame([_accuracy(judged, rank == k, bootstrap) for k in range(borders.size)])
     table = table.astype({name: float for name in table.columns if name != "pairs"})

@@ -37,9 +37,11 @@ def fixed(value: float | None, digits: int = 3) -> str:
 
 
 def signed(value: float | None, digits: int = 3) -> str:
-    """With its sign, as of a difference."""
+    """With its sign, as of a difference; what rounds to zero has none."""
     if value is None or value != value:
         return DASH
+    if round(value, digits) == 0:
+        return fixed(value, digits)
     return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", MINUS)
 
 

@@ -194,6 +194,8 @@ def _not_trained(run: ReportedRun) -> RunFolderError:
 
 def _no_run(folder: Path) -> RunFolderError:
     there = "a folder without a trained run in it" if folder.is_dir() else "no such folder"
+    if set(str(folder)) & set("*?[") and not folder.exists():
+        there = "a pattern that matches no folder"
     return RunFolderError(
         f"runs={folder}",
         got=there,

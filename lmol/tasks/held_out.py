@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lmol.config import Config
 from lmol.config.schema import Decoding
+from lmol.data.folds import Split
 from lmol.data.preparation import PreparedFold
 from lmol.data.scores import data_hash
 from lmol.evaluation.diagnosis import Diagnosis, diagnose, plot_diagnosis
@@ -123,6 +124,7 @@ def judge_held_out(
         ranked.strengths,
         estimates,
         theta=config.data.theta,
+        farthest=farthest_gap(prepared.split),
         validation_labels=validation.pairs["label"],
         validation_probabilities=validation.probabilities,
         seed=config.seed + prepared.split.fold,
@@ -138,6 +140,13 @@ def judge_held_out(
         diagnosis=diagnosis,
         part=part,
     )
+
+
+def farthest_gap(split: Split) -> float:
+    """The largest gap of two scores of the data set, in points; the same for all of its folds."""
+    parts = (split.train, split.validation, split.held_out)
+    scores = pd.concat([part["score"] for part in parts])
+    return float(scores.max() - scores.min())
 
 
 def judge_validation(

@@ -71,6 +71,15 @@ def tracked_name(name: str) -> str:
     return f"train/{name}" if bare == name else f"validation/{bare}"
 
 
+class LastRecord(TrainerCallback):
+    """The steps since the last training record have one too, where training ends."""
+
+    def on_step_end(
+        self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        control.should_log |= state.global_step >= state.max_steps
+
+
 class OwnDropout(TrainerCallback):
     """Several processes draw their own dropout; they share weights and the order of pairs."""
 

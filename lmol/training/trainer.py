@@ -19,7 +19,7 @@ from lmol.config.schema import OptimConfig, Precision, TrainConfig, ValidationMe
 from lmol.model.checkpoint import save_checkpoint
 from lmol.model.comparer import Comparer
 from lmol.tracking.processes import PATIENCE, process_state
-from lmol.training.callbacks import OwnDropout
+from lmol.training.callbacks import LastRecord, OwnDropout
 from lmol.training.health import early_stopping
 from lmol.training.losses import needs_swapped_order, pair_loss
 from lmol.training.optim import build_optimizer, build_scheduler, learning_rates
@@ -72,6 +72,7 @@ class ComparisonTrainer(Trainer):
             eval_dataset=NOT_USED,
             callbacks=[
                 OwnDropout(),
+                LastRecord(),
                 *callbacks,
                 *watching.callbacks,
                 *early_stopping(config.early_stopping),

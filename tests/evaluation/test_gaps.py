@@ -42,6 +42,14 @@ def test_the_rows_part_the_pairs_and_the_first_is_similar(judged: JudgedPairs) -
         assert row[3] == pytest.approx(judged.right[inside].mean())
 
 
+def test_the_whole_data_set_may_set_the_intervals(judged: JudgedPairs) -> None:
+    bootstrap = ImageBootstrap(40, 10, seed=0)
+    table = accuracy_by_gap(judged, 0.2, bootstrap, farthest=9.0)
+    assert table["high"].tolist() == gap_borders(0.2, 9.0).tolist()
+    assert table["pairs"].sum() == judged.gap.size
+    assert table["accuracy"].isna().equals(table["pairs"] == 0)
+
+
 def test_the_interval_is_over_images(judged: JudgedPairs) -> None:
     bootstrap = ImageBootstrap(40, 100, seed=0)
     table = accuracy_by_gap(judged, 0.2, bootstrap)

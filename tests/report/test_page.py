@@ -196,7 +196,7 @@ def test_a_metric_that_stands_out_gets_a_sentence_of_its_own(tmp_path):
 
 def test_numbers_have_a_true_minus_and_no_negative_zero():
     assert (fixed(-0.25, 2), fixed(-0.0001), fixed(None)) == ("−0.25", "0.000", "–")
-    assert (signed(0.5, 1), signed(-0.00001)) == ("+0.5", "+0.000")
+    assert (signed(0.5, 1), signed(-0.00001)) == ("+0.5", "0.000")
     assert (probability(0.0004), probability(0.0123)) == ("< 0.001", "0.012")
 
 

@@ -125,7 +125,7 @@ def test_wildcards_name_folders_the_oldest_first(tmp_path):
     assert [run.name for run in reported_runs([f"{tmp_path}/*"])] == ["b", "a", "c[1]"]
     assert [run.name for run in reported_runs([f"{tmp_path}/[ab]"])] == ["b", "a"]
     assert [run.name for run in reported_runs([f"{tmp_path}/c[1]"])] == ["c[1]"]
-    with pytest.raises(ConfigError, match="got no such folder"):
+    with pytest.raises(ConfigError, match="a pattern that matches no folder"):
         reported_runs([f"{tmp_path}/x*"])
 
 

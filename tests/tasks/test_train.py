@@ -141,6 +141,9 @@ def test_a_multirun_writes_a_folder_for_each_fold(command):
         assert read(folder / "manifest.json")["status"] == "done"
         held_out.append(set(pd.read_csv(folder / "ranking.csv")["image"]))
     assert not held_out[0] & held_out[1]
+    gaps = [pd.read_csv(sweep / f"fold_{fold}/diagnosis/accuracy_by_gap.csv") for fold in (1, 2)]
+    # A report adds them up, interval by interval.
+    pd.testing.assert_frame_equal(gaps[0][["low", "high"]], gaps[1][["low", "high"]])
 
 
 def csv_of_faces(root: Path, change) -> list[str]:

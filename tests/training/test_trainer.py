@@ -32,6 +32,13 @@ def test_one_micro_batch_of_eight_equals_eight_of_one(data, tmp_path):
     torch.testing.assert_close(ends[0], ends[1], atol=1e-5, rtol=1e-4)
 
 
+def test_the_last_steps_have_a_record_too(data, tmp_path):
+    records: list[dict[str, float]] = []
+    config = replace(TRAIN, log_every=2)
+    trainer_of(build_tiny(), data, tmp_path, config, callbacks=[RunLog(records.append)]).train()
+    assert [record["step"] for record in records if "loss" in record] == [2, 3]
+
+
 def test_groups_have_their_learning_rates_and_biases_no_decay(data, tmp_path):
     trainer = trainer_of(build_tiny(), data, tmp_path)
     groups = {group["name"]: group for group in trainer.create_optimizer().param_groups}

@@ -111,7 +111,8 @@ def _row(metric: Metric, found: Comparison, folds: list[int]) -> list[Cell]:
 def conclusion(first: str, other: str, metric: Metric, found: Comparison) -> str:
     """What can be concluded about one metric, and what cannot, in plain words."""
     folds = f"{found.num} shared folds" if found.num > 1 else "the one shared fold"
-    opening = f"{metric.title.capitalize()}: over {folds} {other} {_is(found.mean)} {first}"
+    title = metric.title[0].upper() + metric.title[1:]
+    opening = f"{title}: over {folds} {other} {_is(found.mean)} {first}"
     return f"{opening}. {_what_follows(found)}"
 
 
