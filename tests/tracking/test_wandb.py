@@ -199,11 +199,12 @@ def test_a_run_that_fails_is_told(config: Config, run: RunFolder, error: BaseExc
 
 
 SCRIPT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from lmol.config import load_config
 from lmol.tracking.run_folder import RunFolder
 from lmol.tracking.tracker import open_tracker
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 def hosts(event, details):
     if event in ("socket.getaddrinfo", "socket.gethostbyname"):
         print("asked for", details[0], file=sys.stderr)
