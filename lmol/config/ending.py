@@ -6,7 +6,6 @@ or two. 130: interrupted.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
@@ -34,6 +33,7 @@ from lmol.config.job_record import (
     forget_failures,
     recorded,
 )
+from lmol.config.launched import process_index
 from lmol.errors import LmolError, RunFolderError
 
 INTERRUPTED = 130
@@ -142,7 +142,7 @@ def command_ending(debug: bool) -> Iterator[None]:
 
 
 def _let_first_end() -> None:
-    if os.environ.get("RANK", "0") != "0":
+    if process_index() != 0:
         time.sleep(LONGEST_END)  # torchrun ends this process when the first has failed too
 
 

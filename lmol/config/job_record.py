@@ -20,6 +20,7 @@ import psutil
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from lmol.config.launched import num_processes
 from lmol.config.sweeping import Cell, job_values
 from lmol.errors import ConfigError, LmolError
 
@@ -81,7 +82,7 @@ def recorded(job: Callable[[DictConfig], Result], values: DictConfig) -> Result:
     except Exception as error:  # of any kind: the other jobs go on, and the command tells it
         failure = _failure(name, sweep / name, error, debug=values.get("debug") is True)
         _let_go(error)
-        print(f"{name}: failed, and what is told in run.log is told at the end too", flush=True)
+        print(f"{name}: failed; why is told at the end", flush=True)
     gc.collect()
     if _stamp(sweep / name / MANIFEST) != manifest:  # a finished job was left as it was
         costs = Costs(
@@ -90,7 +91,7 @@ def recorded(job: Callable[[DictConfig], Result], values: DictConfig) -> Result:
         _write(sweep, f"{name}.json", asdict(costs))
     if failure is not None:
         _write(sweep, f"{name}.error.json", asdict(failure))
-        if os.environ.get("WORLD_SIZE", "1") != "1":  # the others may still be at this job
+        if num_processes() > 1:  # the others may still be at this job
             raise SystemExit(failure.code)
         raise JobFailed(failure.text)
     return result

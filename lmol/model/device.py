@@ -10,10 +10,7 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 
 from lmol.config.schema import Attention, Config, Precision, Quantization
 from lmol.errors import ConfigError, LmolError
-from lmol.tracking.processes import process_state
-
-TRAINING = ("train", "audit")
-"""The tasks that train.precision matters to."""
+from lmol.tracking.processes import TRAINING, process_state
 
 
 def this_device() -> torch.device:

@@ -61,7 +61,7 @@ class ReportedRun:
         return self.manifest.get("task")
 
     @property
-    def swept(self) -> Mapping[str, Any]:
+    def swept(self) -> dict[str, Any]:
         """What its sweep set it, by key, the fold aside."""
         found = self.manifest.get("swept")
         return found if isinstance(found, dict) else {}
@@ -174,8 +174,8 @@ def _as_wanted(sweep: Path, jobs: list[ReportedRun]) -> list[ReportedRun]:
     wanted = _mapping(sweep / SWEEP).get("wanted")
     cells = wanted if isinstance(wanted, list) else []
     named = [{key: cell[key] for key in cell if key != FOLD} for cell in cells]
-    place = lambda job: named.index(job.swept) if job.swept in named else len(named)  # noqa: E731
-    return sorted(jobs, key=place)
+    places = [named.index(job.swept) if job.swept in named else len(named) for job in jobs]
+    return [job for _, job in sorted(zip(places, jobs, strict=True), key=lambda pair: pair[0])]
 
 
 def is_run(folder: Path) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from lmol.config.launched import process_index
 from lmol.config.schema import TrackingMode
-from lmol.tracking.processes import process_index
 from lmol.tracking.tracker import TRACKED, installed
 
 

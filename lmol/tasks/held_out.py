@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lmol.config import Config
+from lmol.config.launched import process_index
 from lmol.config.schema import Decoding
 from lmol.data.folds import Split
 from lmol.data.preparation import PreparedFold
@@ -32,7 +33,6 @@ from lmol.evaluation.ranked import Validation, rank_pairs
 from lmol.model.comparer import Comparer
 from lmol.model.features import ImageStore
 from lmol.ranking.scale import ScoreScale, ranking_table
-from lmol.tracking.processes import process_index
 from lmol.tracking.progress import progress
 from lmol.tracking.result_folder import ResultFolder
 from lmol.verdict import Verdict
@@ -65,10 +65,8 @@ def validation_metrics(
     scores = validation["score"].to_numpy()
     metrics = classification_metrics(pairs["label"], probabilities)
     metrics |= correlation_metrics(scores, ranked.strengths, ranked.strengths)
-    by_class = {name: metrics[name] for name in BY_CLASS}
-    return {name: _known(metrics[name]) for name in VALIDATED} | {
-        name: value for name, value in by_class.items() if value is not None
-    }
+    by_class = {name: value for name in BY_CLASS if (value := metrics[name]) is not None}
+    return {name: _known(metrics[name]) for name in VALIDATED} | by_class
 
 
 def ask_validation(

@@ -13,9 +13,10 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from lmol.config.ending import at_sweep_end, refuse
+from lmol.config.launched import process_index
 from lmol.config.sweeping import sweep_plan
 from lmol.errors import LmolError
-from lmol.tracking.processes import TRAIN, process_index
+from lmol.tracking.processes import TRAIN
 from lmol.tracking.result_folder import ResultFolder
 from lmol.tracking.sweep_folder import SweepRecord, begin_sweep, forget_impossible
 from lmol.tracking.sweep_jobs import sweep_jobs

@@ -38,9 +38,7 @@ def tell_conclusion(
     tracker.table(f"{place}/ranking_table", step, _columns(conclusion.ranking))
     tracker.table(f"{place}/hardest_pairs", step, _with_pictures(hardest, held_out))
     for name in PLOTS:
-        path = folder / "plots" / f"{name}.png"
-        if path.is_file():  # of several processes, one saves them and tells
-            tracker.image(f"{place}/{name}", step, path)
+        tracker.image(f"{place}/{name}", step, folder / "plots" / f"{name}.png")
 
 
 def _columns(table: pd.DataFrame) -> dict[str, list[object]]:

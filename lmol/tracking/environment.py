@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import resource
 import socket
@@ -16,6 +15,7 @@ from typing import Any
 import psutil
 
 import lmol
+from lmol.config.launched import num_processes
 
 PACKAGES = (
     "lmol",
@@ -63,7 +63,7 @@ def describe_process() -> dict[str, Any]:
     return {
         "host": socket.gethostname(),
         "pid": process.pid,
-        "num_processes": int(os.environ.get("WORLD_SIZE", "1")),
+        "num_processes": num_processes(),
         "process_start": process.create_time(),
     }
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from rich import get_console
 
 from lmol.config import Config
+from lmol.config.launched import num_processes, process_index
 from lmol.config.sweeping import JobPlace
 from lmol.errors import ConfigError, LmolError
 from lmol.tracking.run_folder import RunFolder
@@ -30,21 +31,12 @@ SHARED = (TRAIN, "audit", "evaluate", "rank")
 """Tasks whose work is spread over the processes of torchrun."""
 
 TRAINING = (TRAIN, "audit")
+"""Tasks that take optimizer steps."""
 
 PATIENCE = timedelta(days=7)
 """How long a process waits for the others, whose share of a long evaluation may take hours more."""
 
 Value = TypeVar("Value")
-
-
-def num_processes() -> int:
-    """How many processes share this run, as torchrun says."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def process_index() -> int:
-    """This process's number, 0 for the one that writes and for a process that is alone."""
-    return int(os.environ.get("RANK", "0"))
 
 
 def process_state() -> PartialState:

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from lmol.tracking.processes import process_index
+from lmol.config.launched import process_index
 
 log = logging.getLogger(__name__)
 

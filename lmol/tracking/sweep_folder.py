@@ -19,10 +19,11 @@ from rich import get_console
 
 from lmol.config import Config, signature
 from lmol.config.job_record import failures
+from lmol.config.launched import num_processes
 from lmol.config.signature import digest, with_effect
 from lmol.config.sweeping import Cell, JobPlace, SweepPlan, job_base, job_cell
 from lmol.errors import LmolError, RunFolderError
-from lmol.tracking.environment import describe_process, process_lives
+from lmol.tracking.environment import process_lives
 from lmol.tracking.files import write_text
 from lmol.tracking.run_folder import DONE, MANIFEST, RUNNING, RunFolder
 
@@ -140,7 +141,7 @@ def _left(folder: Path, sweep: Path, config: Config) -> Left | None:
     status, facts = job_status(folder)
     if status == DONE and facts.get("signature") != signature(config):
         raise _other(folder, "a finished job of other settings")
-    if status == DONE and facts.get("num_processes", 1) != describe_process()["num_processes"]:
+    if status == DONE and facts.get("num_processes", 1) != num_processes():
         raise _other(folder, f"a finished job of {facts.get('num_processes', 1)} process(es), each "
                      "of which takes a batch of its own")  # fmt: skip
     if status == DONE:

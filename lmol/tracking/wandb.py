@@ -107,8 +107,9 @@ class WandbTracker(Tracker):
                 self._run.finish(exit_code=int(failed))
             except TimeoutError:
                 log.warning("W&B: not all is uploaded; %s", _by_hand(self._run))
-            # The process beside this one ends too, and the next run reads the environment anew.
-            wandb.teardown()
+            finally:
+                # The process beside this one ends too, and the next run reads the environment anew.
+                wandb.teardown()
 
 
 def run_id(folder: Path) -> str:

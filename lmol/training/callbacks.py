@@ -72,7 +72,7 @@ def tracked_name(name: str) -> str:
 
 
 class LastRecord(TrainerCallback):
-    """The steps since the last training record have one too, where training ends."""
+    """Steps of the schedule's end that no other training record is about have one too."""
 
     def on_step_end(
         self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any

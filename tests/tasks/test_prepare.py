@@ -127,6 +127,23 @@ def test_a_model_that_cannot_be_built_leaves_no_checkpoint(command, mistake):
     assert not Path("run/metrics.json").exists()
 
 
+ALONE = {
+    "FSDP, plain data parallelism": ("ACCELERATE_USE_FSDP", "true", ()),
+    "96 pairs; expected at least one step of 128 pairs": ("X", "", ("train.batch_pairs=64",)),
+}
+
+
+@pytest.mark.parametrize("told", ALONE)
+def test_what_several_processes_cannot_train_is_refused(command, monkeypatch, told):
+    name, value, settings = ALONE[told]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv(name, value)
+    code, err = command("data.schedule.num_pairs=96", *settings, "hydra.run.dir=run")
+    assert code == 2
+    assert all(part in err for part in told.split(", "))
+    assert not Path("run").exists()
+
+
 def test_several_processes_are_refused_rather_than_run_wrongly(command, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     code, told = command("task=prepare", "hydra.run.dir=run")

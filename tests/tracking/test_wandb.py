@@ -349,6 +349,26 @@ def test_an_upload_that_takes_too_long_is_told(
     assert message.startswith(f"W&B: not all is uploaded; wandb sync {run.path}")
 
 
+def test_what_goes_wrong_later_is_told_once_and_ends_nothing(
+    config: Config, run: RunFolder, picture: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import wandb
+
+    def gone(self: wandb.Run, *arguments: Any, **named: Any) -> None:
+        raise ConnectionResetError("W&B's process is gone")
+
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        caplog.at_level("WARNING", "lmol"),
+        open_tracker(config, run) as tracker,
+    ):
+        for name in ("log", "log_artifact", "finish"):
+            patch.setattr(wandb.Run, name, gone)
+        tell_everything(tracker, picture)
+    [message] = [record.message for record in caplog.records if record.name.startswith("lmol")]
+    assert "W&B failed, and may miss what follows: ConnectionResetError" in message
+
+
 def tell_everything(tracker: Tracker, picture: Path) -> None:
     tracker.log(1, {"loss": 1.0})
     tracker.table("table", 1, {"a": [1]})

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lmol.config.schema import EarlyStoppingConfig
+from lmol.config.schema import EarlyStoppingConfig, Precision
 from lmol.errors import HealthError
 from lmol.training.callbacks import RunLog, log_line
 from tests.tiny import build_tiny
@@ -30,6 +30,16 @@ def test_one_micro_batch_of_eight_equals_eight_of_one(data, tmp_path):
         trainer_of(comparer, data, tmp_path, config).train()
         ends.append(state_of(comparer))
     torch.testing.assert_close(ends[0], ends[1], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("precision", "mixed"), [("fp32", "no"), ("bf16", "bf16")])
+def test_precision_is_the_configurations_whatever_accelerate_launch_says(
+    data, tmp_path, monkeypatch, precision, mixed
+):
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
+    config = replace(TRAIN, precision=Precision(precision))
+    trainer = trainer_of(build_tiny(), data, tmp_path, config)
+    assert trainer.accelerator.mixed_precision == mixed
 
 
 def test_the_last_steps_have_a_record_too(data, tmp_path):
