@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from lmol.errors import DataError
 
@@ -21,16 +22,32 @@ BROKEN = (
     OSError,
     SyntaxError,
     ValueError,
+    LookupError,
+    ArithmeticError,
+    TypeError,
+    EOFError,
+    struct.error,
     UnidentifiedImageError,
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
-"""What Pillow raises for files that are no image, cut short, or too large to decode safely."""
-
+"""What Pillow raises for files that are no image, damaged, or too large to decode safely."""
 
 UNBOUNDED = ("I", "F")
-"""Pillow's modes of 32 bits, whole and real: what is white in them, no rule tells."""
+"""Pillow's modes of 32 bits, whole and real, for which no rule says which value is white."""
 
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each EXIF orientation (CIPA DC-008, tag 0x0112); 1 is upright."""
+
+Result = TypeVar("Result")
 
 Picture = str | Path | Image.Image | NDArray[Any]
 """A file, a PIL image, or an array (height, width) or (height, width, 3 or 4)."""
@@ -50,7 +67,14 @@ def open_rgb(picture: Picture) -> Image.Image:
 
 
 def _upright_rgb(opened: Image.Image) -> Image.Image:
-    image = ImageOps.exif_transpose(opened)
+    image = _upright(opened)
+    if image.mode in UNBOUNDED:
+        raise DataError(
+            "image",
+            got="pixels of 32 bits, without a known range",
+            expected="8 or 16 bits a channel",
+            remedy="convert it, for example to an 8-bit PNG",
+        )
     if image.mode.startswith("I;16"):
         image = image.point(lambda value: value / 256).convert("L")
     if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
@@ -58,6 +82,17 @@ def _upright_rgb(opened: Image.Image) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
     return image.convert("RGB")
+
+
+def _upright(opened: Image.Image) -> Image.Image:
+    """The image as the camera's orientation says.
+
+    Only that one tag is read. Pillow's exif_transpose also writes the other tags anew, and fails on
+    those that some cameras store wrongly, such as a resolution of 0/0.
+    """
+    opened.load()  # a PNG may carry its EXIF data behind the pixels
+    turn = UPRIGHT.get(opened.getexif().get(ExifTags.Base.Orientation, 1))
+    return opened if turn is None else opened.transpose(turn)
 
 
 def _from_array(array: NDArray[Any]) -> Image.Image:
@@ -73,35 +108,50 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
     return Image.fromarray((array * 255).round().astype(np.uint8) if real else array)
 
 
-def check_images(paths: Sequence[str], threads: int = 4) -> None:
-    """Decode every image once; raises DataError that names the broken ones, all together."""
+def read_images(
+    paths: Sequence[str],
+    of: Callable[[Image.Image], Result],
+    advance: Callable[[int], None] = lambda images: None,
+    threads: int = 4,
+) -> list[Result]:
+    """Apply `of` to every image, each opened once by open_rgb as training and judging open it.
+
+    advance: called with 1 after each image. Raises DataError that names the broken files together.
+    """
+    results, problems = [], []
     with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        problems = [problem for problem in pool.map(_problem, paths) if problem]
+        for result, problem in pool.map(lambda path: _read(path, of), paths):
+            results.append(result)
+            problems += [problem] if problem else []
+            advance(1)
     if problems:
-        more = f"\n  and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
-        raise DataError(
-            "images",
-            got=f"{len(problems)} of {len(paths)} that cannot be used:\n  "
-            + "\n  ".join(problems[:NAMED])
-            + more,
-            expected="files that are there, whole, and images of a sane size",
-            remedy="replace them, or take them out of the score table",
-        )
+        raise _unusable(problems, len(paths))
+    return results
 
 
-def _problem(path: str) -> str | None:
-    """What is wrong with an image. JPEGs are decoded at an eighth: enough to find their end."""
+def _read(path: str, of: Callable[[Image.Image], Result]) -> tuple[Any, str | None]:
+    """The result, or None and what is wrong with the image."""
     if not Path(path).is_file():
-        return f"{path}: missing"
+        return None, f"{path}: missing"
     try:
-        with Image.open(path) as image:
-            image.draft("RGB", (1, 1))
-            image.load()
-            mode = image.mode
+        return of(open_rgb(path)), None
+    except DataError as error:
+        return None, f"{path}: {error.got}"
     except BROKEN as error:
-        return f"{path}: {_reason(error)}"
-    return f"{path}: pixels of 32 bits, without a known range" if mode in UNBOUNDED else None
+        return None, f"{path}: {_reason(error)}"
+
+
+def _unusable(problems: list[str], num: int) -> DataError:
+    more = f"\n  and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
+    return DataError(
+        "images",
+        got=f"{len(problems)} of {num} that cannot be used:\n  "
+        + "\n  ".join(problems[:NAMED])
+        + more,
+        expected="files that are there, whole, and images of a sane size",
+        remedy="replace them, or take them out of the score table",
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from lmol.data.contents import content_hashes
-from lmol.data.images import Picture, check_images, open_rgb
+from lmol.data.contents import content_hash, identities
+from lmol.data.images import Picture, open_rgb
 from lmol.errors import DataError
 
 TABLE = ".csv"
@@ -34,9 +33,11 @@ def picture_table(pictures: Picture | Sequence[Picture] | pd.DataFrame) -> pd.Da
         raise _none(pictures)
     _refuse_repeated(table["image"])
     files = [path for path in table["path"] if isinstance(path, str)]
-    check_images(files)
-    by_file = dict(zip(files, content_hashes(files), strict=True))
-    contents = [by_file[path] if isinstance(path, str) else _pixels(path) for path in table["path"]]
+    by_file = dict(zip(files, identities(files)["content"], strict=True))
+    contents = [
+        by_file[path] if isinstance(path, str) else content_hash(open_rgb(path))
+        for path in table["path"]
+    ]
     return table.assign(content=contents)
 
 
@@ -128,8 +129,3 @@ def _none(pictures: object) -> DataError:
         expected="images, such as .jpg and .png files, below the folder or in the list",
         remedy="name another folder with images=folder/",
     )
-
-
-def _pixels(picture: Picture) -> str:
-    image = open_rgb(picture)
-    return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()

@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from lmol.config.schema import Config
-from lmol.data.contents import content_hashes
+from lmol.data.contents import identities
 from lmol.data.evaluation_pairs import all_pairs, sampled_pairs
 from lmol.data.folds import Source, Split
-from lmol.data.images import check_images
 from lmol.data.pairs import Schedule, training_pairs
 from lmol.errors import DataError
+from lmol.tracking.progress import progress
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,14 +27,15 @@ class PreparedFold:
 
 
 def load_scores(source: Source) -> pd.DataFrame:
-    """The score table of a source, every image of which was decoded once, with hashes of contents.
+    """The score table of a source in the order of its image names, every image opened once.
 
-    The column content is added. Raises DataError.
+    That order, and none of a file, decides all that follows: folds, pairs, metrics. The columns
+    content and appearance are added. Raises DataError.
     """
-    scores = source.load()
-    check_images(scores["path"].tolist())
+    scores = source.load().sort_values("image", ignore_index=True)
     _refuse_repeats(scores)
-    return scores.assign(content=content_hashes(scores["path"].tolist()))
+    with progress("Reading images", len(scores), "images") as advance:
+        return scores.join(identities(scores["path"].tolist(), advance))
 
 
 def _refuse_repeats(scores: pd.DataFrame) -> None:

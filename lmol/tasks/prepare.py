@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import pandas as pd
 
 from lmol.config import Config, instantiate
-from lmol.data.contents import refuse_leaks
+from lmol.data.contents import near_duplicates, refuse_leaks
 from lmol.data.folds import Split, split_folds, split_hash
 from lmol.data.pairs import pairs_csv
 from lmol.data.preparation import PreparedFold, load_scores, pair_fold
@@ -21,7 +22,9 @@ IMAGES = "images.csv"
 
 def run(config: Config, run: RunFolder) -> None:
     """Write the training and evaluation pairs of every fold."""
-    for split in load_folds(config, run):
+    splits = load_folds(config, run)
+    count_near_duplicates(splits, run)
+    for split in splits:
         save_pairs(pair_fold(split, instantiate(config.data.schedule), config), run)
 
 
@@ -29,6 +32,7 @@ def prepare_fold(config: Config, run: RunFolder) -> PreparedFold:
     """The one fold that task=train works on, its pairs written too."""
     split = load_folds(config, run)[config.fold.index - 1]
     run.note(split_hash=split_hash(split))
+    count_near_duplicates([split], run)
     prepared = pair_fold(split, instantiate(config.data.schedule), config)
     save_pairs(prepared, run)
     save_images(split, run)
@@ -47,6 +51,23 @@ def load_folds(config: Config, run: RunFolder) -> list[Split]:
     return splits
 
 
+def count_near_duplicates(splits: Sequence[Split], run: RunFolder) -> None:
+    """Report held-out images that look like one of the training fold, such as a resized copy.
+
+    Their number by fold goes into the manifest, their names into pairs/near_duplicates_fold<k>.csv.
+    """
+    counts = {}
+    for split in splits:
+        found = near_duplicates(split.held_out, pd.concat([split.train, split.validation]))
+        counts[split.fold] = len(found)
+        if len(found):
+            file = run.write_table(f"pairs/near_duplicates_fold{split.fold}.csv", found)
+            example = f"{found['image'][0]} looks like {found['known'][0]}"
+            message = "Fold %d: %d of %d held-out images look like one that is trained on (%s): %s"
+            log.warning(message, split.fold, len(found), len(split.held_out), example, file)
+    run.note(near_duplicates=counts)
+
+
 def save_pairs(prepared: PreparedFold, run: RunFolder) -> None:
     """Write train_fold<k>_<n>.csv and eval_fold<k>_<n>.csv."""
     fold = prepared.split.fold
@@ -63,5 +84,6 @@ def save_images(split: Split, run: RunFolder) -> None:
     """
     parts = {"train": split.train, "validation": split.validation, "held_out": split.held_out}
     tables = [part.assign(part=name) for name, part in parts.items()]
-    columns = ["image", "part", "score", "group", "content", "path"]
-    run.write_table(IMAGES, pd.concat(tables)[columns])
+    table = pd.concat(tables)
+    columns = ("image", "part", "score", "group", "subject", "content", "path")
+    run.write_table(IMAGES, table[[name for name in columns if name in table]])

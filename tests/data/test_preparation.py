@@ -30,5 +30,11 @@ def test_equal_pictures_in_two_files_are_two_images(source):
 @pytest.mark.parametrize("name", ["./a.png", "link.png", "sub/../a.png"])
 def test_one_file_under_two_names_is_an_error(source, tmp_path, name):
     (tmp_path / "sub").mkdir()
-    with pytest.raises(DataError, match=f"one file under the names a.png and {name}"):
+    one, other = sorted(["a.png", name])
+    with pytest.raises(DataError, match=f"one file under the names {one} and {other}"):
         load_scores(source("b.png", "a.png", name))
+
+
+def test_the_order_of_the_table_has_no_effect(source):
+    one, other = load_scores(source("a.png", "b.png")), load_scores(source("b.png", "a.png"))
+    pd.testing.assert_frame_equal(one, other)
