@@ -16,6 +16,8 @@ from lmol.config.schema import FoldConfig
 from lmol.data.scut import ScutFBP5500
 from lmol.errors import DataError
 
+Indices = NDArray[np.int64]
+
 TOLERANCE = 1e-6
 """Scores have six decimals; a list's may differ from All_labels by their rounding."""
 
@@ -24,7 +26,7 @@ class Source(Protocol):
     """What `data.source` builds."""
 
     def load(self) -> pd.DataFrame:
-        """The score table image, path, score, group."""
+        """The score table image, path, score, group and, where it is known, subject."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,29 +48,63 @@ def split_folds(source: Source, scores: pd.DataFrame, config: FoldConfig) -> lis
     if config.kind is FoldKind.OFFICIAL:
         fold_of = official_folds(source, scores)
     else:
-        fold_of = seeded_folds(scores["score"].to_numpy(), config.k, config.seed)
+        fold_of = seeded_folds(scores, config.k, config.seed)
     return [_split(scores, fold_of, fold, config) for fold in range(1, fold_of.max() + 1)]
 
 
-def seeded_folds(scores: NDArray[np.float64], k: int, seed: int) -> NDArray[np.int64]:
-    """Fold 1..k of each image (n,), stratified: of k neighbours in score, one goes to each."""
-    if len(scores) < 2 * k:
+def seeded_folds(scores: pd.DataFrame, k: int, seed: int) -> Indices:
+    """Fold 1..k of each image (n,), stratified by score; all images of a subject in one fold.
+
+    Of k subjects that are neighbours in mean score, one goes to each fold, the one with the most
+    images to the fold that has the fewest. scores: a score table; an image without a subject is
+    one of its own.
+    """
+    subjects = Subjects.of(scores)
+    if len(subjects.sizes) < 2 * k:
         raise DataError(
             "fold.k",
-            got=f"{k} folds of {len(scores)} images",
-            expected="at least two images a fold",
+            got=f"{k} folds of {len(subjects.sizes)} {subjects.noun}",
+            expected=f"at least two {subjects.noun} a fold",
             remedy="lower fold.k or add images",
         )
     rng = np.random.default_rng(seed)
-    order = _by_score(scores, rng)
-    folds = np.empty(len(scores), dtype=np.int64)
+    order = _by_score(subjects.means, rng)
+    folds, filled = np.empty(len(order), dtype=np.int64), np.zeros(k, dtype=np.int64)
     for start in range(0, len(order), k):
         stratum = order[start : start + k]
-        folds[stratum] = rng.permutation(k)[: len(stratum)] + 1
-    return folds
+        largest = stratum[np.argsort(-subjects.sizes[stratum], kind="stable")]
+        drawn = rng.permutation(k)
+        emptiest = drawn[np.argsort(filled[drawn], kind="stable")][: len(stratum)]
+        folds[largest] = emptiest + 1
+        filled[emptiest] += subjects.sizes[largest]
+    return folds[subjects.of_image]
 
 
-def _by_score(scores: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subjects:
+    """The m persons or objects that n images show; images of one are never split.
+
+    of_image: the subject's number of each image, shape (n,). means: their mean scores, sizes: their
+    numbers of images, shape (m,). noun: what they are called in messages.
+    """
+
+    of_image: Indices
+    means: NDArray[np.float64]
+    sizes: Indices
+    noun: str
+
+    @classmethod
+    def of(cls, scores: pd.DataFrame) -> Subjects:
+        """The subjects of a score table, each image one where it has no column subject."""
+        named = "subject" in scores
+        of_image, _ = pd.factorize(scores["subject" if named else "image"])
+        sizes = np.bincount(of_image)
+        means = np.bincount(of_image, scores["score"].to_numpy()) / sizes
+        noun = "subjects" if named else "images"
+        return cls(of_image=of_image, means=means, sizes=sizes, noun=noun)
+
+
+def _by_score(scores: NDArray[np.float64], rng: np.random.Generator) -> Indices:
     """Order by score; equal scores in random order, so that the file's order plays no part."""
     return np.lexsort((rng.permutation(len(scores)), scores))
 
@@ -78,7 +114,7 @@ def _split(
 ) -> Split:
     held_out = fold_of == fold
     known = np.flatnonzero(~held_out)
-    chosen = _validation(scores["score"].to_numpy()[known], config.validation, config.seed + fold)
+    chosen = _validation(scores.iloc[known], config.validation, config.seed + fold)
     return Split(
         fold=fold,
         train=_rows(scores, known[~chosen]),
@@ -87,23 +123,28 @@ def _split(
     )
 
 
-def _validation(scores: NDArray[np.float64], share: float, seed: int) -> NDArray[np.bool_]:
-    """Which images of a training fold validate: a share of them, spread evenly over the scores."""
-    num = max(round(share * len(scores)), 2)
+def _validation(scores: pd.DataFrame, share: float, seed: int) -> NDArray[np.bool_]:
+    """Which images of a training fold validate, shape (n,).
+
+    A share of the subjects, spread evenly over the scores, with all of their images.
+    """
+    subjects = Subjects.of(scores)
+    num_all = len(subjects.sizes)
+    num = max(round(share * num_all), 2)
     rng = np.random.default_rng(seed)
-    order = _by_score(scores, rng)
-    edges = np.linspace(0, len(scores), num + 1).round().astype(int)
+    order = _by_score(subjects.means, rng)
+    edges = np.linspace(0, num_all, num + 1).round().astype(int)
     picks = [rng.integers(low, high) for low, high in pairwise(edges)]
-    chosen = np.zeros(len(scores), dtype=bool)
+    chosen = np.zeros(num_all, dtype=bool)
     chosen[order[picks]] = True
-    return chosen
+    return chosen[subjects.of_image]
 
 
 def _rows(scores: pd.DataFrame, rows: NDArray[np.int64]) -> pd.DataFrame:
     return scores.iloc[rows].reset_index(drop=True)
 
 
-def official_folds(source: Source, scores: pd.DataFrame) -> NDArray[np.int64]:
+def official_folds(source: Source, scores: pd.DataFrame) -> Indices:
     """Fold 1..5 of each image by the release's lists, after checking them.
 
     Raises DataError where a fold's lists overlap, two folds hold out the same image, an image is in

@@ -21,13 +21,16 @@ __all__ = ["ScoreTable", "ScutFBP5500", "data_hash"]
 class ScoreTable:
     """Any images with scores: a CSV with columns image, score and optionally group.
 
-    image is a path relative to `root`, or an absolute one; `table` likewise.
+    image is a path relative to `root`, or an absolute one; `table` likewise. subject: a further
+    column, of the person or object that an image shows; no fold separates images of one subject,
+    and an image with an empty cell is a subject of its own.
     """
 
     root: Path
     table: Path
     min_score: float
     max_score: float
+    subject: str | None = None
 
     def load(self) -> pd.DataFrame:
         """The score table; raises DataError with file:line for a bad row."""
@@ -39,10 +42,14 @@ class ScoreTable:
             seen.add(row["image"])
             score = parse_score(where, row["score"], self.min_score, self.max_score)
             path = str(Path(self.root).absolute() / row["image"])
-            rows.append((row["image"], path, score, row.get("group") or ""))
+            rows.append((row["image"], path, score, row.get("group") or "", self._subject(row)))
         if not rows:
             raise self._empty()
-        return pd.DataFrame(rows, columns=["image", "path", "score", "group"])
+        table = pd.DataFrame(rows, columns=["image", "path", "score", "group", "subject"])
+        return table if self.subject else table.drop(columns="subject")
+
+    def _subject(self, row: dict[str, str]) -> str:
+        return (row[self.subject] if self.subject else "") or f"image {row['image']}"
 
     def _empty(self) -> DataError:
         return DataError(
@@ -67,7 +74,8 @@ class ScoreTable:
                 remedy="set data.root and data.source.table",
             )
         reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
-        missing = {"image", "score"} - set(reader.fieldnames or ())
+        needed = {"image", "score", *([self.subject] if self.subject else ())}
+        missing = needed - set(reader.fieldnames or ())
         if missing:
             raise DataError(
                 f"{path}:1",

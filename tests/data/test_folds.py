@@ -48,9 +48,14 @@ def test_official_folds_are_the_release_lists(release):
         assert parts(split)[2] == set(listed)
 
 
+def table(scores, **columns):
+    names = [f"{row:04d}.jpg" for row in range(len(scores))]
+    return pd.DataFrame({"image": names, "score": scores, **columns})
+
+
 def test_seeded_folds_are_stratified_by_score():
     scores = np.random.default_rng(0).normal(3, 0.7, 800)
-    folds = seeded_folds(scores, 5, seed=1)
+    folds = seeded_folds(table(scores), 5, seed=1)
     assert np.bincount(folds).tolist() == [0, 160, 160, 160, 160, 160]
     means = [scores[folds == fold].mean() for fold in range(1, 6)]
     assert np.std(means) < 0.005  # about 0.05 for folds drawn at random
@@ -58,7 +63,7 @@ def test_seeded_folds_are_stratified_by_score():
 
 def test_the_order_of_the_images_does_not_decide_the_strata():
     scores = np.repeat([1.0, 2.0], 50)
-    folds = seeded_folds(scores, 5, seed=1)
+    folds = seeded_folds(table(scores), 5, seed=1)
     assert not np.array_equal(folds[:50], np.sort(folds[:50]))
     assert np.bincount(folds[:50]).tolist() == [0, 10, 10, 10, 10, 10]
 
@@ -81,7 +86,44 @@ def test_validation_images_spread_over_the_scores(release):
 
 def test_too_few_images_for_the_folds_are_an_error():
     with pytest.raises(DataError, match=r"fold\.k: got 5 folds of 9 images"):
-        seeded_folds(np.arange(9.0), 5, seed=0)
+        seeded_folds(table(np.arange(9.0)), 5, seed=0)
+
+
+@pytest.fixture
+def portraits():
+    """300 images of 60 subjects, of whom some have one image and some have many."""
+    rng = np.random.default_rng(0)
+    subject = np.concatenate([np.arange(60), rng.choice(60, 240, p=rng.dirichlet(np.ones(60)))])
+    scores = rng.normal(3, 0.7, 60)[subject] + rng.normal(0, 0.1, 300)
+    return table(scores, subject=[f"person {number}" for number in subject])
+
+
+def test_all_images_of_a_subject_are_in_one_part_of_every_fold(portraits):
+    source = ScoreTable(root=Path(), table=Path("scores.csv"), min_score=1, max_score=5)
+    for split in split_folds(source, portraits, fold_config()):
+        subjects = [
+            set(part["subject"]) for part in (split.train, split.validation, split.held_out)
+        ]
+        assert sum(map(len, subjects)) == len(set.union(*subjects)) == 60
+
+
+def test_folds_of_subjects_are_about_equally_large_and_stratified(portraits):
+    folds = seeded_folds(portraits, 5, seed=1)
+    assert np.bincount(folds)[1:].min() > 45  # 60 on average; the largest subject has 17 images
+    means = portraits.groupby(folds)["score"].mean()
+    assert means.std() < 0.15  # about .17 where subjects are dealt out at random
+
+
+def test_subjects_of_one_image_each_are_split_as_images_without_subjects(portraits):
+    scores = portraits.drop(columns="subject")
+    single = scores.assign(subject=scores["image"].radd("person "))
+    assert seeded_folds(single, 5, seed=3).tolist() == seeded_folds(scores, 5, seed=3).tolist()
+
+
+def test_too_few_subjects_for_the_folds_are_an_error():
+    images = table(np.arange(20.0), subject=[f"person {row // 4}" for row in range(20)])
+    with pytest.raises(DataError, match=r"got 5 folds of 5 subjects; expected at least two"):
+        seeded_folds(images, 5, seed=0)
 
 
 def edit(path, change):
