@@ -1,18 +1,25 @@
-"""The pairs that a model is judged by: all of a set of images, or a sample that connects them."""
+"""The pairs that a model is judged by: all of a set of images, or a sample that connects them.
+
+Which image of a pair comes first is decided by their names alone, as if by a coin: never by the
+order of a table, which may be sorted by score, nor by which other pairs are asked.
+"""
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lmol.data.pairs import Indices, pairs_table
 from lmol.errors import DataError
 
 
 def all_pairs(images: pd.DataFrame, theta: float) -> pd.DataFrame:
-    """Every unordered pair of a score table once, the earlier image first."""
+    """Every unordered pair of a score table once."""
     first, second = np.triu_indices(len(images), 1)
-    return pairs_table(images, first, second, theta)
+    return _table(images, first, second, theta)
 
 
 def sampled_pairs(
@@ -34,7 +41,7 @@ def sampled_pairs(
             + ("all" if setting == "eval.pairs" else f"{len(first)}"),
         )
     chosen = _connected_sample(len(images), num, np.random.default_rng(seed))
-    return pairs_table(images, first[chosen], second[chosen], theta)
+    return _table(images, first[chosen], second[chosen], theta)
 
 
 def _connected_sample(num_images: int, num: int, rng: np.random.Generator) -> Indices:
@@ -45,3 +52,25 @@ def _connected_sample(num_images: int, num: int, rng: np.random.Generator) -> In
     others = np.setdiff1d(np.arange(num_images * (num_images - 1) // 2), chain)
     further = rng.choice(others, num - len(chain), replace=False)
     return np.sort(np.concatenate([chain, further]))
+
+
+def _table(images: pd.DataFrame, first: Indices, second: Indices, theta: float) -> pd.DataFrame:
+    """The pairs table of rows i < j, in their order, half of the pairs turned round."""
+    turned = _turned(images["image"], first, second)
+    firsts, seconds = np.where(turned, second, first), np.where(turned, first, second)
+    return pairs_table(images, firsts, seconds, theta)
+
+
+def _turned(names: pd.Series, first: Indices, second: Indices) -> NDArray[np.bool_]:
+    """Which pairs to turn round so that each order is a fair coin's, whatever the rows: shape (P,).
+
+    Each name is hashed to a key. The sum of a pair's keys, mixed as SplitMix64 mixes its state
+    (Steele, Lea and Flood 2014, Fast splittable pseudorandom number generators), is the coin: it
+    says whether the image with the greater key comes first.
+    """
+    digests = b"".join(hashlib.sha256(name.encode()).digest()[:8] for name in names)
+    keys = np.frombuffer(digests, dtype="<u8").astype(np.uint64)
+    mixed = keys[first] + keys[second]  # modulo 2^64, as all that follows
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((mixed >> np.uint64(63)) == 1) ^ (keys[first] > keys[second])

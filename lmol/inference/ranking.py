@@ -79,10 +79,11 @@ class Ranker:
     def rank(self, images: pd.DataFrame) -> RankedImages:
         """Images of the same content are judged once and share rank and strength.
 
-        images: the table image, path, content, perhaps score. Raises DataError where fewer than two
-        differ, or the comparisons leave some apart.
+        images: the table image, path, content, perhaps score; its order has no effect. Raises
+        DataError where fewer than two differ, or the comparisons leave some apart.
         """
-        different = images.drop_duplicates("content", ignore_index=True)
+        in_order = images.sort_values(["content", "image"])
+        different = in_order.drop_duplicates("content", ignore_index=True)
         _require_enough(images, different, len(self._references or ()))
         fit, comparisons = self._ask(different)
         num = len(different)

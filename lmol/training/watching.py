@@ -32,6 +32,7 @@ from lmol.tracking.result_folder import ResultFolder
 from lmol.tracking.tracker import Tracker
 from lmol.training.health import HealthCallback
 from lmol.training.remedies import Remedies
+from lmol.verdict import Verdict
 
 
 @dataclass(kw_only=True, eq=False)
@@ -122,7 +123,7 @@ def watch(
         sums,
         tensors,
         warmup_ratio=optim.warmup_ratio,
-        commonest=float(validation_pairs["label"].value_counts(normalize=True).iloc[0]),
+        commonest=commonest_share(validation_pairs["label"]),
         explain=explain,
     )
     watching = Watching(
@@ -151,6 +152,12 @@ def watch(
             every=every,
         )
     return watching
+
+
+def commonest_share(labels: pd.Series) -> float:
+    """Share of the most common label among pairs in both orders, where First is Second's equal."""
+    similar = float((labels == Verdict.SIMILAR.title).mean())
+    return max(similar, (1 - similar) / 2)
 
 
 def marks_of(train: TrainConfig, optim: OptimConfig, audit: AuditConfig) -> Marks:

@@ -126,6 +126,33 @@ def test_evaluation_asks_every_unordered_pair_once(images):
     assert len({frozenset(p) for p in zip(pairs["img1"], pairs["img2"], strict=True)}) == len(pairs)
 
 
+def oriented(pairs):
+    return set(zip(pairs["img1"], pairs["img2"], strict=True))
+
+
+@pytest.mark.parametrize("ascending", [True, False])
+def test_a_table_sorted_by_score_gives_first_as_often_as_second(ascending):
+    """Also where the names are numbered in the order of the scores."""
+    scores = pd.DataFrame({"score": np.random.default_rng(0).normal(3, 0.7, 200)})
+    scores = scores.sort_values("score", ascending=ascending, ignore_index=True)
+    scores["image"] = [f"{row:03d}.jpg" for row in range(200)]
+    counts = all_pairs(scores, THETA)["label"].value_counts()
+    assert counts["First"] / (counts["First"] + counts["Second"]) == pytest.approx(0.5, abs=0.02)
+
+
+def test_no_image_is_always_first_or_always_second(images):
+    share = all_pairs(images, THETA)["img1"].value_counts().reindex(images["image"], fill_value=0)
+    assert (share / 199).between(0.3, 0.7).all()  # six SDs of a fair coin
+
+
+def test_which_image_comes_first_depends_on_the_pair_alone(images):
+    whole = oriented(all_pairs(images, THETA))
+    shuffled = images.sample(frac=1, random_state=1, ignore_index=True)
+    assert oriented(all_pairs(shuffled, THETA)) == whole
+    assert oriented(all_pairs(images.iloc[50:], THETA)) < whole
+    assert oriented(sampled_pairs(shuffled, THETA, 500, seed=1)) < whole
+
+
 def test_a_sample_of_the_pairs_is_seeded_and_part_of_them(images):
     whole = set(zip(*all_pairs(images, THETA)[["img1", "img2"]].to_numpy().T, strict=True))
     one, same, other = (sampled_pairs(images, THETA, 500, seed=s) for s in (1, 1, 2))

@@ -16,6 +16,7 @@ from lmol.evaluation import judge as module
 from lmol.evaluation.judge import Judge, _share, fingerprint, judge
 from lmol.evaluation.metrics import average_orders
 from lmol.evaluation.part_file import PartFile
+from lmol.evaluation.questions import rows_of
 from lmol.model.comparer import Comparer
 from lmol.model.features import PixelImages, cache_features
 from lmol.verdict import SWAPPED
@@ -237,9 +238,8 @@ def test_images_that_do_not_fit_in_memory_stand_in_a_file(comparer, pairs, image
 
 
 def test_rounds_of_questions_share_the_embedded_images(comparer, pairs, images):
-    names = sorted({*pairs["img1"], *pairs["img2"]})
+    names, first, second = rows_of(pairs)
     rounds = Judge(comparer, names, images, batch_pairs=8)
-    first, second = np.triu_indices(9, 1)
     parts = [rounds.compare(first[part], second[part]) for part in (slice(10), slice(10, None))]
     expected = judge(comparer, pairs, images, batch_pairs=8)
     np.testing.assert_allclose(np.concatenate(parts), expected, atol=1e-6)
