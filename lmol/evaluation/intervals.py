@@ -13,7 +13,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.stats import rankdata
 
 from lmol.evaluation.metrics import CORRELATIONS, Floats
 
@@ -136,15 +135,23 @@ def _pearson(x: Floats, y: Floats, counts: Floats) -> Floats:
 
 def _ranks(values: Floats, counts: Floats) -> Floats:
     """Rank of each image among the resampled ones, the mean rank where it is tied: (R, n)."""
-    group = rankdata(values, method="dense") - 1
+    group = _dense_ranks(values)
     members = _group_counts(group, counts)
     middle = members.cumsum(axis=1) - (members - 1.0) / 2.0
     return middle[:, group]
 
 
+def _dense_ranks(values: Floats) -> Indices:
+    """Place of each value among the different ones, from 0, shape (n,).
+
+    As an index: scipy.stats.rankdata returns real numbers from SciPy 1.18 on.
+    """
+    return np.unique(values, return_inverse=True)[1]
+
+
 def _untied(values: Floats, counts: Floats) -> Floats:
     """Ordered pairs of resampled images that differ in value, shape (R,)."""
-    members = _group_counts(rankdata(values, method="dense") - 1, counts)
+    members = _group_counts(_dense_ranks(values), counts)
     return np.asarray(counts.sum(axis=1) ** 2 - (members**2).sum(axis=1))
 
 

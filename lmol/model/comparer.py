@@ -25,7 +25,7 @@ from lmol.errors import CheckpointError
 from lmol.model.adapter import adapt
 from lmol.model.backbone import Base, LlavaBackbone
 from lmol.model.features import vision_features
-from lmol.model.prefix import ReadPrefix, last_position_only
+from lmol.model.prefix import CACHE, ReadPrefix, last_position_only
 from lmol.model.prompt import Prompt, build_prompt
 
 
@@ -100,8 +100,8 @@ class Comparer(nn.Module):
         self.adapted(
             input_ids=self._ids(images, self.prompt.input_ids[: self.prompt.prefix]),
             mm_encoder_outputs=_as_encoded(images),
-            past_key_values=cache,
             logits_to_keep=1,
+            **{CACHE: cache},
         )
         return cache
 
@@ -119,7 +119,7 @@ class Comparer(nn.Module):
             hidden = model.model(
                 input_ids=self._ids(images, self.prompt.input_ids[self.prompt.prefix :]),
                 mm_encoder_outputs=_as_encoded(images),
-                past_key_values=ReadPrefix(first, rows),
+                **{CACHE: ReadPrefix(first, rows)},
             ).last_hidden_state[:, -1]
         return functional.linear(hidden, model.lm_head.weight[list(self.prompt.answer_ids)]).float()
 

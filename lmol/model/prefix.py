@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache
+from transformers import DynamicCache, LlavaModel
 from transformers.cache_utils import Cache, DynamicLayer
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+
+CACHE = "cache" if "cache" in signature(LlavaModel.forward).parameters else "past_key_values"
+"""The argument of a forward that takes a cache; transformers 5.24 gave it the first name."""
 
 
 class ReadPrefix(Cache):

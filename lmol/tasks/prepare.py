@@ -23,19 +23,19 @@ IMAGES = "images.csv"
 def run(config: Config, run: RunFolder) -> None:
     """Write the training and evaluation pairs of every fold."""
     splits = load_folds(config, run)
-    count_near_duplicates(splits, run)
     for split in splits:
         save_pairs(pair_fold(split, instantiate(config.data.schedule), config), run)
+    count_near_duplicates(splits, run)
 
 
 def prepare_fold(config: Config, run: RunFolder) -> PreparedFold:
     """The one fold that task=train works on, its pairs written too."""
     split = load_folds(config, run)[config.fold.index - 1]
     run.note(split_hash=split_hash(split))
-    count_near_duplicates([split], run)
     prepared = pair_fold(split, instantiate(config.data.schedule), config)
     save_pairs(prepared, run)
     save_images(split, run)
+    count_near_duplicates([split], run)
     return prepared
 
 

@@ -190,7 +190,7 @@ def test_images_that_are_all_the_same_get_no_order(command, tmp_path):
     settings = csv_of_faces(tmp_path, one_picture)
     code, told = command(*settings, "data.schedule.num_pairs=96")
     assert code == 2
-    assert "held-out image(s) that were trained on" in told
+    assert "held-out image(s) that are trained on" in told
     few = ("data.schedule.num_pairs=96", "fold.allow_duplicates=true", "hydra.run.dir=again")
     assert command(*settings[:-1], *few) == (0, "")
     found, ranking = metrics("again"), pd.read_csv("again/ranking.csv")
