@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lmol.config.groups import CONF, packaged_options
 from lmol.config.keys import did_you_mean, meaning, target_keys, tree_keys
+from lmol.config.paths import read_paths
 from lmol.config.problems import problems_of
 from lmol.config.rules import broken_rules
 from lmol.config.schema import Config
@@ -31,6 +32,7 @@ def check(values: DictConfig) -> Config:
     """The typed configuration. Raises ConfigError with every problem that the values have."""
     problems: list[LmolError] = []
     plain = _resolved(values, "", problems)
+    problems += read_paths(plain)
     config, mistyped = _typed(plain)
     problems += _without_repeats(mistyped, problems)
     problems += _of_targets(plain)

@@ -18,6 +18,7 @@ from hydra.errors import HydraException
 from lmol.config.folders import folder_list
 from lmol.config.groups import Groups, find_groups
 from lmol.config.keys import did_you_mean, is_known, tree_keys
+from lmol.config.paths import HYDRA, home_written_out, path_problems
 from lmol.config.problems import unknown_key
 from lmol.errors import ConfigError, LmolError
 
@@ -63,8 +64,8 @@ def rewrite_overrides(
 
 
 def _written_out(override: str) -> str:
-    """Without the shorthands of fold= and runs=."""
-    return folder_list(_fold_index(override))
+    """Without the shorthands of fold= and runs=, and of a home folder."""
+    return folder_list(_fold_index(home_written_out(override)))
 
 
 def _fold_index(override: str) -> str:
@@ -108,6 +109,8 @@ def _searchpath(overrides: Sequence[Override]) -> list[str]:
 
 def _problems(override: Override, groups: Groups) -> Iterator[LmolError]:
     key = override.key_or_group
+    if key in HYDRA:
+        yield from path_problems(key, override.value())
     if override.is_hydra_override():
         return
     if key in groups.options:

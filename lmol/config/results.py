@@ -54,7 +54,7 @@ class ExportConfig:
 
     form: Annotated[ExportForm, Field(description="a stock LLaVA, or adapter and projector alone")]
     folder: Annotated[
-        str | None, Field(description="where to, a new folder; null: in the folder of the command")
+        str | None, Field(description="where to, a new folder; null: model/ in the run folder")
     ]
 
 
@@ -63,8 +63,7 @@ class ReportConfig:
     """The page of task=report, or which runs its list shows."""
 
     page: Annotated[
-        str | None,
-        Field(min_length=1, description="the HTML file; null: in the folder of the command"),
+        str | None, Field(description="the HTML file; null: report.html in the run folder")
     ]
     name: Annotated[
         str | None,

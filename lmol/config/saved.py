@@ -14,10 +14,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from lmol.config.paths import MACHINE
 from lmol.errors import ConfigError, LmolError
 
-PATHS = ("data.root", "data.source.root", "data.source.table", "model.backbone.weights")
-HERE = ("debug", "fail_fast", "threads", "tracking", "model.backbone.attention", *PATHS)
+HERE = ("debug", "fail_fast", "threads", "tracking", "model.backbone.attention", *MACHINE)
 """What depends on the machine, and not on the model."""
 
 USED = ("run", "checkpoint", "images")
@@ -136,7 +136,7 @@ def _refuse_mixed(found: Sequence[SavedRun]) -> None:
 def _located(saved: Mapping[str, Any], cwd: Path) -> DictConfig:
     """The saved values; relative paths are of the folder in which the run was started."""
     values = OmegaConf.create(dict(saved))
-    for key in PATHS:
+    for key in MACHINE:
         value = OmegaConf.select(values, key)
         if isinstance(value, str) and (cwd / value).exists():
             OmegaConf.update(values, key, str(cwd / value))
@@ -160,5 +160,5 @@ def _over(values: DictConfig, saved: DictConfig, overridden: Sequence[str]) -> D
 
 def _same_path(saved: DictConfig, key: str, old: object) -> Iterator[str]:
     """data.source.root, where it was data.root's: saved values hold no interpolations."""
-    if key in PATHS:
-        yield from (path for path in PATHS if OmegaConf.select(saved, path) == old)
+    if key in MACHINE:
+        yield from (path for path in MACHINE if OmegaConf.select(saved, path) == old)

@@ -1,0 +1,3 @@
+"""Images, scores, folds and pairs."""
+
+from lmol.data import formats as formats

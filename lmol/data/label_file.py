@@ -1,36 +1,97 @@
-"""Label files: one `image score` a line, blank-separated, no header."""
+"""Label files, one `image score` a line without a header, and the faults in lines of any file."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lmol.errors import DataError
 
 Labels = dict[str, float]
 
+NAMED = 3
+"""Further faulty lines that a message names; of the others it gives the number."""
+
+
+class BadLine(Exception):
+    """A line that cannot be used: what it holds, what was expected, and what to do about it."""
+
+    def __init__(self, got: str, expected: str, remedy: str) -> None:
+        super().__init__(got)
+        self.got, self.expected, self.remedy = got, expected, remedy
+
+
+class BadLines:
+    """Collects the bad lines of a file, so that one error is about all of them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._found: list[tuple[int, BadLine]] = []
+
+    @contextmanager
+    def at(self, number: int) -> Iterator[None]:
+        """Note a BadLine that the block raises; lines are numbered from 1."""
+        try:
+            yield
+        except BadLine as fault:
+            self._found.append((number, fault))
+
+    def refuse(self) -> None:
+        """Raise DataError with file:line of the first bad line, and the number of the others."""
+        if not self._found:
+            return
+        (number, first), *others = self._found
+        raise DataError(
+            f"{self._path}:{number}",
+            got=first.got + (f", and {_further(others)}" if others else ""),
+            expected=first.expected,
+            remedy=first.remedy,
+        )
+
+
+def _further(faults: list[tuple[int, BadLine]]) -> str:
+    named = "; ".join(f"line {number}: {fault.got}" for number, fault in faults[:NAMED])
+    more = "; ..." if len(faults) > NAMED else ""
+    return f"{len(faults)} more that cannot be used ({named}{more})"
+
 
 def read_labels(path: Path, low: float, high: float) -> Labels:
     """Score by image name, in the order of the file.
 
-    Raises DataError with file:line for a malformed line, a second line for an image, and a score
-    that is no finite number in low..high.
+    Raises DataError with file:line for malformed lines, a second line for an image, and scores
+    that are no finite number in low..high.
     """
     labels: Labels = {}
+    faults = BadLines(path)
     for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if not line.strip():
-            continue
-        where = f"{path}:{number}"
-        fields = line.split()
-        if len(fields) != 2:
-            raise _malformed(where, line)
-        name, text = fields
-        if name in labels:
-            raise duplicate(where, name)
-        labels[name] = parse_score(where, text, low, high)
+        if line.strip():
+            with faults.at(number):
+                name, score = _label(line, low, high)
+                if name in labels:
+                    raise repeated(name)
+                labels[name] = score
+    faults.refuse()
     if not labels:
-        raise _malformed(f"{path}:1", "an empty file")
+        raise DataError(
+            f"{path}:1",
+            got="an empty file",
+            expected="an image name and a score in each line, separated by a blank",
+            remedy="name another file, or fill this one",
+        )
     return labels
+
+
+def _label(line: str, low: float, high: float) -> tuple[str, float]:
+    fields = line.split()
+    if len(fields) != 2:
+        raise BadLine(
+            repr(line.strip()),
+            expected="an image name and a score, separated by a blank",
+            remedy="correct the line",
+        )
+    return fields[0], parse_score(fields[1], low, high)
 
 
 def read_text(path: Path) -> str:
@@ -46,36 +107,27 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def parse_score(where: str, text: str, low: float, high: float) -> float:
-    """A finite score in low..high (both in points of score), or a DataError at `where`."""
+def parse_score(text: str, low: float = -math.inf, high: float = math.inf) -> float:
+    """A finite score in low..high (both in points of score), or a BadLine."""
     try:
         score = float(text)
     except ValueError:
         score = math.nan
-    if not low <= score <= high or math.isinf(score):
-        raise DataError(
-            where,
-            got=f"score {text!r}",
-            expected=f"a number from {low:g} to {high:g}",
-            remedy="correct the line, or the range of scores if it is meant so",
-        )
-    return score
-
-
-def duplicate(where: str, name: str) -> DataError:
-    """The error for an image that has a score already."""
-    return DataError(
-        where,
-        got=f"{name} a second time",
-        expected="one score for each image",
-        remedy="remove one of the two lines",
+    if low <= score <= high and math.isfinite(score):
+        return score
+    bounded = math.isfinite(low)
+    comma = "write decimals with a point" if "," in text else "correct the line"
+    raise BadLine(
+        f"score {text!r}",
+        expected=f"a number from {low:g} to {high:g}" if bounded else "a finite number",
+        remedy=f"{comma}, or the range of scores if it is meant so" if bounded else comma,
     )
 
 
-def _malformed(where: str, line: str) -> DataError:
-    return DataError(
-        where,
-        got=repr(line.strip()),
-        expected="an image name and a score, separated by a blank",
-        remedy="correct the line",
+def repeated(name: str) -> BadLine:
+    """The fault of a line about an image that has a score already."""
+    return BadLine(
+        f"{name} a second time",
+        expected="one score for each image",
+        remedy="remove one of the two lines",
     )

@@ -137,8 +137,9 @@ class _Candidates:
             raise DataError(
                 "data.schedule.num_pairs",
                 got=f"{similar + different} pairs wanted ({similar} Similar, {different} others)",
-                expected=f"at most {len(self.similar)} Similar and {len(self.different)} others, "
-                "which is all that these images and theta make",
+                expected=f"at most {_most_pairs(len(self.similar), len(self.different))}: these "
+                f"images and theta make {len(self.similar)} Similar pairs and "
+                f"{len(self.different)} others",
                 remedy="lower data.schedule.num_pairs, change data.theta, or add images",
             )
 
@@ -172,6 +173,11 @@ def _class_sizes(num_pairs: int) -> tuple[int, int]:
     """Pairs that are Similar, and that are First or Second: a third of all for each class."""
     similar = num_pairs // 3
     return similar, num_pairs - similar
+
+
+def _most_pairs(similar: int, different: int) -> int:
+    """The largest number of pairs whose class sizes are at most these."""
+    return min(3 * similar + 2, different + different // 2)
 
 
 def _draw_from(members: list[Indices], sizes: list[int], rng: np.random.Generator) -> Indices:

@@ -11,6 +11,7 @@ from lmol.config.schema import Config
 from lmol.data.contents import identities
 from lmol.data.evaluation_pairs import all_pairs, sampled_pairs
 from lmol.data.folds import Source, Split
+from lmol.data.image_files import refuse_unwritable
 from lmol.data.pairs import Schedule, training_pairs
 from lmol.errors import DataError
 from lmol.tracking.progress import progress
@@ -34,6 +35,7 @@ def load_scores(source: Source) -> pd.DataFrame:
     """
     scores = source.load().sort_values("image", ignore_index=True)
     _refuse_repeats(scores)
+    refuse_unwritable(scores["image"])
     with progress("Reading images", len(scores), "images") as advance:
         return scores.join(identities(scores["path"].tolist(), advance))
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from lmol.data.label_file import duplicate, parse_score, read_text
+from lmol.data.formats import refuse_unread
+from lmol.data.label_file import BadLines, parse_score, repeated
 from lmol.data.scut import ScutFBP5500
+from lmol.data.table_file import read_rows
 from lmol.errors import DataError
 
 __all__ = ["ScoreTable", "ScutFBP5500", "data_hash"]
@@ -33,18 +33,22 @@ class ScoreTable:
     subject: str | None = None
 
     def load(self) -> pd.DataFrame:
-        """The score table; raises DataError with file:line for a bad row."""
-        rows, seen = [], set()
-        for number, row in self._rows():
-            where = f"{self._file()}:{number}"
-            if row["image"] in seen:
-                raise duplicate(where, row["image"])
-            seen.add(row["image"])
-            score = parse_score(where, row["score"], self.min_score, self.max_score)
-            path = str(Path(self.root).absolute() / row["image"])
-            rows.append((row["image"], path, score, row.get("group") or "", self._subject(row)))
-        if not rows:
+        """The score table; raises DataError with file:line for bad rows."""
+        found: dict[str, tuple[float, str, str]] = {}
+        columns = ("image", "score", *([self.subject] if self.subject else ()))
+        faults = BadLines(self._file())
+        for number, row in read_rows(self._file(), columns, faults):
+            with faults.at(number):
+                if row["image"] in found:
+                    raise repeated(row["image"])
+                score = parse_score(row["score"], self.min_score, self.max_score)
+                found[row["image"]] = score, row.get("group", ""), self._subject(row)
+        faults.refuse()
+        if not found:
             raise self._empty()
+        root = Path(self.root).absolute()
+        rows = [(image, str(root / image), *values) for image, values in found.items()]
+        refuse_unread([path for _, path, *_ in rows])
         table = pd.DataFrame(rows, columns=["image", "path", "score", "group", "subject"])
         return table if self.subject else table.drop(columns="subject")
 
@@ -60,42 +64,18 @@ class ScoreTable:
         )
 
     def _file(self) -> Path:
-        """`table` below `root`, or as given."""
-        below = Path(self.root).absolute() / self.table
-        return below if below.is_file() else Path(self.table).absolute()
-
-    def _rows(self) -> list[tuple[int, dict[str, str]]]:
-        path = self._file()
-        if not path.is_file():
+        """`table` below `root`, or as given. Raises DataError where there is none."""
+        root = Path(self.root).absolute()
+        places = (root / self.table, Path(self.table).absolute())
+        found = next((place for place in places if place.is_file()), None)
+        if found is None:
             raise DataError(
                 "data.source.table",
-                got=f"{self.table}, which is no file",
-                expected=f"a CSV file, relative to {Path(self.root).absolute()}",
+                got=f"{self.table}, which is no file in {root} nor in {Path.cwd()}",
+                expected=f"a CSV file, relative to {root}",
                 remedy="set data.root and data.source.table",
             )
-        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
-        needed = {"image", "score", *([self.subject] if self.subject else ())}
-        missing = needed - set(reader.fieldnames or ())
-        if missing:
-            raise DataError(
-                f"{path}:1",
-                got=f"no column {', '.join(sorted(missing))}",
-                expected="a header with image, score and optionally group",
-                remedy="name the columns in the first line",
-            )
-        return [(reader.line_num, _whole(path, reader.line_num, row)) for row in reader]
-
-
-def _whole(path: Path, number: int, row: dict[str, str | None]) -> dict[str, str]:
-    """The row where every column has a value, or a DataError."""
-    if None in row or row["image"] in (None, "") or row["score"] is None:
-        raise DataError(
-            f"{path}:{number}",
-            got="a row that has not one value for each column",
-            expected="as many values as the header has columns",
-            remedy="correct the row; names with commas need quotes",
-        )
-    return {name: value or "" for name, value in row.items()}
+        return found
 
 
 def data_hash(scores: pd.DataFrame) -> str:

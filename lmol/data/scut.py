@@ -6,50 +6,48 @@ beauty prediction", ICPR 2018.
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from lmol.data.label_file import Labels, read_labels
+from lmol.data.scut_copy import SOURCE, ScutCopy
 from lmol.errors import DataError
+
+log = logging.getLogger(__name__)
 
 LOW, HIGH = 1.0, 5.0
 
 GROUPS = {"fty": "AF", "mty": "AM", "ftw": "CF", "mtw": "CM"}
 """Asian and Caucasian, female and male: older prefixes of file names to the release's."""
 
-LISTS = Path("train_test_files")
-FOLDS = LISTS / "5_folders_cross_validations_files"
-
-TREE = f"""expected tree:
-    SCUT-FBP5500_v2/
-      Images/                 5,500 images, AF1.jpg ... CM750.jpg
-      {LISTS}/All_labels.txt
-      {FOLDS}/cross_validation_1/train_1.txt, test_1.txt ... 5"""
-
-SOURCE = (
-    "get it from github.com/HCIILAB/SCUT-FBP5500-Database-Release (non-commercial research only) "
-    "and name its folder with data.root=...\n  " + TREE
-)
+NAMED = 3
+"""Images that a log line names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScutFBP5500:
-    """The release below `root`; a copy with only labels.txt and Images/ has no official folds."""
+    """The release below `root`; a copy with only labels.txt and Images/ has no official folds.
+
+    Images have the release's names, whichever generation of names files and lists use.
+    """
 
     root: Path | None
 
     def load(self) -> pd.DataFrame:
-        """The score table image, path, score, group; image is the name in the label file."""
-        labels = read_labels(self._label_file(), LOW, HIGH)
-        files = {canonical(path.name): path for path in self._folder("Images").iterdir()}
-        paths = [str(files.get(canonical(name), self._root() / "Images" / name)) for name in labels]
+        """The score table image, path, score, group; image is the name in the release."""
+        copy = self._copy()
+        labels, folder = _labels(copy.labels()), copy.images()
+        files = _by_name(folder, (path.name for path in folder.iterdir()))
+        _log_unscored(folder, sorted(set(files) - set(labels)))
         return pd.DataFrame(
             {
                 "image": list(labels),
-                "path": paths,
+                "path": [str(folder / files.get(name, name)) for name in labels],
                 "score": list(labels.values()),
                 "group": [group_of(name) for name in labels],
             }
@@ -60,28 +58,11 @@ class ScutFBP5500:
 
         Raises DataError where the lists are not there.
         """
-        folds = []
-        for k in range(1, 6):
-            train, test = (
-                self._folder(FOLDS) / f"cross_validation_{k}" / f"{part}_{k}.txt"
-                for part in ("train", "test")
-            )
-            folds.append((train, self._list(train), test, self._list(test)))
-        return folds
+        copy = self._copy()
+        pairs = [copy.lists(fold) for fold in range(1, 6)]
+        return [(train, _labels(train), test, _labels(test)) for train, test in pairs]
 
-    def _list(self, path: Path) -> Labels:
-        if not path.is_file():
-            raise self._missing(path)
-        return read_labels(path, LOW, HIGH)
-
-    def _label_file(self) -> Path:
-        candidates = [self._root() / LISTS / "All_labels.txt", self._root() / "labels.txt"]
-        for path in candidates:
-            if path.is_file():
-                return path
-        raise self._missing(candidates[0])
-
-    def _root(self) -> Path:
+    def _copy(self) -> ScutCopy:
         if self.root is None or not Path(self.root).is_dir():
             raise DataError(
                 "data.root",
@@ -89,21 +70,42 @@ class ScutFBP5500:
                 expected="the folder of SCUT-FBP5500",
                 remedy=SOURCE,
             )
-        return Path(self.root).absolute()
+        return ScutCopy(Path(self.root).absolute())
 
-    def _folder(self, name: str | Path) -> Path:
-        path = self._root() / name
-        if not path.is_dir():
-            raise self._missing(path)
-        return path
 
-    def _missing(self, path: Path) -> DataError:
-        return DataError(
+def _labels(path: Path) -> Labels:
+    """Scores by the release's names."""
+    if not path.is_file():
+        raise DataError(
             path,
             got="nothing there",
-            expected="the release's layout (a copy with only labels.txt needs fold=seeded)",
+            expected="the five folds of the release",
             remedy=SOURCE,
         )
+    labels = read_labels(path, LOW, HIGH)
+    return {name: labels[given] for name, given in _by_name(path, labels).items()}
+
+
+def _by_name(where: Path, given: Iterable[str]) -> dict[str, str]:
+    """Given names by the release's; raises DataError where two are of one image."""
+    found: dict[str, str] = {}
+    for name in given:
+        other = found.setdefault(canonical(name), name)
+        if other != name:
+            raise DataError(
+                where,
+                got=f"{name} and {other}, two names of one image",
+                expected="each image once, under its older or its newer name",
+                remedy="remove one of the two",
+            )
+    return found
+
+
+def _log_unscored(folder: Path, names: list[str]) -> None:
+    if names:
+        more = ", ..." if len(names) > NAMED else ""
+        log.info("%s: %d file(s) without a score are passed over (%s%s)",
+                 folder, len(names), ", ".join(names[:NAMED]), more)  # fmt: skip
 
 
 def canonical(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lmol.config import load_config
+from lmol.config.paths import read_path
 from lmol.evaluation.ranked import Validation
 from lmol.inference.comparer import ImageComparer
 from lmol.model.checkpoint import META, load_checkpoint, read_meta
@@ -27,7 +28,8 @@ def load_comparer(
     CheckpointError or ModelError.
     """
     folder = _checkpoint_folder(run_or_checkpoint, checkpoint)
-    comparer = comparer_of(read_meta(folder)["comparer"], weights)
+    base = None if weights is None else read_path("weights", weights)
+    comparer = comparer_of(read_meta(folder)["comparer"], base)
     load_checkpoint(comparer, folder)
     defaults = load_config()
     return ImageComparer(
@@ -40,6 +42,7 @@ def load_comparer(
 
 
 def _checkpoint_folder(place: str | Path | None, kind: str) -> Path:
-    if place is not None and (Path(place) / META).is_file():
-        return Path(place)
-    return one_run(None if place is None else str(place)).checkpoint(kind)
+    named = None if place is None else read_path("run_or_checkpoint", place)
+    if named is not None and (Path(named) / META).is_file():
+        return Path(named)
+    return one_run(named).checkpoint(kind)

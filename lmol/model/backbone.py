@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import torch
-from pydantic import Field
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import (
@@ -72,7 +71,7 @@ class LlavaBackbone:
     weights: a hub id, a local folder, or pkg://package.folder for one that a package ships.
     """
 
-    weights: Annotated[str, Field(min_length=1)]
+    weights: str
     revision: str | None
     dtype: Precision
     quantization: Quantization

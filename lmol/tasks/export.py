@@ -32,7 +32,8 @@ def run(config: Config, run: RunFolder) -> None:
     require_device(unquantized(config) if config.export.form is ExportForm.MERGED else config)
     seed_everything(config)
     past = one_run(config.run)
-    folder = Path(config.export.folder or run.path / "model").absolute()
+    named = config.export.folder
+    folder = run.path / "model" if named is None else Path(named).absolute()
     run.note(run=str(past.path), checkpoint=config.checkpoint.value, model=str(folder))
     with new_folder(folder) as partial:
         if config.export.form is ExportForm.MERGED:

@@ -10,7 +10,7 @@ from rich import get_console
 
 from lmol.config import Config
 from lmol.data.contents import refuse_known
-from lmol.data.pictures import picture_table
+from lmol.data.pictures import passed_over, picture_table
 from lmol.evaluation.metrics import Metrics, correlation_metrics
 from lmol.evaluation.plots import plot_ranking
 from lmol.evaluation.ranked import Validation
@@ -60,6 +60,7 @@ def wanted_images(config: Config, past: PastRun, run: RunFolder) -> pd.DataFrame
     if config.images is None:
         return held_out_images(config, past, run).drop(columns="group")
     images = picture_table(config.images)
+    run.note(images_taken=len(images), images_passed_over=passed_over(images))
     if "score" in images and not config.fold.allow_duplicates:
         before = images_of(past)
         known = before[before["part"] != "held_out"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from lmol.config.paths import read_path
 from lmol.errors import RunFolderError
 from lmol.tracking.run_folder import DONE, MANIFEST
 from lmol.tracking.sweep_folder import SweepRecord
@@ -65,12 +66,7 @@ def find_runs(run: str | None, fold: int | None) -> list[PastRun]:
     run: a run folder or a sweep's; None: the latest finished run below outputs/. fold: the one to
     take. Raises RunFolderError where there is no such run, or it held out another fold.
     """
-    if run is None:
-        found = [_latest()]
-    elif (Path(run) / MANIFEST).is_file():
-        found = [_named(Path(run))]
-    else:
-        found = _of_sweep(Path(run))
+    found = [_latest()] if run is None else _at(Path(read_path("run", run)))
     chosen = [past for past in found if fold is None or past.fold == fold]
     if not chosen:
         raise _other_fold(found, fold)
@@ -94,6 +90,11 @@ def one_run(run: str | None) -> PastRun:
             remedy="choose a fold with fold=1, or name its folder",
         )
     return found[0]
+
+
+def _at(path: Path) -> list[PastRun]:
+    """The run in a folder, or the folds of the sweep."""
+    return [_named(path)] if (path / MANIFEST).is_file() else _of_sweep(path)
 
 
 def _latest() -> PastRun:

@@ -1,6 +1,8 @@
 """Training pairs are balanced, spread over the gaps, never repeated, evenly oriented, seeded."""
 
 import io
+import re
+from dataclasses import replace
 from math import comb
 
 import numpy as np
@@ -116,8 +118,13 @@ def test_scarce_intervals_give_all_and_the_others_share(available, num, shares):
 def test_more_pairs_than_there_are_is_an_error_that_says_how_many(images, schedule):
     counts = all_pairs(images, THETA)["label"].value_counts()
     similar, others = counts["Similar"], counts["First"] + counts["Second"]
-    with pytest.raises(DataError, match=f"at most {similar} Similar and {others} others"):
+    made = f"make {similar} Similar pairs and {others} others"
+    with pytest.raises(DataError, match=made) as error:
         training_pairs(images, schedule, THETA, seed=0)
+    most = int(re.search(r"at most (\d+)", str(error.value))[1])
+    assert len(training_pairs(images, replace(schedule, num_pairs=most), THETA, seed=0)) == most
+    with pytest.raises(DataError, match=f"at most {most}"):
+        training_pairs(images, replace(schedule, num_pairs=most + 1), THETA, seed=0)
 
 
 def test_evaluation_asks_every_unordered_pair_once(images):

@@ -71,7 +71,10 @@ def incomplete_lists(root):
 
 
 def too_many_pairs(root):
-    return "at most .* Similar and .* others", (*scut(root), "data.schedule.num_pairs=3000")
+    return r"at most \d+: these images .* Similar pairs and \d+ others", (
+        *scut(root),
+        "data.schedule.num_pairs=3000",
+    )
 
 
 def too_large_a_sample(root):

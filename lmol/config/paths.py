@@ -1,0 +1,107 @@
+"""The settings that name files and folders, and the one function that reads them all."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lmol.errors import LmolError
+
+MACHINE = ("data.root", "data.source.root", "data.source.table", "model.backbone.weights")
+"""Where a run's data and base are; they may be elsewhere on another machine."""
+
+SETTINGS = (*MACHINE, "run", "runs", "images", "export.folder", "report.page")
+HYDRA = ("hydra.run.dir", "hydra.sweep.dir")
+
+TILDE = re.compile(r"((?:^|[\[,])\s*['\"]?)(~[\w.-]*)(?=[/,'\"\]]|$)")
+"""A home folder where an override's value, or an item of its list, begins."""
+
+LONGEST_NAME, LONGEST_PATH = 255, 4095
+"""Bytes of a file's name and of a whole path that systems take."""
+
+
+def read_path(key: str, text: str | Path) -> str:
+    """Return a path with ~ expanded; relative paths and ids of a hub stay as they are.
+
+    Raises LmolError, about the setting or argument `key`, for a text that names no file: empty,
+    beyond UTF-8, or with a name that no file system takes.
+    """
+    path = os.path.expanduser(text)  # noqa: PTH111 - pathlib would change pkg:// and a last slash
+    fault = _fault(str(path))
+    if fault is not None:
+        got, remedy = fault
+        raise LmolError(key, got=got, expected="the path of a file or folder", remedy=remedy)
+    return str(path)
+
+
+def _fault(path: str) -> tuple[str, str] | None:
+    """What is wrong with the text of a path, and its remedy."""
+    if not path.strip():
+        remedy = "name one, or leave the setting out; a shell variable that is not set is empty"
+        return "an empty text", remedy
+    if not is_text(path):
+        return f"{shown(path)}, which is not UTF-8", "rename it: results are written as UTF-8"
+    longest = max(len(os.fsencode(part)) for part in path.split("/"))
+    whole = len(os.fsencode(path))
+    if longest > LONGEST_NAME or whole > LONGEST_PATH:
+        most = LONGEST_NAME if longest > LONGEST_NAME else LONGEST_PATH
+        got = f"a name of {longest} bytes in a path of {whole}, where {most} are the most"
+        return got, "choose a shorter one; check the quotes where it is a list"
+    return None
+
+
+def is_text(name: str) -> bool:
+    """Whether UTF-8 can hold a name; file names may be any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def shown(name: str) -> str:
+    """A name as every terminal and log can show it."""
+    return name.encode(errors="backslashreplace").decode()
+
+
+def read_paths(plain: dict[str, Any]) -> Iterator[LmolError]:
+    """Read every path setting of plain values, in place; yield what is wrong with them."""
+    for key in SETTINGS:
+        *groups, name = key.split(".")
+        holder: Any = plain
+        for group in groups:
+            holder = holder.get(group) if isinstance(holder, dict) else None
+        if isinstance(holder, dict) and name in holder:
+            try:
+                holder[name] = _read(key, holder[name])
+            except LmolError as error:
+                yield error
+
+
+def path_problems(key: str, value: object) -> Iterator[LmolError]:
+    """Yield what is wrong with the path of an override."""
+    try:
+        _read(key, value)
+    except LmolError as error:
+        yield error
+
+
+def _read(key: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_read(key, item) for item in value]
+    return read_path(key, value) if isinstance(value, str) else value
+
+
+def home_written_out(override: str) -> str:
+    """A path override with ~ expanded: Hydra's grammar has no such sign outside of quotes."""
+    key, equals, value = override.partition("=")
+    if key.lstrip("+") not in (*SETTINGS, *HYDRA):
+        return override
+    return key + equals + TILDE.sub(lambda found: found[1] + _home(found[2]), value)
+
+
+def _home(tilde: str) -> str:
+    return os.path.expanduser(tilde)  # noqa: PTH111 - an unknown user's stays as it is
