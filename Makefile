@@ -3,12 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 PINS := .venv/.pins
 READY := .venv/.ready
+# The newest Python at hand beyond the pins' 3.11; NEWEST=... names another.
+NEWEST ?= $(firstword $(foreach v,3.14 3.13 3.12,$(shell python$(v) -c 'print("python$(v)")' 2>/dev/null)))
+NEWEST_BIN := .venv-newest/bin
+NEWEST_READY := .venv-newest/.ready
+NEWEST_TESTS := tests/evaluation tests/ranking tests/model/test_comparer.py tests/training/test_trainer.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test setup clean
+.PHONY: help run test test-newest setup-newest newest setup clean
 
 help:  ## what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: $(READY)  ## prepare, train, judge and rank with the embedded default (ARGS="fold=3" adds overrides)
 	$(BIN)/python -m lmol.run $(ARGS)
@@ -19,10 +24,20 @@ test: $(READY)  ## ruff, mypy, pytest
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 $(ARGS)
 
+test-newest: $(NEWEST_READY)  ## a small main job and some tests with setup.cfg's own ranges on the newest Python
+	cd .venv-newest && bin/python -m lmol.run data.source.num_images=60 data.schedule.num_pairs=96 \
+	    train.batch_pairs=8 threads=1 hydra.run.dir=runs/$$(date +%s)
+	$(NEWEST_BIN)/python -m pytest -q $(NEWEST_TESTS)
+
+setup-newest: $(NEWEST_READY)
+
+newest:
+	@echo $(NEWEST)
+
 setup: $(READY)  ## only the environment
 
 clean:  ## remove the environment (runs under outputs/ stay)
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .venv-newest build *.egg-info
 
 # A new environment when the pins change; the project itself is installed again when its metadata does.
 $(PINS): requirements.txt
@@ -32,4 +47,10 @@ $(PINS): requirements.txt
 
 $(READY): $(PINS) setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(NEWEST_READY): setup.cfg pyproject.toml
+	@test -n "$(NEWEST)" || { echo "no Python from 3.12 on was found; name one with NEWEST=..."; exit 2; }
+	$(NEWEST) -m venv --clear .venv-newest
+	$(NEWEST_BIN)/python -m pip install --quiet -e . pytest
 	@touch $@

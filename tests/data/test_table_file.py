@@ -1,6 +1,7 @@
 """Tables as people have them: other signs between columns, other headers, bad scores."""
 
 import logging
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -12,7 +13,7 @@ from lmol.errors import DataError
 
 def source(tmp_path, text):
     (tmp_path / "scores.csv").write_text(text)
-    return ScoreTable(root=tmp_path, table="scores.csv", min_score=1, max_score=5)
+    return ScoreTable(root=tmp_path, table=Path("scores.csv"), min_score=1, max_score=5)
 
 
 @pytest.mark.parametrize(("sign", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical")])
