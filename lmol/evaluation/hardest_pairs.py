@@ -1,4 +1,7 @@
-"""The most confident mistakes, as a table and as a contact sheet of their images."""
+"""The gravest mistakes, as a table and as a contact sheet of their images.
+
+A mistake is the graver, the farther the scores of the two images are apart.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lmol.evaluation.figures import GREY, ORANGE, save, thumbnail
-from lmol.evaluation.metrics import verdict_indices
-from lmol.verdict import TITLES, Verdict
+from lmol.verdict import SCORE_DECIMALS, TITLES, Verdict
 
 COLUMNS = 3
 """Pairs side by side on the sheet."""
@@ -37,20 +39,40 @@ class Corner(NamedTuple):
 
 
 def hardest_pairs(predictions: pd.DataFrame, pairs: pd.DataFrame, num: int = 12) -> pd.DataFrame:
-    """At most `num` wrongly answered pairs, those with the most probable wrong answer first.
+    """At most `num` wrongly answered pairs, the gravest first, no image twice.
 
     predictions: as in predictions.csv, of both orders averaged; pairs: the table that was judged,
     row by row the same. Columns img1, img2, score1, score2, label, pred, p_first, p_second,
     p_similar.
     """
     assert predictions[["img1", "img2"]].equals(pairs[["img1", "img2"]].reset_index(drop=True))
-    answer = verdict_indices(predictions["pred"])
-    confidence = predictions[PROBABILITIES].to_numpy()[np.arange(len(predictions)), answer]
     wrong = np.flatnonzero(predictions["pred"].to_numpy() != predictions["label"].to_numpy())
-    hardest = wrong[np.argsort(-confidence[wrong], kind="stable")[:num]]
-    scores = pairs[["img1", "img2", "score1", "score2"]].iloc[hardest].reset_index(drop=True)
-    answers = predictions[["label", "pred", *PROBABILITIES]].iloc[hardest].reset_index(drop=True)
-    return pd.concat([scores, answers], axis=1)
+    scores = pairs[["img1", "img2", "score1", "score2"]].iloc[wrong].reset_index(drop=True)
+    answers = predictions[["label", "pred", *PROBABILITIES]].iloc[wrong].reset_index(drop=True)
+    return gravest(pd.concat([scores, answers], axis=1), num)
+
+
+def gravest(mistakes: pd.DataFrame, num: int) -> pd.DataFrame:
+    """The first `num` mistakes by gravity, no image twice, with all of their columns.
+
+    First for Second, or Second for First, before mistakes that involve Similar; then by the gap of
+    the scores, and of equal gaps the more probable wrong answer first.
+    """
+    similar = Verdict.SIMILAR.title
+    reversed_order = (mistakes["label"] != similar) & (mistakes["pred"] != similar)
+    gap = np.round((mistakes["score1"] - mistakes["score2"]).abs(), SCORE_DECIMALS)
+    confidence = mistakes[PROBABILITIES].max(axis=1)
+    order = np.lexsort((-confidence, -gap, ~reversed_order))
+    kept: list[int] = []
+    seen: set[str] = set()
+    for row in order:
+        images = {mistakes["img1"].iloc[row], mistakes["img2"].iloc[row]}
+        if not images & seen:
+            kept.append(int(row))
+            seen |= images
+        if len(kept) == num:
+            break
+    return mistakes.iloc[kept].reset_index(drop=True)
 
 
 def plot_hardest_pairs(table: pd.DataFrame, image_paths: Mapping[str, str], path: Path) -> None:
@@ -79,7 +101,7 @@ def _title(num: int) -> str:
         case 1:
             return "The only mistake"
         case _:
-            return f"The {num} most confident mistakes"
+            return f"The {num} gravest mistakes: the scores are farthest apart"
 
 
 def _draw_pair(

@@ -53,21 +53,44 @@ def drawn(path: Path, columns: int, rows: int) -> NDArray[np.uint8]:
     return pixels
 
 
-def test_mistakes_stand_in_order_of_the_wrong_answers_probability() -> None:
+def test_mistakes_stand_in_order_of_the_gap_of_the_scores_and_similar_ones_last() -> None:
     table = judged(
         [[0.6, 0.3, 0.1], [0.9, 0.05, 0.05], [0.1, 0.1, 0.8], [0.2, 0.7, 0.1], [0.1, 0.7, 0.2]],
-        ["Second", "First", "First", "Similar", "Second"],
+        ["Second", "First", "First", "Similar", "First"],
     )
-    assert table["img1"].tolist() == ["4.png", "6.png", "0.png"]
-    assert table["pred"].tolist() == ["Similar", "Second", "First"]
-    assert table["label"].tolist() == ["First", "Similar", "Second"]
-    assert table["score1"].tolist() == [3.0, 4.0, 1.0]
-    assert table["p_similar"].tolist() == pytest.approx([0.8, 0.1, 0.1])
+    assert table["img1"].tolist() == ["8.png", "0.png", "6.png", "4.png"]
+    assert table["pred"].tolist() == ["Second", "First", "Second", "Similar"]
+    assert table["label"].tolist() == ["First", "Second", "Similar", "First"]
+    assert table["score1"].tolist() == [5.0, 1.0, 4.0, 3.0]
+    assert table["p_similar"].tolist() == pytest.approx([0.2, 0.1, 0.1, 0.8])
 
 
-def test_only_so_many_are_kept_and_equals_stay_in_order() -> None:
-    table = judged([[0.8, 0.1, 0.1]] * 14, ["Second"] * 14)
-    assert table["img1"].tolist() == [f"{2 * i}.png" for i in range(12)]
+def test_of_equal_gaps_the_surer_mistake_is_first_and_only_so_many_are_kept() -> None:
+    table = mistakes(14)
+    assert len(table) == 12
+    gaps = (table["score1"] - table["score2"]).abs()
+    assert gaps.is_monotonic_decreasing
+    equal = table[gaps == 2.0]
+    assert equal["p_first"].is_monotonic_decreasing
+
+
+def test_no_image_is_shown_twice() -> None:
+    names = ["a", "b", "c", "d"]
+    first, second = np.triu_indices(4, 1)
+    scores = np.array([1.0, 2.0, 3.0, 4.5])
+    pairs = pd.DataFrame(
+        {
+            "img1": np.array(names)[first],
+            "img2": np.array(names)[second],
+            "score1": scores[first],
+            "score2": scores[second],
+            "label": "Second",
+        }
+    )
+    always_first = np.tile([0.8, 0.1, 0.1], (6, 1))
+    predictions = predictions_table(pairs, np.stack([always_first, always_first[:, SWAP]], axis=1))
+    table = hardest_pairs(predictions, pairs)
+    assert table[["img1", "img2"]].to_numpy().tolist() == [["a", "d"], ["b", "c"]]
 
 
 @pytest.mark.parametrize(("num", "columns", "rows"), [(1, 2, 1), (2, 2, 1), (5, 3, 2), (12, 3, 4)])

@@ -130,9 +130,9 @@ def _write_tables(path: Path, names: list[str]) -> None:
         ),
         "diagnosis/hardest_pairs.csv": pd.DataFrame(
             {
-                "img1": [names[0], names[1]],
+                "img1": [names[0], names[2]],
                 "img2": [names[1], names[3]],
-                "score1": [1.0, 2.0],
+                "score1": [1.0, 3.0],
                 "score2": [2.0, 4.0],
                 "label": ["Second", "Second"],
                 "pred": ["First", "Similar"],

@@ -1,9 +1,10 @@
-"""The most confident mistakes of each recipe, with pictures where the files are still there."""
+"""The gravest mistakes of each recipe, with pictures where the files are still there."""
 
 from __future__ import annotations
 
 import pandas as pd
 
+from lmol.evaluation.hardest_pairs import gravest
 from lmol.report.blocks import Block, Gallery, Photo, PhotoPair, Section, Text
 from lmol.report.pictures import photo_uri
 from lmol.report.recipes import Recipe
@@ -15,8 +16,9 @@ SHOWN = 6
 """Pairs a recipe."""
 
 CAPTION = (
-    "Wrong answers with the largest probability, of all folds: what the scores say, what the model "
-    "said, and its probabilities of First, Second and Similar (both orders averaged)."
+    "Wrong answers of all folds: first where the worse image was taken for the better one, then by "
+    "the gap of the scores, no image twice. Each shows what the scores say, what the model said, and its probabilities "
+    "of First, Second and Similar (both orders averaged)."
 )
 SHARES = [f"p_{title.lower()}" for title in TITLES]
 
@@ -36,16 +38,19 @@ def hardest_section(subject: Subject) -> Section | None:
 
 
 def hardest(recipe: Recipe) -> list[PhotoPair]:
-    """The most confident mistakes over all folds."""
-    found = []
-    for run in recipe.runs:
-        table = run.table("diagnosis/hardest_pairs.csv")
-        for _, row in table.iterrows() if table is not None else ():
-            found.append((float(row[SHARES].max()), run, row))
-    found.sort(key=lambda item: -item[0])
-    chosen = found[:SHOWN]
-    files = {run.path: _files(run) for _, run, _ in chosen}
-    return [_pair(run, row, files[run.path]) for _, run, row in chosen]
+    """The gravest mistakes over all folds."""
+    tables = {
+        number: table
+        for number, run in enumerate(recipe.runs)
+        if (table := run.table("diagnosis/hardest_pairs.csv")) is not None
+    }
+    if not tables:
+        return []
+    found = pd.concat([table.assign(run=number) for number, table in tables.items()])
+    chosen = gravest(found, SHOWN)
+    files = {number: _files(recipe.runs[number]) for number in chosen["run"].unique()}
+    rows = [row for _, row in chosen.iterrows()]
+    return [_pair(recipe.runs[row["run"]], row, files[row["run"]]) for row in rows]
 
 
 def _files(run: ReportedRun) -> dict[str, str]:
