@@ -56,14 +56,30 @@ Picture = str | Path | Image.Image | NDArray[Any]
 def open_rgb(picture: Picture) -> Image.Image:
     """An upright RGB picture: EXIF orientation applied, transparency over white, grey spread.
 
-    Arrays hold bytes, or real numbers from 0 to 1. Raises DataError for any other.
+    Arrays hold bytes, or real numbers from 0 to 1. Raises DataError for any other, and for a file
+    that is not there or no image; it names the file.
     """
     if isinstance(picture, str | Path):
-        with Image.open(picture) as opened:
-            return _upright_rgb(opened)
+        return _open_file(picture)
     if isinstance(picture, Image.Image):
         return _upright_rgb(picture)
     return _upright_rgb(_from_array(picture))
+
+
+def _open_file(path: str | Path) -> Image.Image:
+    try:
+        with Image.open(path) as opened:
+            return _upright_rgb(opened)
+    except DataError as error:
+        got = error.got
+    except BROKEN as error:
+        got = _reason(error)
+    raise DataError(
+        path,
+        got=got,
+        expected="an image file that is there, whole, and of a sane size",
+        remedy="put it back or replace it, or take it out of the table",
+    )
 
 
 def _upright_rgb(opened: Image.Image) -> Image.Image:
@@ -132,14 +148,10 @@ def read_images(
 
 def _read(path: str, of: Callable[[Image.Image], Result]) -> tuple[Any, str | None]:
     """The result, or None and what is wrong with the image."""
-    if not Path(path).is_file():
-        return None, f"{path}: missing"
     try:
         return of(open_rgb(path)), None
     except DataError as error:
         return None, f"{path}: {error.got}"
-    except BROKEN as error:
-        return None, f"{path}: {_reason(error)}"
 
 
 def _unusable(problems: list[str], num: int) -> DataError:
@@ -155,6 +167,10 @@ def _unusable(problems: list[str], num: int) -> DataError:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "missing"
+    if isinstance(error, PermissionError | IsADirectoryError):
+        return f"unreadable ({error.strerror})"
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         return "a decompression bomb (far more pixels than any photo)"
     if isinstance(error, UnidentifiedImageError):

@@ -96,7 +96,7 @@ def diagnose(
 def plot_diagnosis(diagnosis: Diagnosis, image_paths: Mapping[str, str], folder: Path) -> None:
     """Write accuracy_by_gap, reliability and hardest_pairs as PNG, and subgroups where there are.
 
-    image_paths: file of each image id. Raises OSError where one of the files is not an image.
+    image_paths: file of each image id. Raises DataError where one of the files is no image.
     """
     tables, metrics = diagnosis.tables, diagnosis.metrics
     ece = metrics["ece"]

@@ -24,7 +24,7 @@ THUMBNAIL = 256
 
 
 def thumbnail(picture: Picture) -> Image.Image:
-    """The middle square of a picture; raises OSError where a file is not an image."""
+    """The middle square of a picture; raises DataError where a file is no image."""
     return ImageOps.fit(open_rgb(picture), (THUMBNAIL, THUMBNAIL))
 
 

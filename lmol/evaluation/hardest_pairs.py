@@ -79,7 +79,7 @@ def plot_hardest_pairs(table: pd.DataFrame, image_paths: Mapping[str, str], path
     """Contact sheet: both images of each pair above their scores, the label and the answer.
 
     table: of hardest_pairs; image_paths: file of each image id. COLUMNS pairs a row of CELL inches;
-    no mistakes give one row that says so. Raises OSError where a file is not an image.
+    no mistakes give one row that says so. Raises DataError where a file is no image.
     """
     columns, rows = min(COLUMNS, max(len(table), 2)), max(1, -(-len(table) // COLUMNS))
     size = (columns * CELL[0], rows * CELL[1] + HEADER)

@@ -65,7 +65,7 @@ def plot_overview(
 ) -> None:
     """Both ends of the ranking as pictures, above ranking and confusion matrix.
 
-    image_paths: file of each image id. Raises OSError where one of the files is not an image.
+    image_paths: file of each image id. Raises DataError where one of the files is no image.
     """
     figure = Figure(figsize=(12.0, 8.0), layout=ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.09))
     (best, worst), (left, right) = figure.subfigures(2, 2, squeeze=False, height_ratios=(0.32, 1.0))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from lmol.data.images import BROKEN, open_rgb
+from lmol.data.images import open_rgb
+from lmol.errors import DataError
 
 SIDE = 112
 """Pixels of a side of a photograph, twice what it takes on the page."""
@@ -27,7 +28,7 @@ def photo_uri(path: str | None) -> str | None:
         return None
     try:
         square = ImageOps.fit(open_rgb(path), (SIDE, SIDE))
-    except BROKEN:
+    except DataError:
         return None
     return _uri(square, "JPEG", quality=QUALITY)
 
@@ -36,7 +37,7 @@ def chart_uri(path: Path) -> str | None:
     """A drawn picture as PNG of few colours; None where it is gone or no image."""
     try:
         picture = open_rgb(path)
-    except BROKEN:
+    except DataError:
         return None
     if picture.width > CHART_WIDTH:
         height = round(picture.height * CHART_WIDTH / picture.width)

@@ -29,6 +29,7 @@ from lmol.tracking.tracker import Tracker, open_tracker
 from lmol.training.callbacks import ProgressBar, RunLog
 from lmol.training.trainer import ComparisonTrainer
 from lmol.training.watching import Watching, watch
+from lmol.training.workers import explained
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +194,8 @@ def train(trainer: ComparisonTrainer, watching: Watching, run: RunFolder) -> flo
     trainer.add_callback(bar)
     start = time.monotonic()
     try:
-        trainer.train()
+        with explained():
+            trainer.train()
     finally:
         bar.close()
         report = watching.close()

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from lmol.audit.signals import values
 from lmol.config.schema import OptimConfig, Precision, TrainConfig, ValidationMetric
+from lmol.data.collator import FAULT
 from lmol.model.checkpoint import save_checkpoint
 from lmol.model.comparer import Comparer
 from lmol.tracking.processes import PATIENCE, process_state
@@ -24,6 +25,7 @@ from lmol.training.health import early_stopping
 from lmol.training.losses import needs_swapped_order, pair_loss
 from lmol.training.optim import build_optimizer, build_scheduler, learning_rates
 from lmol.training.watching import Watching
+from lmol.training.workers import require_shared_memory, supervise
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +91,9 @@ class ComparisonTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Scalar loss of a micro-batch, in nats."""
+        """Scalar loss of a micro-batch, in nats. Raises DataError where an image was not read."""
+        if FAULT in inputs:
+            raise inputs[FAULT]
         images = {key: value for key, value in inputs.items() if key != "targets"}
         with self._watching.forward():
             logits = model(**images, both_orders=self._both_orders)
@@ -100,6 +104,17 @@ class ComparisonTrainer(Trainer):
         self._watching.sums.add(parts, logits, targets)
         self._rates = learning_rates(self.optimizer) if self.optimizer else {}
         return (terms.total, logits) if return_outputs else terms.total
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """The stock loader, whose workers are started and waited for as lmol.training.workers says.
+
+        Raises TrainingError where there is no room for what the workers share.
+        """
+        loader = super().get_train_dataloader()
+        if self._config.workers > 0:
+            require_shared_memory(loader, self._config.workers)
+            supervise(loader)
+        return loader
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
         """A micro-batch's forward and backward pass; its loss, scaled for accumulation.

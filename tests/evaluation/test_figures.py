@@ -5,6 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from lmol.errors import DataError
 from lmol.evaluation.figures import DPI, THUMBNAIL, save, thumbnail, titled
 
 
@@ -28,7 +29,7 @@ def test_a_thumbnail_is_the_middle_square(tmp_path: Path) -> None:
 
 def test_what_is_no_image_has_no_thumbnail(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("no image")
-    with pytest.raises(OSError, match="cannot identify"):
+    with pytest.raises(DataError, match="not an image"):
         thumbnail(str(tmp_path / "a.png"))
 
 

@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from lmol.errors import DataError
 from lmol.evaluation.figures import DPI
 from lmol.evaluation.hardest_pairs import CELL, HEADER, hardest_pairs, plot_hardest_pairs
 from lmol.evaluation.metrics import predictions_table
@@ -124,6 +125,6 @@ def test_an_image_that_is_gone_leaves_no_picture(
     tmp_path: Path, image_paths: dict[str, str]
 ) -> None:
     image_paths["1.png"] = str(tmp_path / "gone.png")
-    with pytest.raises(FileNotFoundError, match=r"gone\.png"):
+    with pytest.raises(DataError, match=r"gone\.png: got missing"):
         plot_hardest_pairs(mistakes(2), image_paths, tmp_path / "sheet.png")
     assert [path.name for path in tmp_path.iterdir()] == ["images"]

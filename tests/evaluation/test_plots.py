@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from lmol.errors import DataError
 from lmol.evaluation.metrics import confusion_table
 from lmol.evaluation.plots import (
     plot_confusion,
@@ -139,7 +140,7 @@ def test_an_image_that_is_gone_leaves_no_picture(
     tmp_path: Path, image_paths: dict[str, str]
 ) -> None:
     image_paths["11.png"] = str(tmp_path / "gone.png")
-    with pytest.raises(FileNotFoundError, match=r"gone\.png"):
+    with pytest.raises(DataError, match=r"gone\.png: got missing"):
         plot_overview(ranking_of(12), image_paths, CONFUSION, 0.5, tmp_path / "overview.png")
     assert [path.name for path in tmp_path.iterdir()] == ["images"]
 

@@ -17,8 +17,8 @@ SHOWN = 6
 
 CAPTION = (
     "Wrong answers of all folds: first where the worse image was taken for the better one, then by "
-    "the gap of the scores, no image twice. Each shows what the scores say, what the model said, and its probabilities "
-    "of First, Second and Similar (both orders averaged)."
+    "the gap of the scores, no image twice. Each shows what the scores say, what the model said, "
+    "and its probabilities of First, Second and Similar (both orders averaged)."
 )
 SHARES = [f"p_{title.lower()}" for title in TITLES]
 

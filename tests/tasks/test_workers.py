@@ -1,0 +1,98 @@
+"""Processes that read images: started anywhere, never waited for without an end, faults named."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lmol.errors import TrainingError
+from lmol.training import workers as module
+from lmol.training.workers import explained
+from tests.tasks.conftest import SMALL
+
+FROM_FILES = (*SMALL, "model.cache_features=false", "train.validate_every=1")
+
+
+def weights(run):
+    return Path(run, "checkpoints/last/adapter_model.safetensors").read_bytes()
+
+
+def test_the_number_of_workers_changes_no_result(command):
+    for workers in (0, 1, 2):
+        told = command(*FROM_FILES, f"train.workers={workers}", f"hydra.run.dir=run{workers}")
+        assert told == (0, "")
+    assert weights("run0") == weights("run1") == weights("run2")
+
+
+def test_workers_and_a_launcher_with_processes_of_its_own_go_together(command):
+    few = ("data.schedule.num_pairs=24", "train.workers=1", "hydra.sweep.dir=sweep")
+    told = command("-m", "+launcher=joblib", "fold=1,2", *FROM_FILES, *few)
+    assert told == (0, "")
+    assert pd.read_csv("sweep/sweep.csv")["status"].tolist() == ["done", "done"]
+
+
+def own_table(faces, folder):
+    """A table of copies of the faces, which a test may take away."""
+    for path in faces["path"]:
+        shutil.copy(path, folder)
+    faces[["image", "score"]].to_csv(folder / "scores.csv", index=False)
+    data = ("data=csv", "data.root=.", "data.question='Which face looks more attractive?'")
+    return (*data, *(s for s in FROM_FILES if not s.startswith("data.source")))
+
+
+TAKE_AWAY = """
+import sys
+from pathlib import Path
+from lmol.training.trainer import ComparisonTrainer
+stock = ComparisonTrainer.training_step
+def step(self, *arguments, **options):
+    for path in Path().glob("face*.png"):
+        path.unlink()
+    return stock(self, *arguments, **options)
+ComparisonTrainer.training_step = step
+from lmol.run import main
+main()
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_image_that_goes_in_mid_training_is_named(faces, tmp_path, workers):
+    settings = own_table(faces, tmp_path)
+    ended = subprocess.run(
+        [sys.executable, "-c", TAKE_AWAY, *settings, f"train.workers={workers}"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    assert "face0" in ended.stderr
+    assert "got missing" in ended.stderr
+
+
+def test_too_little_shared_memory_ends_before_training(command, monkeypatch):
+    monkeypatch.setattr(module, "SHARED_MEMORY", small := Path("/proc/self"))
+    assert shutil.disk_usage(small).free == 0
+    code, told = command(*FROM_FILES, "train.workers=2")
+    assert code == 2
+    assert "train.workers: got 2, who share 0.0 MB" in told
+    assert "--shm-size" in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DataLoader worker (pid 7) is killed by signal: Bus error.",
+        "DataLoader worker (pid(s) 7) exited unexpectedly",
+        "DataLoader timed out after 1800 seconds",
+    ],
+)
+def test_dead_and_silent_workers_are_an_error_with_a_remedy(text):
+    with pytest.raises(TrainingError, match=r"train\.workers=0 reads images"), explained():
+        raise RuntimeError(text)
+
+
+def test_other_faults_are_not_taken_for_those_of_workers():
+    with pytest.raises(RuntimeError, match="shapes differ"), explained():
+        raise RuntimeError("shapes differ")
