@@ -10,6 +10,9 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
+FEWEST = 3
+"""Folds that a test needs. Two give one degree of freedom: two differences that happen to be alike
+would pass for a certain result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +31,8 @@ class Comparison:
     """Second less first, over the folds that both have.
 
     by_fold: the differences. low, high, p: of the corrected resampled t-test; p_uncorrected: of the
-    ordinary paired t-test. All four are None of fewer than two folds; both p are None too where all
-    differences are equal.
+    ordinary paired t-test. All four are None for fewer than FEWEST folds; both p are also None
+    where all differences are equal.
     """
 
     by_fold: Mapping[int, float]
@@ -71,7 +74,7 @@ def compare(
     differences = {fold: second[fold] - first[fold] for fold in folds}
     values = np.array(list(differences.values()))
     mean, num = float(values.mean()), len(folds)
-    if num < 2:
+    if num < FEWEST:
         return Comparison(by_fold=differences, mean=mean)
     sd = float(values.std(ddof=1))
     corrected = sd * math.sqrt(1.0 / num + test_by_train)

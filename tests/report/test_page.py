@@ -177,8 +177,12 @@ def test_a_conclusion_says_what_follows_and_what_does_not():
     unclear = concluded([0.5, 0.6, 0.7], [0.6, 0.5, 0.72])
     assert "do not tell the two apart" in unclear
     assert "no evidence that they are equal" in unclear
-    assert "A single fold has no interval" in concluded([0.5], [0.4])
-    assert "no test is made" in concluded([0.5, 0.6], [0.6, 0.7])
+    for few in ([0.5], [0.5, 0.6]):
+        untested = concluded(few, [value - 0.1 for value in few])
+        assert "0.100 lower than" in untested
+        assert "A test needs 3 shared folds or more" in untested
+        assert "p =" not in untested
+    assert "no test is made" in concluded([0.5, 0.6, 0.7], [0.6, 0.7, 0.8])
     assert "is to three digits equal to" in concluded([0.5], [0.5])
 
 

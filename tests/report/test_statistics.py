@@ -74,9 +74,11 @@ def test_exchanging_the_recipes_turns_the_sign_alone():
     assert there.low == pytest.approx(-back.high)
 
 
-def test_one_fold_has_a_difference_and_nothing_else():
-    found = compared({1: 0.5}, {1: 0.75}, 0.25)
-    assert (found.mean, found.low, found.p, found.p_uncorrected) == (0.25, None, None, None)
+@pytest.mark.parametrize("num", [1, 2])
+def test_fewer_than_three_folds_have_a_difference_and_no_test(num):
+    found = compared(by_fold([0.50, 0.60][:num]), by_fold([0.75, 0.851][:num]), 0.25)
+    assert found.mean == pytest.approx(0.25, abs=1e-3)
+    assert (found.low, found.high, found.p, found.p_uncorrected) == (None, None, None, None)
 
 
 def test_equal_differences_have_no_scatter_to_test_against():

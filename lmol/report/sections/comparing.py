@@ -8,7 +8,7 @@ from lmol.report.blocks import Block, Cell, Figure, Figures, Section, Table, Tex
 from lmol.report.charts import draw_differences
 from lmol.report.numbers import METRICS, Metric, between, fixed, of_folds, probability, signed
 from lmol.report.recipes import Recipe
-from lmol.report.statistics import Comparison, compare
+from lmol.report.statistics import FEWEST, Comparison, compare
 from lmol.report.subject import Subject
 
 Compared = Mapping[Metric, Comparison]
@@ -125,7 +125,11 @@ def _is(mean: float) -> str:
 
 def _what_follows(found: Comparison) -> str:
     if found.low is None or found.high is None:
-        return "A single fold has no interval: nothing follows about other folds or other data."
+        return (
+            f"A test needs {FEWEST} shared folds or more, as fewer do not show how much the "
+            "difference varies between folds: neither interval nor p is given, and nothing follows "
+            "about other folds or other data."
+        )
     if found.p is None:
         return (
             "All folds differ by exactly as much, so that there is no scatter to measure the "
