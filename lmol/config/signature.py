@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from functools import cache
 from typing import Any
@@ -13,15 +14,15 @@ from pydantic import TypeAdapter
 from lmol.config.schema import Config
 
 WITHOUT_EFFECT = (
-    ("name",),
-    ("debug",),
-    ("fail_fast",),
-    ("threads",),
-    ("tracking",),
-    ("train", "workers"),
-    ("train", "log_every"),
+    "name",
+    "debug",
+    "fail_fast",
+    "threads",
+    "tracking",
+    "train.workers",
+    "train.log_every",
 )
-"""Settings that change what is shown or how fast it comes, and never what is computed."""
+"""Keys and groups that change what is shown or how fast it comes, and never what is computed."""
 
 
 @cache
@@ -49,10 +50,16 @@ def digest(values: dict[str, Any]) -> str:
 
 def with_effect(values: dict[str, Any]) -> dict[str, Any]:
     """A copy without the settings that have no effect on what is computed."""
-    known = deepcopy(values)
-    for *groups, key in WITHOUT_EFFECT:
-        holder: dict[str, Any] = known
+    return without(values, WITHOUT_EFFECT)
+
+
+def without(values: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """A copy without some dotted keys or groups; a key that it lacks is passed over."""
+    kept = deepcopy(dict(values))
+    for key in keys:
+        *groups, last = key.split(".")
+        holder: dict[str, Any] = kept
         for group in groups:
-            holder = holder.get(group, {})
-        holder.pop(key, None)
-    return known
+            holder = holder.get(group) or {}
+        holder.pop(last, None)
+    return kept

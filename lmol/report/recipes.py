@@ -8,23 +8,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lmol.config.signature import WITHOUT_EFFECT, without
 from lmol.report.runs import ReportedRun
 
-WITHOUT_EFFECT = (
+NOT_OF_A_RECIPE = (
+    *WITHOUT_EFFECT,
     "fold.index",
-    "name",
     "task.name",
     "run",
     "runs",
     "checkpoint",
     "images",
-    "debug",
-    "threads",
-    "train.workers",
-    "train.log_every",
+    "report",
+    "export",
 )
-WITHOUT_EFFECT_BELOW = ("tracking.", "report.", "export.")
-"""Settings, and groups of them, that do not make another recipe."""
+"""Keys and groups that do not make another recipe."""
 
 SHOWN = 2
 """Settings in a label, at most."""
@@ -88,11 +86,7 @@ def recipes_of(runs: Sequence[ReportedRun]) -> tuple[list[Recipe], list[LeftOut]
 
 def recipe_settings(config: Mapping[str, Any]) -> Values:
     """Every setting that makes a recipe, by dotted key."""
-    return {
-        key: value
-        for key, value in flat(config)
-        if key not in WITHOUT_EFFECT and not key.startswith(WITHOUT_EFFECT_BELOW)
-    }
+    return dict(flat(without(config, NOT_OF_A_RECIPE)))
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

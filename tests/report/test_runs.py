@@ -6,7 +6,9 @@ import re
 import pytest
 import yaml
 
+from lmol.config import as_dict, load_config
 from lmol.config.schema import RunStatus
+from lmol.config.signature import WITHOUT_EFFECT, digest
 from lmol.errors import ConfigError
 from lmol.report.recipes import recipes_of
 from lmol.report.runs import ReportedRun, reported_runs
@@ -99,6 +101,28 @@ def test_runs_that_differ_in_the_fold_alone_are_one_recipe(tmp_path):
     [recipe], _ = recipes_of(reported_runs([str(run) for run in runs]))
     assert recipe.values("accuracy") == {1: 0.1, 3: 0.3}
     assert recipe.missing == [2]
+
+
+def values_of(key, value):
+    """A whole configuration in which one setting has another value than by default."""
+    *groups, last = key.split(".")
+    values = as_dict(load_config("task=prepare"))
+    holder = values
+    for group in groups:
+        holder = holder[group]
+    holder[last] = value
+    return values
+
+
+@pytest.mark.parametrize("key", [*WITHOUT_EFFECT, "seed"])
+def test_what_the_signature_leaves_out_makes_no_other_recipe(tmp_path, key):
+    paths = [make_run(tmp_path / name) for name in ("one", "other")]
+    changed = [as_dict(load_config("task=prepare")), values_of(key, 3)]
+    for path, values in zip(paths, changed, strict=True):
+        (path / "config.yaml").write_text(yaml.safe_dump(values))
+    one_signature = digest(changed[0]) == digest(changed[1])
+    recipes, _ = recipes_of(reported_runs([str(path) for path in paths]))
+    assert (len(recipes) == 1) == one_signature == (key != "seed")
 
 
 def test_a_repeated_fold_counts_once_the_latest(tmp_path):
