@@ -48,6 +48,16 @@ def test_a_real_command_ends_with_code_2_and_says_why() -> None:
     assert left() == []
 
 
+def test_the_first_line_of_a_training_comes_before_the_libraries() -> None:
+    """Printed by a callback that is silent once torch is loaded; a help text has no such line."""
+    arguments = [sys.executable, "-m", "lmol.run", "tracking=off"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as training:
+        assert training.stdout is not None
+        first = training.stdout.readline().decode()
+        training.kill()
+    assert first.endswith("task=train: loading libraries ...\n")
+
+
 def test_help_and_cfg_import_nothing_heavy() -> None:
     heavy = ["torch", "transformers", "peft", "pandas", "matplotlib", "scipy", "sklearn", "wandb"]
     program = (

@@ -1,4 +1,6 @@
-"""How long --help and --cfg job take to answer, from the start of the interpreter to its end.
+"""How long commands take to answer, from the start of the interpreter.
+
+--help and --cfg job to their end, a training to its first line.
 
 python -m lmol.experiments.bench.startup [--repeats 5] [--json PATH]
 """
@@ -11,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 
 from lmol.experiments.bench.report import Row, add_options, report
 
@@ -26,12 +30,31 @@ def seconds(arguments: tuple[str, ...]) -> float:
         return time.perf_counter() - start
 
 
+def seconds_to_first_line() -> float:
+    """Wall seconds until a training prints its first line; it is ended then."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        command = [sys.executable, "-m", "lmol.run", "tracking=off"]
+        with subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as training:
+            assert training.stdout is not None
+            training.stdout.readline()
+            taken = time.perf_counter() - start
+            training.kill()
+        return taken
+
+
 def measure(repeats: int) -> list[Row]:
     """One row a command: median and worst wall seconds over the repeats, after one warm-up."""
     rows = []
-    for arguments in COMMANDS:
-        taken = [seconds(arguments) for _ in range(repeats + 1)][1:]
-        row = {"command": " ".join(arguments), "median_s": statistics.median(taken)}
+    ways: dict[str, Callable[[], float]] = {
+        " ".join(arguments): partial(seconds, arguments) for arguments in COMMANDS
+    }
+    ways["first line of a training"] = seconds_to_first_line
+    for name, way in ways.items():
+        taken = [way() for _ in range(repeats + 1)][1:]
+        row = {"command": name, "median_s": statistics.median(taken)}
         rows.append(row | {"worst_s": max(taken), "repeats": repeats})
     return rows
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from lmol import __version__
 from lmol.config.launched import process_index
 from lmol.config.schema import TrackingMode
 from lmol.tracking.tracker import TRACKED, installed
+
+
+class FirstLine(Callback):
+    """Says what was begun, before the seconds that the libraries take to load."""
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        if process_index() == 0 and "torch" not in sys.modules:
+            task = OmegaConf.select(config, "task.name")
+            print(f"LMOL {__version__}, task={task}: loading libraries ...", flush=True)
 
 
 class EarlyTracking(Callback):

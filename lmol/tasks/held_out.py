@@ -44,8 +44,15 @@ Probabilities = NDArray[np.float64]
 JUDGED = "judged"
 """The folder of a run in which the answers of an evaluation under way are kept."""
 
-ENDS = ("_low", "_high")
-"""Of the names of an interval's ends."""
+SHOWN = {
+    "accuracy": "accuracy",
+    "accuracy_similar": "recall of Similar",
+    "order_consistency": "order consistency",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "mae": "mean absolute error",
+}
+"""The metrics that a command shows at its end, with their titles; metrics.json has all."""
 
 VALIDATED = ("accuracy", "macro_f1", "cross_entropy", "order_consistency", "pearson")
 """Metrics that are recorded at every validation; train.metric is one of them."""
@@ -194,20 +201,26 @@ def save(
     plot_diagnosis(conclusion.diagnosis, paths, plots)
     metrics: Metrics = {**conclusion.metrics, **seconds}
     run.write_json("metrics.json", metrics)
-    log.info("Held-out fold:\n%s", lines_of(metrics))
+    log.info("Held-out fold, %s:\n%s", size_of(metrics), lines_of(metrics))
+    log.info("All metrics:\n  %s\nPictures, the overview first:\n  %s",
+             run.path / "metrics.json", plots / "overview.png")  # fmt: skip
     if conclusion.part is not None:
         conclusion.part.remove()
 
 
+def size_of(metrics: Metrics) -> str:
+    """The numbers of pairs and images, and what the brackets in lines_of hold."""
+    return f"{metrics['pairs']:,} pairs of {metrics['images']:,} images [95 % interval over images]"
+
+
 def lines_of(metrics: Metrics) -> str:
-    """A line a metric that is known, with its interval behind it, as the log shows them."""
-    ends = {f"{name}{end}" for name in metrics for end in ENDS if f"{name}{ENDS[0]}" in metrics}
-    names = [name for name, value in metrics.items() if value is not None and name not in ends]
-    width = max(map(len, names))
-    return "\n".join(f"  {name:<{width}}  {_shown(name, metrics)}" for name in names)
+    """A line for each metric of SHOWN that is known, with its interval where there is one."""
+    names = [name for name in SHOWN if metrics.get(name) is not None]
+    width = max(map(len, SHOWN.values()))
+    return "\n".join(f"  {SHOWN[name]:<{width}}  {_shown(name, metrics)}" for name in names)
 
 
 def _shown(name: str, metrics: Metrics) -> str:
-    value, low, high = metrics[name], *(metrics.get(f"{name}{end}") for end in ENDS)
-    text = f"{value:.4f}" if isinstance(value, float) else str(value)
-    return text if low is None or high is None else f"{text}  [{low:.4f}, {high:.4f}]"
+    low, high = metrics.get(f"{name}_low"), metrics.get(f"{name}_high")
+    interval = "" if low is None or high is None else f"  [{low:.4f}, {high:.4f}]"
+    return f"{metrics[name]:.4f}{interval}"

@@ -61,6 +61,8 @@ def list_runs(wanted: ReportConfig) -> None:
     entries = listed_runs(OUTPUTS, wanted)
     if not entries:
         log.info("No such run below %s", OUTPUTS.absolute())
+        if all(getattr(wanted, name) is None for name in FILTERS):
+            log.info("To make the first one: python -m lmol.run")
         return
     console = Console(width=None if sys.stdout.isatty() else WIDE)
     console.print(table_of_runs(entries, OUTPUTS))

@@ -56,11 +56,16 @@ def table_of_groups(groups: Sequence[GroupRow]) -> Table:
 
 
 def _table(columns: Sequence[str]) -> Table:
-    """Words of a heading stand below each other, so that it fits a narrow terminal."""
+    """Words of a heading stand below each other, each whole, so that it fits a narrow terminal."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        justify = "left" if column == "swept" else "right"
-        table.add_column(column.replace("_", " "), justify=justify, overflow="fold")  # type: ignore[arg-type]
+        words = column.split("_")
+        table.add_column(
+            "\n".join(words),
+            justify="left" if column == "swept" else "right",
+            overflow="fold",
+            min_width=max(map(len, words)),
+        )
     return table
 
 

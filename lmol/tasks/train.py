@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -61,7 +62,18 @@ def train_and_judge(config: Config, run: RunFolder, tracker: Tracker) -> float:
         tracker.artifact(
             run.path / "checkpoints" / "best", f"{config.name}_fold_{config.fold.index}"
         )
+    if "swept" not in run.facts:
+        log.info("%s", next_steps(run.path))
     return best
+
+
+def next_steps(run: Path) -> str:
+    """What may be typed after a training; a job of a sweep is followed by the next one."""
+    return (
+        "Next, to rank photos of yours, or to see the run as a page:\n"
+        f"  python -m lmol.run task=rank run={run} images=FOLDER\n"
+        f"  python -m lmol.run task=report runs={run}"
+    )
 
 
 def seed_everything(config: Config) -> None:
@@ -73,6 +85,7 @@ def seed_everything(config: Config) -> None:
 
 def build(config: Config) -> Comparer:
     """The comparer that the configuration describes, untrained."""
+    log.info("Loading the base: %s", config.model.backbone.get("weights"))
     backbone = instantiate(config.model.backbone)
     comparer = build_comparer(backbone, config.model, config.data.question, config.data.answers)
     if config.train.activation_checkpointing:

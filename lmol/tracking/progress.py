@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 PLAIN_LINES = 4
 """Log lines from start to end where the output is not a terminal."""
 
+QUIET = 2.0
+"""Seconds of work that need no lines."""
+
 Advance = Callable[[int], None]
 
 
@@ -74,8 +77,9 @@ def _plain_lines(description: str, total: int, unit: str) -> Advance:
     def advance(units: int) -> None:
         nonlocal done
         quarters, done = done * PLAIN_LINES // max(total, 1), done + units
-        if done * PLAIN_LINES // max(total, 1) > quarters:
-            rate = done / max(time.monotonic() - start, 1e-9)
+        seconds = time.monotonic() - start
+        if seconds >= QUIET and done * PLAIN_LINES // max(total, 1) > quarters:
+            rate = done / max(seconds, 1e-9)
             left = max(total - done, 0) / rate
             line = "%s: %d of %d %s (%.0f/s, %.0f s left)"
             log.info(line, description, done, total, unit, rate, left)

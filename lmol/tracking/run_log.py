@@ -39,7 +39,11 @@ def _console() -> logging.Handler:
     console = get_console()
     if console.is_terminal:
         return RichHandler(
-            console=console, show_path=False, show_level=False, highlighter=NullHighlighter()
+            console=console,
+            show_time=False,  # run.log has it; a record is wide enough
+            show_path=False,
+            show_level=False,
+            highlighter=NullHighlighter(),
         )
     plain = logging.StreamHandler(sys.stdout)
     plain.setFormatter(logging.Formatter("%(message)s"))

@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from lmol.audit.signals import values
-from lmol.config.schema import OptimConfig, Precision, TrainConfig, ValidationMetric
+from lmol.config.schema import OptimConfig, TrainConfig
 from lmol.data.collator import FAULT
 from lmol.model.checkpoint import save_checkpoint
 from lmol.model.comparer import Comparer
-from lmol.tracking.processes import PATIENCE, process_state
+from lmol.tracking.processes import process_state
+from lmol.training.arguments import training_arguments
 from lmol.training.callbacks import LastRecord, OwnDropout
 from lmol.training.health import early_stopping
 from lmol.training.losses import needs_swapped_order, pair_loss
@@ -33,9 +34,6 @@ Validate = Callable[[], dict[str, float]]
 
 NOT_USED: Any = ()
 """The Trainer wants a validation set before it calls `evaluate`, where `validate` stands for it."""
-
-MIXED = {Precision.BF16: "bf16", Precision.FP16: "fp16"}
-"""train.precision in accelerate's words."""
 
 
 class ComparisonTrainer(Trainer):
@@ -213,46 +211,3 @@ class ComparisonTrainer(Trainer):
             "metric": self._config.metric.value,
             "best_value": self.state.best_metric,
         }
-
-
-def training_arguments(
-    config: TrainConfig, optim: OptimConfig, seed: int, folder: Path
-) -> TrainingArguments:
-    """Our settings in the Trainer's words; anything it would do by itself is switched off."""
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.batch_pairs,
-        gradient_accumulation_steps=config.accumulation,
-        max_grad_norm=optim.grad_clip,
-        bf16=config.precision is Precision.BF16,
-        fp16=config.precision is Precision.FP16,
-        seed=seed,
-        dataloader_num_workers=config.workers,
-        dataloader_drop_last=True,  # equal micro-batches: their mean is the batch's mean
-        dataloader_pin_memory=torch.cuda.is_available(),
-        eval_strategy="steps",
-        eval_steps=_validation_interval(config),
-        save_strategy="best",
-        metric_for_best_model=config.metric.value,
-        greater_is_better=config.metric is not ValidationMetric.CROSS_ENTROPY,
-        logging_steps=config.log_every,
-        logging_nan_inf_filter=False,
-        ddp_find_unused_parameters=False,  # all that is trained has a part in every answer
-        ddp_broadcast_buffers=False,  # none changes
-        ddp_timeout=int(PATIENCE.total_seconds()),
-        report_to=[],
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        use_cpu=not torch.cuda.is_available(),
-    )
-    # accelerate launch would set it from a file of the user's home.
-    arguments.mixed_precision = MIXED.get(config.precision, "no")
-    arguments.n_gpu  # noqa: B018 (reading it counts the devices)
-    arguments._n_gpu = 1  # one device a process: torchrun spreads over several, not DataParallel
-    return arguments
-
-
-def _validation_interval(config: TrainConfig) -> float:
-    """The Trainer takes a share below 1 as such and a larger number as steps; it ends with one."""
-    return config.validate_every if config.validate_every < 1 else float(10**9)

@@ -108,7 +108,9 @@ def test_without_runs_it_lists_them_newest_first(command, trained, capsys):
 
 
 def test_an_empty_folder_has_no_runs_to_list(command, capsys):
-    assert "No such run below" in listed(command, capsys)
+    shown = listed(command, capsys)
+    assert "No such run below" in shown
+    assert "python -m lmol.run" in shown
 
 
 def listed(command, capsys, *filters: str) -> str:

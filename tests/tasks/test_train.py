@@ -210,3 +210,22 @@ def test_any_image_table_works_the_same_way(command, tmp_path):
     question = "data.question='Which one looks better?'"
     assert command(*settings, "data.theta=0.5", question, *small) == (0, "")
     assert metrics("run")["images"] == 8
+
+
+def test_a_run_ends_with_six_metrics_and_what_to_do_next(trained_once):
+    lines = (trained_once / "outputs/one/run/run.log").read_text().splitlines()
+    end = lines[next(k for k, line in enumerate(lines) if "Held-out fold, " in line) :]
+    titles = ["accuracy", "recall of Similar", "order consistency", "Pearson", "Spearman"]
+    shown = [line.split("  ")[1] for line in end[1:7] if line.startswith("  ")]
+    assert shown == [*titles, "mean absolute error"]
+    text = "\n".join(end)
+    for told in ("/metrics.json", "/plots/overview.png", "task=rank run=", "task=report runs="):
+        assert told in text
+
+
+def test_no_line_of_a_log_is_wider_than_its_format_needs(trained_once):
+    """But for the records of training, whose format is fixed, and for paths on their own lines."""
+    lines = (trained_once / "outputs/one/run/run.log").read_text().splitlines()
+    messages = [line.split(" lmol.")[-1].partition(": ")[2] or line for line in lines]
+    wide = [m for m in messages if len(m) > 100 and str(trained_once) not in m]
+    assert [m for m in wide if not m.startswith("Batch ")] == []

@@ -10,12 +10,20 @@ from lmol.tracking.progress import progress
 
 def test_without_a_terminal_a_few_lines_tell_rate_and_time_left(caplog, monkeypatch):
     monkeypatch.setattr(module, "get_console", lambda: Console(force_terminal=False))
+    monkeypatch.setattr(module, "QUIET", 0.0)
     with caplog.at_level(logging.INFO), progress("Judging", 100, "pairs") as advance:
         for _ in range(100):
             advance(1)
     assert len(caplog.messages) == 4
     assert caplog.messages[0].startswith("Judging: 25 of 100 pairs (")
     assert caplog.messages[-1].endswith("/s, 0 s left)")
+
+
+def test_what_takes_a_moment_needs_no_lines(caplog, monkeypatch):
+    monkeypatch.setattr(module, "get_console", lambda: Console(force_terminal=False))
+    with caplog.at_level(logging.INFO), progress("Judging", 100, "pairs") as advance:
+        advance(100)
+    assert caplog.messages == []
 
 
 def test_nothing_to_do_is_no_fault(caplog):
