@@ -47,6 +47,10 @@ class HealthError(TrainingError):
     status = "failed: health"
 
 
+class DiskError(LmolError):
+    """A disk that is full, over its quota, or read-only."""
+
+
 class RunFolderError(LmolError):
     """A run folder that exists already, or is not a run folder."""
 

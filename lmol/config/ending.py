@@ -1,17 +1,17 @@
 """How a command ends: what is told on standard error, the exit code, and nothing left behind.
 
 0: done. 1: a fault of the program, with its traceback. 2: a mistake of the user's, told in a line
-or two. 130: interrupted.
+or two. 3: jobs of the sweep are not done, as other processes are at them. 130: Ctrl-C; 143:
+SIGTERM; 129: SIGHUP.
 """
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -25,31 +25,36 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from lmol.config.composition import composition_mistake
+from lmol.config.disk import disk_error
+from lmol.config.job_process import LONGEST_END, wait_for_jobs
 from lmol.config.job_record import (
     MISTAKE,
-    RECORDS,
     JobFailed,
     failures,
     forget_failures,
     recorded,
 )
 from lmol.config.launched import process_index
+from lmol.config.signals import (
+    BASE_CODE,
+    SIGNALS,
+    Stopped,
+    describe_interrupt,
+    ending_by_signals,
+    exit_code,
+)
+from lmol.config.unused_folders import remove_unused
 from lmol.errors import LmolError, RunFolderError
 
-INTERRUPTED = 130
-LONGEST_END = 60.0
-"""Seconds that a process which failed leaves the first one to end."""
-
+BY_SIGNAL = {BASE_CODE + number for number in SIGNALS}
+UNFINISHED_SWEEP = 3
 MISTAKES = (LmolError, HydraException, OmegaConfBaseException, YAMLError)
-
-OF_A_SWEEP = ("multirun.yaml", "sweep.yaml", ".lock")
-"""Files of a sweep's folder that go with it where no job has left anything."""
 
 Result = TypeVar("Result")
 
 _new_folders: list[Path] = []
 _sweeps: list[Path] = []
-_last_words: list[Callable[[], None]] = []
+_last_words: list[Callable[[], int]] = []
 
 
 class NewFolders(Callback):
@@ -93,8 +98,11 @@ def refuse(error: LmolError) -> NoReturn:
     raise SystemExit(MISTAKE)
 
 
-def at_sweep_end(word: Callable[[], None]) -> None:
-    """What is to be done once the jobs are through, also where the sweep was ended early."""
+def at_sweep_end(word: Callable[[], int]) -> None:
+    """Call a function once the jobs are through, also where the sweep was ended early.
+
+    It returns an exit code, which counts unless a job failed.
+    """
     _last_words.append(word)
 
 
@@ -130,15 +138,25 @@ def command_ending(debug: bool) -> Iterator[None]:
     of them is gone, torchrun ends the others.
     """
     try:
-        with _told(debug):
+        with _handling_signals(), _told(debug):
             yield
     except Exception:
         _let_first_end()
         raise
     except SystemExit as ended:
-        if ended.code not in (None, 0, INTERRUPTED):
+        if ended.code not in (None, 0, *BY_SIGNAL):
             _let_first_end()
         raise
+
+
+@contextmanager
+def _handling_signals() -> Iterator[None]:
+    """Of several processes the first handles signals; torchrun ends the others."""
+    if process_index() != 0:
+        yield
+        return
+    with ending_by_signals(lambda: wait_for_jobs(_sweeps)):
+        yield
 
 
 def _let_first_end() -> None:
@@ -149,16 +167,17 @@ def _let_first_end() -> None:
 @contextmanager
 def _told(debug: bool) -> Iterator[None]:
     try:
+        codes: list[int] = []
         try:
             yield
         finally:
-            while _last_words:
-                _last_words.pop()()
-        _end_with(_tell_failures())
-    except KeyboardInterrupt:
+            codes = [_last_words.pop()() for _ in [*_last_words]]
+        _end_with([*_tell_failures(), *filter(None, codes)])
+    except KeyboardInterrupt as error:
         _tell_failures()
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
+        kept = f"; {error.kept}" if isinstance(error, Stopped) and error.kept else ""
+        print(f"{describe_interrupt(error)}{kept}", file=sys.stderr)
+        raise SystemExit(exit_code(error)) from None
     except JobFailed:
         _end_with(_tell_failures())
     except SystemExit:
@@ -168,8 +187,16 @@ def _told(debug: bool) -> Iterator[None]:
         codes = _tell_failures()
         tell(error if isinstance(error, LmolError) else composition_mistake(error), debug)
         _end_with([*codes, MISTAKE])
+    except OSError as error:
+        codes, full = _tell_failures(), disk_error(error, Path.cwd())
+        if full is None:
+            raise
+        tell(full, debug)
+        _end_with([*codes, MISTAKE])
     finally:
-        _remove_unused()
+        remove_unused(_sweeps, _new_folders)
+        _new_folders.clear()
+        _sweeps.clear()
 
 
 def _end_with(codes: list[int]) -> None:
@@ -187,36 +214,3 @@ def _tell_failures() -> list[int]:
     for text, folders in by_reason.items():
         print("", *folders, text, sep="\n", file=sys.stderr)
     return [failure.code for failure in failed]
-
-
-def _remove_unused() -> None:
-    """The folders that this command made, where no run claimed them; nothing else is touched.
-
-    Another command may be at work beside this one: what is below a folder that this command did not
-    make is not looked into, but for the folders of its own sweep's jobs.
-    """
-    for sweep in _sweeps:
-        _remove_unused_sweep(sweep)
-    for folder in _new_folders:
-        _remove_empty(folder)
-    _new_folders.clear()
-    _sweeps.clear()
-
-
-def _remove_unused_sweep(sweep: Path) -> None:
-    for job in sweep.glob("*/"):
-        _remove_empty(job)
-    if {child.name for child in _children(sweep)} <= {*OF_A_SWEEP, RECORDS}:
-        shutil.rmtree(sweep / RECORDS, ignore_errors=True)
-        for name in OF_A_SWEEP:
-            (sweep / name).unlink(missing_ok=True)
-
-
-def _remove_empty(folder: Path) -> None:
-    if not any(_children(folder)):
-        with suppress(OSError):  # gone already, or another command has put something there
-            folder.rmdir()
-
-
-def _children(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []

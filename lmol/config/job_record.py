@@ -20,13 +20,14 @@ import psutil
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from lmol.config.disk import disk_error
+from lmol.config.job_process import MANIFEST, job_process
 from lmol.config.launched import num_processes
 from lmol.config.sweeping import Cell, job_values
 from lmol.errors import ConfigError, LmolError
 
 FAULT, MISTAKE = 1, 2
 RECORDS = ".jobs"
-MANIFEST = "manifest.json"
 
 Result = TypeVar("Result")
 
@@ -78,9 +79,11 @@ def recorded(job: Callable[[DictConfig], Result], values: DictConfig) -> Result:
     start, before = time.time(), resident()
     failure: Failure | None = None
     try:
-        result = job(values)
+        with job_process(name):
+            result = job(values)
     except Exception as error:  # of any kind: the other jobs go on, and the command tells it
-        failure = _failure(name, sweep / name, error, debug=values.get("debug") is True)
+        shown = disk_error(error, sweep) or error
+        failure = _failure(name, sweep / name, shown, debug=values.get("debug") is True)
         _let_go(error)
         print(f"{name}: failed; why is told at the end", flush=True)
     gc.collect()

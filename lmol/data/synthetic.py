@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
+from lmol.config.disk import disk_error
 from lmol.data.faces import Parameters, draw_face, sample_faces
 from lmol.errors import DataError
 
@@ -69,7 +70,7 @@ class SyntheticFaces:
                 self._draw(Path(own) / "faces")
                 self._move(Path(own) / "faces")
         except OSError as error:
-            raise DataError(
+            raise disk_error(error, self.folder) or DataError(
                 "data.root",
                 got=f"{self.root}, below which faces could not be drawn ({error})",
                 expected="a folder that is writable, or can be made",

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from lmol.config.signals import held
 from lmol.errors import CheckpointError
 from lmol.model.adapter import checkpoint_tensors
 from lmol.model.comparer import Comparer
@@ -36,6 +37,16 @@ def save_checkpoint(comparer: Comparer, folder: Path, meta: dict[str, Any]) -> N
     _require_finite(folder, checkpoint_tensors(comparer.adapted))
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
+    with held():
+        try:
+            _write(comparer, partial, meta)
+            _replace(partial, folder)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+
+
+def _write(comparer: Comparer, partial: Path, meta: dict[str, Any]) -> None:
     comparer.adapted.save_pretrained(
         str(partial), safe_serialization=True, save_embedding_layers=False
     )
@@ -48,7 +59,6 @@ def save_checkpoint(comparer: Comparer, folder: Path, meta: dict[str, Any]) -> N
         "keys": sorted(checkpoint_tensors(comparer.adapted)),
     }
     (partial / META).write_text(json.dumps(facts, indent=2) + "\n")
-    _replace(partial, folder)
 
 
 def _require_finite(folder: Path, tensors: dict[str, Tensor]) -> None:

@@ -5,21 +5,24 @@ Hydra imports this module for every command, so what is heavy is imported once t
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from lmol.config.ending import at_sweep_end, refuse
+from lmol.config.ending import UNFINISHED_SWEEP, at_sweep_end, refuse
 from lmol.config.launched import process_index
-from lmol.config.sweeping import sweep_plan
+from lmol.config.sweeping import FOLD, Cell, sweep_plan
 from lmol.errors import LmolError
 from lmol.tracking.processes import TRAIN
 from lmol.tracking.result_folder import ResultFolder
+from lmol.tracking.run_folder import DONE, FAILED
 from lmol.tracking.sweep_folder import SweepRecord, begin_sweep, forget_impossible
-from lmol.tracking.sweep_jobs import sweep_jobs
+from lmol.tracking.sweep_jobs import SweptJob, sweep_jobs
 
 
 class TrainingSweep(Callback):
@@ -37,19 +40,37 @@ class TrainingSweep(Callback):
         except LmolError as error:
             refuse(error)
         start = time.time()
-        at_sweep_end(lambda: end_sweep(plan.path, start))
+        at_sweep_end(lambda: end_sweep(plan.path, start, plan.wanted))
 
 
-def end_sweep(sweep: Path, start: float) -> None:
+def end_sweep(sweep: Path, start: float, asked: Sequence[Cell]) -> int:
     """Write sweep.json, sweep.csv and the confusion matrix, and print the table.
 
-    start: of this command's jobs, in seconds since the epoch.
+    start: of this command's jobs, in seconds since the epoch; asked: the jobs of this command, all
+    of the sweep where it is empty. Returns the exit code: not 0 where such a job is neither done
+    nor failed.
     """
     record = SweepRecord.read(sweep)
     jobs = sweep_jobs(sweep, record) if record else []
     if record is None or not any(job.folder for job in jobs):
-        return
+        return 0
     from lmol.tasks.sweep_results import save_sweep
 
     save_sweep(ResultFolder(sweep), record, jobs, start)
     forget_impossible(sweep)
+    cells = [{FOLD: job.fold, **job.values} for job in jobs]
+    own = [job for job, cell in zip(jobs, cells, strict=True) if not asked or cell in asked]
+    missing = [job for job in own if job.status != DONE and not job.status.startswith(FAILED)]
+    if missing:
+        print(_unfinished(sweep, missing, len(own)), file=sys.stderr)
+    return UNFINISHED_SWEEP if missing else 0
+
+
+def _unfinished(sweep: Path, missing: Sequence[SweptJob], num_jobs: int) -> str:
+    names = (job.folder.name if job.folder else f"fold_{job.fold}" for job in missing)
+    shown = ", ".join(f"{name} ({job.status})" for name, job in zip(names, missing, strict=True))
+    return (
+        f"{sweep}: {len(missing)} of {num_jobs} jobs are not done: {shown}.\n"
+        "  -> wait for the process that is at them; where it was killed on another host, move the "
+        "folders of its jobs away and repeat the command"
+    )

@@ -12,6 +12,7 @@ from transformers import TrainerCallback, set_seed
 
 from lmol.audit.rules import FROZEN
 from lmol.config import Config, instantiate
+from lmol.config.signals import Stopped
 from lmol.data.dataset import PairDataset
 from lmol.data.preparation import PreparedFold
 from lmol.errors import HealthError
@@ -28,6 +29,7 @@ from lmol.tracking.progress import progress
 from lmol.tracking.run_folder import RunFolder
 from lmol.tracking.tracker import Tracker, open_tracker
 from lmol.training.callbacks import ProgressBar, RunLog
+from lmol.training.kept import keep_last, kept
 from lmol.training.trainer import ComparisonTrainer
 from lmol.training.watching import Watching, watch
 from lmol.training.workers import explained
@@ -38,8 +40,12 @@ log = logging.getLogger(__name__)
 def run(config: Config, run: RunFolder) -> float:
     """Returns the best validation metric: of training-fold images, never of the held-out fold."""
     require_device(config)
-    with open_tracker(config, run) as tracker:
-        return train_and_judge(config, run, tracker)
+    try:
+        with open_tracker(config, run) as tracker:
+            return train_and_judge(config, run, tracker)
+    except Stopped as ended:
+        ended.kept = kept(run.path / "checkpoints")
+        raise
 
 
 def train_and_judge(config: Config, run: RunFolder, tracker: Tracker) -> float:
@@ -128,6 +134,9 @@ def fit(
     trainer = trainer_of(config, run, comparer, prepared, images, watching, [record])
     try:
         seconds = train(trainer, watching, run)
+    except Stopped:
+        keep_last(trainer)
+        raise
     except HealthError:
         if FROZEN not in watching.findings.entries and trainer.save_last_good():
             complete_stopped(config, run, comparer, prepared, images)
@@ -215,5 +224,6 @@ def train(trainer: ComparisonTrainer, watching: Watching, run: RunFolder) -> flo
         run.note(health=report)
         told = ", ".join(f"{found['rule']} ({found['severity']})" for found in report["findings"])
         log.info("Health: %d steps, %s", report["steps"], told or "nothing found")
+        trainer.steps.close()
     watching.stop_where_pending()
     return time.monotonic() - start

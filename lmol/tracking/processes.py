@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -96,7 +95,6 @@ def _open_together(place: JobPlace, config: Config) -> RunFolder | Left:
     _refuse_unshared(config)
     mine: RunFolder | Left | Exception | None = None
     if process_index() == 0:
-        end_on_sigterm()
         try:
             mine = _open(place, config)
         except Exception as error:  # whatever it is, the others wait to be told
@@ -108,15 +106,6 @@ def _open_together(place: JobPlace, config: Config) -> RunFolder | Left:
         return told
     assert told is not None, "the first process opened something"
     return mine if isinstance(mine, RunFolder) else SilentFolder(told)
-
-
-def end_on_sigterm() -> None:
-    """Torchrun ends all processes when one fails: that is to be told like Ctrl-C."""
-
-    def end(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)
 
 
 def _refuse_unshared(config: Config) -> None:

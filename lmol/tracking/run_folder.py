@@ -14,6 +14,8 @@ from typing import Any
 import yaml
 
 from lmol.config import Config, as_dict, signature
+from lmol.config.disk import disk_error
+from lmol.config.signals import describe_interrupt
 from lmol.errors import LmolError, RunFolderError
 from lmol.tracking.environment import describe_environment, describe_process, peak_memory
 from lmol.tracking.files import to_json, write_text
@@ -22,6 +24,10 @@ from lmol.tracking.run_log import LOGGER, run_log
 
 MANIFEST = "manifest.json"
 RUNNING, DONE, FAILED = "running", "done", "failed"
+
+RESERVE = ".reserve"
+RESERVED = 128 * 1024
+"""Bytes that a run keeps, so that it can write how it ended where the disk is full."""
 
 
 class RunFolder(ResultFolder):
@@ -52,8 +58,14 @@ class RunFolder(ResultFolder):
         known |= {"cwd": str(Path.cwd()), **more, **describe_process()}
         facts = known | {"seed": seed, "signature": signature(config)} | describe_environment()
         folder = cls(path, {"status": RUNNING, "error": None} | facts, debug=config.debug)
-        folder.note(start=_now(), end=None)
-        write_text(path / "config.yaml", yaml.safe_dump(as_dict(config), sort_keys=False))
+        try:
+            (path / RESERVE).write_bytes(bytes(RESERVED))
+            folder.note(start=_now(), end=None)
+            write_text(path / "config.yaml", yaml.safe_dump(as_dict(config), sort_keys=False))
+        except OSError:
+            for name in (RESERVE, "config.yaml", MANIFEST):
+                (path / name).unlink(missing_ok=True)
+            raise
         return folder
 
     def __enter__(self) -> RunFolder:
@@ -69,13 +81,18 @@ class RunFolder(ResultFolder):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        failed = error.status if isinstance(error, LmolError) else FAILED
-        status = DONE if error is None else failed
-        if error is not None:
-            self._log_error(error)
-        told = None if error is None else _describe(error)
-        self.note(status=status, error=told, end=_now(), **peak_memory())
+        (self.path / RESERVE).unlink(missing_ok=True)
+        unwritable = None if error is None else disk_error(error, self.path)
+        shown = unwritable or error
+        failed = shown.status if isinstance(shown, LmolError) else FAILED
+        status = DONE if shown is None else failed
+        described = None if shown is None else _describe(shown)
+        self.note(status=status, error=described, end=_now(), **peak_memory())
+        if shown is not None:
+            self._log_error(shown)
         self._open.close()
+        if unwritable is not None and unwritable is not error:
+            raise unwritable from error
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -125,7 +142,7 @@ def _exists(path: Path) -> RunFolderError:
 
 def _describe(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
+        return describe_interrupt(error)
     return f"{type(error).__name__}: {error}"
 
 

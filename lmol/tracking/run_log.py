@@ -16,10 +16,17 @@ LOGGER = logging.getLogger("lmol")
 FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+class _FileHandler(logging.FileHandler):
+    """Ends the run where a line cannot be written; logging itself would print a traceback."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        raise
+
+
 @contextmanager
 def run_log(path: Path, *, debug: bool) -> Iterator[logging.Handler]:
     """Attach both handlers while the block runs; yields that of the file."""
-    file = logging.FileHandler(path, encoding="utf-8")
+    file = _FileHandler(path, encoding="utf-8")
     file.setFormatter(logging.Formatter(FILE_FORMAT))
     handlers, level = (file, _console()), LOGGER.level
     LOGGER.setLevel(logging.DEBUG if debug else logging.INFO)

@@ -10,6 +10,7 @@ from typing import Any
 from accelerate.utils import set_seed
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from lmol.config.signals import SIGNALS_OF_PROCESS
 from lmol.tracking.progress import Advance, progress
 from lmol.tracking.tracker import Tracker
 
@@ -78,6 +79,28 @@ class LastRecord(TrainerCallback):
         self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         control.should_log |= state.global_step >= state.max_steps
+
+
+class WholeSteps(TrainerCallback):
+    """Lets a signal wait while an optimizer step is taken, so that kept weights are whole.
+
+    First of all callbacks. whole: False while, or if ended while, a step is taken.
+    """
+
+    whole = True
+
+    def on_pre_optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        SIGNALS_OF_PROCESS.hold()
+        self.whole = False
+
+    def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+        self.whole = True
+        SIGNALS_OF_PROCESS.release()
+
+    def close(self) -> None:
+        """End the waiting after an error in the middle of a step."""
+        if not self.whole:
+            SIGNALS_OF_PROCESS.release()
 
 
 class OwnDropout(TrainerCallback):

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from lmol.audit.advice import ADVICE
 from lmol.audit.findings import Finding, Findings
 from lmol.config.schema import Action, HealthConfig
+from lmol.config.signals import held
 from lmol.errors import HealthError
 
 log = logging.getLogger(__name__)
@@ -41,12 +42,12 @@ class LastGood:
 
     def restore(self, model: nn.Module, optimizer: Optimizer | None = None) -> None:
         """Put the weights back, and the optimizer's moments; learning rates stay as they are."""
-        with torch.no_grad():
+        with held(), torch.no_grad():
             for name, parameter in _trained(model):
                 parameter.copy_(self.weights[name])
-        if optimizer is not None:
-            groups = [dict(group) for group in optimizer.state_dict()["param_groups"]]
-            optimizer.load_state_dict({**_on_host(self.optimizer), "param_groups": groups})
+            if optimizer is not None:
+                groups = [dict(group) for group in optimizer.state_dict()["param_groups"]]
+                optimizer.load_state_dict({**_on_host(self.optimizer), "param_groups": groups})
 
 
 def _trained(model: nn.Module) -> list[tuple[str, nn.Parameter]]:

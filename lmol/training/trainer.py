@@ -21,8 +21,9 @@ from lmol.model.checkpoint import save_checkpoint
 from lmol.model.comparer import Comparer
 from lmol.tracking.processes import process_state
 from lmol.training.arguments import training_arguments
-from lmol.training.callbacks import LastRecord, OwnDropout
+from lmol.training.callbacks import LastRecord, OwnDropout, WholeSteps
 from lmol.training.health import early_stopping
+from lmol.training.kept import keep_last
 from lmol.training.losses import needs_swapped_order, pair_loss
 from lmol.training.optim import build_optimizer, build_scheduler, learning_rates
 from lmol.training.watching import Watching
@@ -39,7 +40,7 @@ NOT_USED: Any = ()
 class ComparisonTrainer(Trainer):
     """Trains a Comparer on a PairDataset; `validate` judges validation pairs of the training fold.
 
-    `folder` receives `best` whenever the validation metric is better than before.
+    `folder` receives `last` at each validation, and `best` whenever the metric is a new best.
     """
 
     loss_is_scaled_for_ga = False
@@ -60,10 +61,11 @@ class ComparisonTrainer(Trainer):
         callbacks: list[TrainerCallback],
     ) -> None:
         self._config, self._optim, self.folder = config, optim, folder
-        self._comparer = comparer
+        self.comparer = comparer
         self._validate, self._watching, self._logged = validate, watching, 0
         self._both_orders = needs_swapped_order(config.loss)
         self._rates: dict[str, float] = {}
+        self.steps = WholeSteps()
         super().__init__(
             model=comparer,
             args=training_arguments(config, optim, seed, folder),
@@ -71,6 +73,7 @@ class ComparisonTrainer(Trainer):
             train_dataset=dataset,
             eval_dataset=NOT_USED,
             callbacks=[
+                self.steps,
                 OwnDropout(),
                 LastRecord(),
                 *callbacks,
@@ -134,7 +137,7 @@ class ComparisonTrainer(Trainer):
     def create_optimizer(self, model: nn.Module | None = None) -> AdamW:
         """AdamW with the named groups of lmol.training.optim."""
         if self.optimizer is None:
-            self.optimizer = build_optimizer(self._comparer, self._optim)
+            self.optimizer = build_optimizer(self.comparer, self._optim)
         return cast(AdamW, self.optimizer)
 
     def create_scheduler(
@@ -172,9 +175,10 @@ class ComparisonTrainer(Trainer):
 
     def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
         """From `best_from` on; while the learning rate is high, a good value is a lucky one."""
-        if self.state.global_step < self._config.best_from * self.state.max_steps:
-            return False
-        return bool(super()._determine_best_metric(metrics, trial))
+        early = self.state.global_step < self._config.best_from * self.state.max_steps
+        better = not early and bool(super()._determine_best_metric(metrics, trial))
+        keep_last(self)
+        return better
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Called by the Trainer whenever the validation metric is a new best."""
@@ -192,7 +196,7 @@ class ComparisonTrainer(Trainer):
         good = self._watching.remedies.last_good
         if good.step == 0:
             return False
-        good.restore(self._comparer)
+        good.restore(self.comparer)
         self.state.global_step, self.state.epoch = good.step, good.epoch
         self.save_last()
         return True
@@ -200,7 +204,7 @@ class ComparisonTrainer(Trainer):
     def _save_as(self, kind: str) -> None:
         """By one process of several; the others wait, so that all may read it."""
         if self.args.should_save:
-            save_checkpoint(self._comparer, self.folder / kind, self.facts())
+            save_checkpoint(self.comparer, self.folder / kind, self.facts())
         process_state().wait_for_everyone()
 
     def facts(self) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+"""A disk on which nothing can be written: full, over a quota, or read-only."""
+
+from __future__ import annotations
+
+import errno
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from lmol.errors import DiskError, LmolError
+
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_IN_TEXT = re.compile(r"\(os error (\d+)\)")
+"""Libraries written in Rust, such as safetensors, give the number in their message alone."""
+
+
+def disk_error(error: BaseException, folder: Path) -> LmolError | None:
+    """Return the error that a user is shown where an exception comes from such a disk, else None.
+
+    folder: named where the exception does not say in which file it failed. Errors that are
+    already written for a user stay.
+    """
+    if isinstance(error, LmolError):
+        return error if isinstance(error, DiskError) else None
+    for cause in _causes(error):
+        number = _number(cause)
+        if number in UNWRITABLE:
+            return _disk_error(number, _place(cause, folder))
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
+def _number(error: BaseException) -> int:
+    """Return the number of a system error, 0 for other exceptions."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    found = _IN_TEXT.search(str(error))
+    return int(found.group(1)) if found else 0
+
+
+def _place(error: BaseException, folder: Path) -> Path:
+    """Return the deepest folder that exists on the way to where the write failed."""
+    named = getattr(error, "filename", None)
+    path = Path(named).absolute().parent if isinstance(named, str) else folder.absolute()
+    return next(place for place in (path, *path.parents) if place.is_dir())
+
+
+def _disk_error(number: int, place: Path) -> DiskError:
+    free = shutil.disk_usage(place).free / 1e6
+    got = {errno.ENOSPC: "a full disk", errno.EDQUOT: "a used-up disk quota"}
+    return DiskError(
+        place,
+        got=f"{got.get(number, 'a read-only disk')} ({free:.1f} MB free)",
+        expected="space for results and checkpoints",
+        remedy="free space there, or choose a folder on another disk "
+        "(hydra.run.dir=..., hydra.sweep.dir=..., data.root=...)",
+    )

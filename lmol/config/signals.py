@@ -1,0 +1,135 @@
+"""Signals that end the command: Ctrl-C, SIGTERM and SIGHUP raise one exception, perhaps later.
+
+While something that must be whole is under way, such as an optimizer step, a signal is held and
+raised at its end; a second one ends at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+BASE_CODE = 128
+"""A shell adds the signal's number to it: 130 for Ctrl-C, 143 for SIGTERM."""
+
+SAME = 2.0
+"""Seconds in which further signals repeat the first: torchrun and a terminal send one each."""
+
+POLL = 0.5
+"""Seconds between two looks at the parent process."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal that ends the command. kept: the checkpoint that was kept, in words."""
+
+    def __init__(self, number: int) -> None:
+        name = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+        super().__init__(f"interrupted{name}")
+        self.number, self.kept = number, ""
+
+
+def exit_code(error: KeyboardInterrupt) -> int:
+    """Return the exit code of a command that a signal ended."""
+    return BASE_CODE + (error.number if isinstance(error, Stopped) else signal.SIGINT)
+
+
+def describe_interrupt(error: KeyboardInterrupt) -> str:
+    """Return what ended the run, as the manifest and the last line say it."""
+    return str(error) or "interrupted"
+
+
+class Signals:
+    """The handler of this process, and whether signals are held."""
+
+    def __init__(self) -> None:
+        self._depth, self._pending, self._first = 0, 0, 0.0
+        self._before: Callable[[], None] = lambda: None
+        self.active = False
+
+    def begin(self, before: Callable[[], None]) -> None:
+        """Forget earlier signals. before: called at the first one."""
+        self._depth, self._pending, self._first, self._before = 0, 0, 0.0, before
+        self.active = True
+
+    def hold(self) -> None:
+        """Let a signal wait until `release`."""
+        self._depth += 1
+
+    def release(self) -> None:
+        """Raise the signal that waited, if any, unless something else holds it still."""
+        self._depth -= 1
+        if self._depth == 0 and self._pending:
+            number, self._pending = self._pending, 0
+            raise Stopped(number)
+
+    def handle(self, number: int, frame: object) -> None:
+        """Raise Stopped, now or at `release`."""
+        now = time.monotonic()
+        if self._first and now - self._first < SAME:
+            return
+        if not self._first:
+            self._first = now
+            self._before()
+            if self._depth:
+                self._pending = number
+                return
+        self._pending = 0
+        raise Stopped(number)
+
+
+SIGNALS_OF_PROCESS = Signals()
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Let a signal wait until the block's end."""
+    SIGNALS_OF_PROCESS.hold()
+    try:
+        yield
+    finally:
+        SIGNALS_OF_PROCESS.release()
+
+
+@contextmanager
+def ending_by_signals(before: Callable[[], None]) -> Iterator[None]:
+    """Handle signals while the block runs; what nohup or a launcher has set stays.
+
+    before: called at the first signal, before it is raised.
+    """
+    SIGNALS_OF_PROCESS.begin(before)
+    replaced = _install()
+    try:
+        yield
+    finally:
+        SIGNALS_OF_PROCESS.active = False
+        for number, handler in replaced.items():
+            signal.signal(number, handler)
+
+
+def _install() -> dict[int, Any]:
+    """Return the handlers that were replaced; only the main thread may replace any."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    found: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
+    defaults = (signal.SIG_DFL, signal.default_int_handler)
+    replaced = {number: handler for number, handler in found.items() if handler in defaults}
+    for number in replaced:
+        signal.signal(number, SIGNALS_OF_PROCESS.handle)
+    return replaced
+
+
+def end_with_parent(parent: int) -> None:
+    """Send SIGTERM to this process once its parent is gone, from a thread of its own."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(POLL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="lmol-parent", daemon=True).start()
