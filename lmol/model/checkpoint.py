@@ -22,6 +22,7 @@ from lmol.errors import CheckpointError
 from lmol.model.adapter import checkpoint_tensors
 from lmol.model.comparer import Comparer
 from lmol.model.fingerprint import base_fingerprint
+from lmol.tracking.files import follow_umask
 
 WEIGHTS = "adapter_model.safetensors"
 META = "meta.json"
@@ -59,6 +60,7 @@ def _write(comparer: Comparer, partial: Path, meta: dict[str, Any]) -> None:
         "keys": sorted(checkpoint_tensors(comparer.adapted)),
     }
     (partial / META).write_text(json.dumps(facts, indent=2) + "\n")
+    follow_umask(partial)
 
 
 def _require_finite(folder: Path, tensors: dict[str, Tensor]) -> None:

@@ -15,6 +15,7 @@ from transformers import LlavaForConditionalGeneration
 from lmol.errors import ModelError
 from lmol.model.comparer import Comparer
 from lmol.model.projector import LMOLProjector
+from lmol.tracking.files import follow_umask
 
 TANH_GELU = "gelu_pytorch_tanh"
 TOLERANCE = 1e-4
@@ -45,6 +46,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     partial.mkdir(parents=True)
     try:
         yield partial
+        follow_umask(partial)
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

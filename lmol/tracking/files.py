@@ -5,23 +5,57 @@ from __future__ import annotations
 import json
 import math
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+ALL_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path; what is written there takes the place of `path` if the block ends well."""
+    """A temporary path; what is written there takes the place of `path` if the block ends well.
+
+    The file gets the mode that the umask gives, also where a library makes it for its owner alone.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        mode = _mode_of_new(temporary)
         yield temporary
+        _set_mode(temporary, mode)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def follow_umask(folder: Path) -> None:
+    """Give all files below a folder the mode that the umask gives to a new one.
+
+    safetensors and W&B make theirs for the owner alone. What its owner may not write stays so.
+    """
+    probe = folder / f".mode.{os.getpid()}.part"
+    mode = _mode_of_new(probe)
+    probe.unlink()
+    for file in folder.rglob("*"):
+        if file.is_file() and not file.is_symlink():
+            writable = file.stat().st_mode & stat.S_IWUSR
+            _set_mode(file, mode if writable else mode & ~ALL_WRITE)
+
+
+def _mode_of_new(file: Path) -> int:
+    """Make an empty file and return the mode that it got."""
+    file.unlink(missing_ok=True)
+    file.touch()
+    return file.stat().st_mode
+
+
+def _set_mode(file: Path, mode: int) -> None:
+    if file.stat().st_mode != mode:
+        file.chmod(stat.S_IMODE(mode))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmol.config import Config, as_dict
 from lmol.config.schema import TrackingMode
-from lmol.tracking.files import plain
+from lmol.tracking.files import follow_umask, plain
 from lmol.tracking.tracker import Tracker
 from lmol.tracking.wandb_session import explained, settings_of, staged_in
 
@@ -39,7 +39,8 @@ class WandbTracker(Tracker):
 
     def __init__(self, config: Config, folder: Path, folds: Sequence[int]) -> None:
         with ExitStack() as opened:
-            opened.enter_context(staged_in(folder / "wandb"))
+            self._files = folder / "wandb"
+            opened.enter_context(staged_in(self._files))
             self._run = _start(config, folder, folds)
             self._open = opened.pop_all()
         self.identity = {
@@ -110,6 +111,8 @@ class WandbTracker(Tracker):
             finally:
                 # The process beside this one ends too, and the next run reads the environment anew.
                 wandb.teardown()
+                if self._files.is_dir():
+                    follow_umask(self._files)
 
 
 def run_id(folder: Path) -> str:

@@ -1,6 +1,7 @@
 """task=export: stock classes load the model and answer as it does, with no code of ours."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -109,3 +110,20 @@ def test_nothing_is_overwritten_and_nothing_half_written_stays(command, trained)
     assert command("task=export", "export.folder=other")[0] == 2
     assert [path.name for path in Path().glob("*other*")] == []
     assert list(Path("model").iterdir()) == []
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_every_file_has_the_mode_that_the_umask_gives(command, mask):
+    tracked = ["tracking=offline" if one == "tracking=off" else one for one in SMALL]
+    before = os.umask(mask)
+    try:
+        assert command(*tracked, "hydra.run.dir=outputs/one/run") == (0, "")
+        assert command("task=export", "export.folder=model") == (0, "")
+    finally:
+        os.umask(before)
+    found = [path for path in Path().rglob("*") if not path.is_symlink()]
+    assert any(path.name == "model.safetensors" for path in found)
+    for path in found:
+        whole = 0o777 if path.is_dir() else 0o666
+        own = path.stat().st_mode | 0o200  # what W&B keeps for an upload, it protects from changes
+        assert oct(own & 0o777 & ~0o022) == oct(whole & ~mask & ~0o022), path
