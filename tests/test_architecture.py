@@ -50,7 +50,12 @@ ONLY_IN = {
 """Parts, or single modules."""
 
 LIGHT = ("errors", "verdict", "config", "tracking", "run")
-IN_FUNCTIONS = ("tracking/wandb", "tracking/wandb_session", "tracking/processes")
+IN_FUNCTIONS = (
+    "tracking/libraries",
+    "tracking/wandb",
+    "tracking/wandb_session",
+    "tracking/processes",
+)
 """Light modules that import a heavy library where it is used."""
 
 HEAVY = ("torch", "transformers", "peft", "pandas", "matplotlib", "scipy", "sklearn", "wandb")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from lmol.config import load_config
 from lmol.config.paths import read_path
 from lmol.evaluation.ranked import Validation
@@ -24,12 +26,14 @@ def load_comparer(
 
     run_or_checkpoint: the folder of a run (or None, the latest finished one below outputs/), of
     which `checkpoint` is taken, best or last; or the folder of a checkpoint, which may have been
-    copied from elsewhere. weights: where the base is now, if it moved. Raises RunFolderError,
+    copied from elsewhere. weights: where the base is now, if it moved. Leaves the random state, the
+    logging and the Hydra of the program that calls it as they are. Raises RunFolderError,
     CheckpointError or ModelError.
     """
     folder = _checkpoint_folder(run_or_checkpoint, checkpoint)
     base = None if weights is None else read_path("weights", weights)
-    comparer = comparer_of(read_meta(folder)["comparer"], base)
+    with torch.random.fork_rng():  # what is drawn for adapters is replaced at once
+        comparer = comparer_of(read_meta(folder)["comparer"], base)
     load_checkpoint(comparer, folder)
     defaults = load_config()
     return ImageComparer(

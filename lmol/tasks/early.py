@@ -1,4 +1,4 @@
-"""What a job loads before anything else."""
+"""What a job loads, and silences, before anything else."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from lmol import __version__
+from lmol.config.check import WITHOUT_MODEL
 from lmol.config.launched import process_index
 from lmol.config.schema import TrackingMode
+from lmol.tracking.libraries import quiet_libraries
 from lmol.tracking.tracker import TRACKED, installed
 
 
@@ -34,3 +36,10 @@ class EarlyTracking(Callback):
             from lmol.tracking.wandb_session import load
 
             load(modes[told])
+
+
+class QuietLibraries(Callback):
+    """Silences other libraries for the command alone: an import of lmol changes no logging."""
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        quiet_libraries(loaders=OmegaConf.select(config, "task.name") not in WITHOUT_MODEL)
