@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import is_dataclass
@@ -27,6 +28,9 @@ WITHOUT_MODEL = ("prepare", "report")
 HEAVY = ("model", "train")
 COMPLETED_BY_PROGRAM = "train"
 
+REFERENCE = re.compile(r"\$\{([\w.]+)\}")
+"""An interpolation that is another setting's value."""
+
 
 def check(values: DictConfig) -> Config:
     """The typed configuration. Raises ConfigError with every problem that the values have."""
@@ -38,8 +42,25 @@ def check(values: DictConfig) -> Config:
     problems += _of_targets(plain)
     problems += broken_rules(_valid_groups(plain))
     if problems or config is None:
-        raise ConfigError(problems)
+        raise ConfigError(_causes(problems, values))
     return config
+
+
+def _causes(problems: list[LmolError], values: DictConfig) -> list[LmolError]:
+    """Leave out a value that is wrong only because it is ${...} of another one that is wrong."""
+    wrong = {problem.where for problem in problems}
+    raw = dict(_leaves(OmegaConf.to_container(values, resolve=False), ""))
+    followed = {key: found[1] for key in wrong if (found := REFERENCE.fullmatch(str(raw.get(key))))}
+    return [problem for problem in problems if followed.get(problem.where) not in wrong]
+
+
+def _leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """Dotted keys and their values as they are written."""
+    if not isinstance(node, dict):
+        yield key, node
+        return
+    for name, value in node.items():
+        yield from _leaves(value, f"{key}.{name}" if key else str(name))
 
 
 def _resolved(node: Any, key: str, problems: list[LmolError]) -> Any:

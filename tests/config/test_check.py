@@ -178,3 +178,13 @@ def test_a_configuration_error_is_picklable() -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert str(copy) == str(error)
     assert isinstance(copy.problems[0], LmolError)
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [("data=csv", "data.root"), ("data.root=${oc.env:LMOL_NO}", "data.root"), ("seed=-1", "seed")],
+)
+def test_a_wrong_value_is_one_problem_also_where_others_refer_to_it(
+    override: str, key: str
+) -> None:
+    assert list(mistakes(override)) == [key]
