@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from pathlib import Path
 
@@ -140,6 +141,8 @@ def fit(
     except HealthError:
         if FROZEN not in watching.findings.entries and trainer.save_last_good():
             complete_stopped(config, run, comparer, prepared, images)
+        elif run.writes:  # what a validation kept is of weights with which something was wrong
+            shutil.rmtree(trainer.folder / "last", ignore_errors=True)
         raise
     finally:
         if record.records:
