@@ -62,10 +62,10 @@ class RunFolder(ResultFolder):
             (path / RESERVE).write_bytes(bytes(RESERVED))
             folder.note(start=_now(), end=None)
             write_text(path / "config.yaml", yaml.safe_dump(as_dict(config), sort_keys=False))
-        except OSError:
+        except OSError as error:
             for name in (RESERVE, "config.yaml", MANIFEST):
                 (path / name).unlink(missing_ok=True)
-            raise
+            raise disk_error(error, path) or error from error
         return folder
 
     def __enter__(self) -> RunFolder:
