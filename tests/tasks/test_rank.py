@@ -138,19 +138,19 @@ def twice_the_same_name():
 
 def table_without_images():
     Path("bad.csv").write_text("picture\na.png\n")
-    return "images=bad.csv", "the column image"
+    return "images=bad.csv", "bad.csv:1: got no column image; read were 'picture'"
 
 
 def table_with_a_word_for_a_score():
     path = next(Path("photos").rglob("*.png"))
     Path("bad.csv").write_text(f"image,score\n{path},good\n")
-    return "images=bad.csv", "more than finite numbers"
+    return "images=bad.csv", "bad.csv:2: got score 'good'; expected a finite number"
 
 
 def table_with_an_infinite_score():
     one, other = [str(path) for path in Path("photos").rglob("*.png")][:2]
     Path("bad.csv").write_text(f"image,score\n{one},inf\n{other},2\n")
-    return "images=bad.csv", "more than finite numbers"
+    return "images=bad.csv", "bad.csv:2: got score 'inf'; expected a finite number"
 
 
 BAD = (
