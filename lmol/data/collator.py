@@ -7,17 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from lmol.data.dataset import Pair
-from lmol.errors import DataError
 from lmol.verdict import SWAPPED
-
-FAULT = "fault"
-"""The key of a batch that holds an error instead of pairs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,15 +23,8 @@ class PairCollator:
 
     image_key: str
 
-    def __call__(self, pairs: Sequence[Pair | DataError]) -> dict[str, Any]:
-        """Images (P, 2, ...), A before B, and targets (P, 2): the verdict of each order.
-
-        Where an image could not be read, its error alone, under the key FAULT.
-        """
-        faults = [pair for pair in pairs if isinstance(pair, DataError)]
-        return {FAULT: faults[0]} if faults else self._stacked(pairs)  # type: ignore[arg-type]
-
-    def _stacked(self, pairs: Sequence[Pair]) -> dict[str, Tensor]:
+    def __call__(self, pairs: Sequence[tuple[Tensor, Tensor, int]]) -> dict[str, Tensor]:
+        """Images (P, 2, ...), A before B, and targets (P, 2): the verdict of each order."""
         images = torch.stack([torch.stack((first, second)) for first, second, _ in pairs])
         targets = torch.tensor([[verdict, SWAPPED[verdict]] for _, _, verdict in pairs])
         return {self.image_key: images, "targets": targets}

@@ -8,18 +8,13 @@ import pandas as pd
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lmol.errors import DataError
 from lmol.verdict import TITLES
 
-Pair = tuple[Tensor, Tensor, int]
-"""Image A, image B and the verdict index."""
 
-
-class PairDataset(Dataset["Pair | DataError"]):
+class PairDataset(Dataset[tuple[Tensor, Tensor, int]]):
     """Row p of a pairs table as (image A, image B, verdict index).
 
-    images: image id to pixels or vision features of that image. An image that cannot be read gives
-    its error instead of a pair: of an exception in a worker process torch passes on the text alone.
+    images: image id to pixels or vision features of that image.
     """
 
     def __init__(self, pairs: pd.DataFrame, images: Mapping[str, Tensor]) -> None:
@@ -31,9 +26,6 @@ class PairDataset(Dataset["Pair | DataError"]):
     def __len__(self) -> int:
         return len(self._verdicts)
 
-    def __getitem__(self, row: int) -> Pair | DataError:
-        try:
-            first, second = self._images[self._first[row]], self._images[self._second[row]]
-        except DataError as error:
-            return error
-        return first, second, self._verdicts[row]
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor, int]:
+        first, second = self._first[row], self._second[row]
+        return self._images[first], self._images[second], self._verdicts[row]

@@ -33,7 +33,7 @@ from lmol.training.callbacks import ProgressBar, RunLog
 from lmol.training.kept import keep_last, kept
 from lmol.training.trainer import ComparisonTrainer
 from lmol.training.watching import Watching, watch
-from lmol.training.workers import explained
+from lmol.training.workers import worker_failures
 
 log = logging.getLogger(__name__)
 
@@ -213,13 +213,14 @@ def trainer_of(
 def train(trainer: ComparisonTrainer, watching: Watching, run: RunFolder) -> float:
     """Train to the end, or to an error; either way the health report goes into the manifest.
 
-    Returns seconds. Raises HealthError where the run is to be stopped.
+    Returns seconds. Raises HealthError where the run is to be stopped, and TrainingError where a
+    worker died or is silent.
     """
     bar = ProgressBar()
     trainer.add_callback(bar)
     start = time.monotonic()
     try:
-        with explained():
+        with worker_failures():
             trainer.train()
     finally:
         bar.close()

@@ -16,7 +16,6 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from lmol.audit.signals import values
 from lmol.config.schema import OptimConfig, TrainConfig
-from lmol.data.collator import FAULT
 from lmol.model.checkpoint import save_checkpoint
 from lmol.model.comparer import Comparer
 from lmol.tracking.processes import process_state
@@ -27,7 +26,7 @@ from lmol.training.kept import keep_last
 from lmol.training.losses import needs_swapped_order, pair_loss
 from lmol.training.optim import build_optimizer, build_scheduler, learning_rates
 from lmol.training.watching import Watching
-from lmol.training.workers import require_shared_memory, supervise
+from lmol.training.workers import for_workers, guarded
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +65,7 @@ class ComparisonTrainer(Trainer):
         self._both_orders = needs_swapped_order(config.loss)
         self._rates: dict[str, float] = {}
         self.steps = WholeSteps()
+        dataset, collator = for_workers(dataset, collator, config)
         super().__init__(
             model=comparer,
             args=training_arguments(config, optim, seed, folder),
@@ -92,9 +92,7 @@ class ComparisonTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Scalar loss of a micro-batch, in nats. Raises DataError where an image was not read."""
-        if FAULT in inputs:
-            raise inputs[FAULT]
+        """Scalar loss of a micro-batch, in nats."""
         images = {key: value for key, value in inputs.items() if key != "targets"}
         with self._watching.forward():
             logits = model(**images, both_orders=self._both_orders)
@@ -109,13 +107,9 @@ class ComparisonTrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader[Any]:
         """The stock loader, whose workers are started and waited for as lmol.training.workers says.
 
-        Raises TrainingError where there is no room for what the workers share.
+        An LmolError in a worker comes out of it as the same error.
         """
-        loader = super().get_train_dataloader()
-        if self._config.workers > 0:
-            require_shared_memory(loader, self._config.workers)
-            supervise(loader)
-        return loader
+        return guarded(super().get_train_dataloader())
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
         """A micro-batch's forward and backward pass; its loss, scaled for accumulation.

@@ -1,88 +1,170 @@
-"""Processes that read images for training: how they start, what they share, how long they may take.
+"""Worker processes that read training images: what they need, and how their failures are reported.
 
-They hand over batches in shared memory, which containers often bound: Docker gives 64 MB.
+Without workers, nothing of this is used: the training process reads the images itself.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import Dataset
 
-from lmol.errors import TrainingError
+from lmol.config.schema import TrainConfig
+from lmol.errors import LmolError, TrainingError
+
+START_METHOD = "fork" if sys.platform == "linux" else "spawn"
+"""How workers start. It is given by name because a joblib worker replaces Python's default."""
+
+PREFETCHED = 2
+"""Batches that each worker holds ready, which is torch's default."""
+
+IN_USE = 2
+"""Batches that the training process itself holds: the one in use, and the next."""
+
+SILENCE = 30 * 60
+"""Seconds without a batch after which the workers count as hanging."""
 
 SHARED_MEMORY = Path("/dev/shm")
+"""Where Linux keeps the tensors that workers hand over; a container often has 64 MB of it."""
 
-START = "fork" if sys.platform == "linux" else "spawn"
-"""How workers start, whatever the default is; in processes of joblib torch cannot use that one."""
+FAILURES = ("DataLoader ", "Pin memory thread", "Too many open files")
+"""First words of the RuntimeErrors by which torch reports workers that died or are silent."""
 
-LONGEST_SILENCE = 1800.0
-"""Seconds without a batch after which workers count as dead; a batch takes seconds at most."""
+FEWER = "set train.workers=0 or a smaller number"
+MORE_SHARED_MEMORY = f"give the container more (docker run --shm-size=...), or {FEWER}"
 
-FAULTS = ("DataLoader worker", "DataLoader timed out")
-"""How torch's errors about workers begin; it has no type of its own for them."""
-
-
-def supervise(loader: DataLoader[Any]) -> None:
-    """Let a loader start its workers by START and give up after LONGEST_SILENCE."""
-    stock = getattr(
-        loader, "base_dataloader", loader
-    )  # accelerate's holds the one that it iterates
-    stock.multiprocessing_context = START
-    stock.timeout = LONGEST_SILENCE
+Collator = Callable[[Any], dict[str, Tensor]]
 
 
-def require_shared_memory(loader: DataLoader[Any], workers: int) -> None:
-    """Raise TrainingError where the batches that workers prepare ahead do not fit into memory.
+@dataclass(frozen=True)
+class WorkerDataset(Dataset[Any]):
+    """Items of a dataset; an LmolError becomes an item, because torch would lose its parts."""
 
-    Without the room they would wait for it without an end, or be killed. One batch is read to see
-    how large it is.
+    dataset: Any
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, row: int) -> Any:
+        try:
+            return self.dataset[row]
+        except LmolError as error:
+            return error
+
+
+@dataclass(frozen=True)
+class WorkerCollator:
+    """Collates in a worker and moves the batch to shared memory, or returns the first error.
+
+    torch moves it later and in a thread, where a failure leaves the training process waiting.
     """
+
+    collator: Collator
+
+    def __call__(self, items: list[Any]) -> dict[str, Tensor] | LmolError:
+        errors = [item for item in items if isinstance(item, LmolError)]
+        if errors:
+            return errors[0]
+        batch = self.collator(items)
+        try:
+            return {name: tensor.share_memory_() for name, tensor in batch.items()}
+        except RuntimeError:
+            return _no_room(sum(tensor.nbytes for tensor in batch.values()), "for one more batch")
+
+
+class WorkerLoader:
+    """Batches of a DataLoader with workers, which are no longer waited for without end."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+        loader.multiprocessing_context = START_METHOD
+        loader.timeout = SILENCE
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Raise in the training process what a worker returned as an error."""
+        batches = iter(self._loader)
+        try:
+            for batch in batches:
+                if isinstance(batch, LmolError):
+                    raise batch
+                yield batch
+        except RuntimeError:
+            _end_workers(batches)
+            raise
+
+
+def _end_workers(batches: Any) -> None:
+    """Ask the workers to end, then kill: Python waits at its own end for one that hangs."""
+    batches._shutdown_workers()
+    for worker in batches._workers:
+        worker.kill()
+
+
+def for_workers(dataset: Any, collator: Any, config: TrainConfig) -> tuple[Any, Any]:
+    """Return dataset and collator as the workers need them; as they are, without workers.
+
+    Raises TrainingError where the workers' batches do not fit into the free shared memory.
+    """
+    if config.workers == 0:
+        return dataset, collator
+    _require_shared_memory(dataset, collator, config)
+    return WorkerDataset(dataset), WorkerCollator(collator)
+
+
+def guarded(loader: Any) -> Any:
+    """Return accelerate's loader, which no longer waits for its workers without end."""
+    if loader.num_workers:
+        loader.base_dataloader = WorkerLoader(loader.base_dataloader)
+    return loader
+
+
+def _require_shared_memory(dataset: Any, collator: Collator, config: TrainConfig) -> None:
+    """Measure the first pair, and count the batches of all processes of this machine."""
     if not SHARED_MEMORY.is_dir():
         return
-    needed = bytes_ahead(loader, workers)
+    pair = sum(tensor.nbytes for tensor in collator([dataset[0]]).values())
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    batches = processes * (config.workers * PREFETCHED + IN_USE)
+    needed = batches * config.batch_pairs * pair
+    if needed > shutil.disk_usage(SHARED_MEMORY).free:
+        raise _no_room(needed, f"for {batches} batches of {config.batch_pairs} pairs at a time")
+
+
+def _no_room(needed: int, purpose: str) -> TrainingError:
     free = shutil.disk_usage(SHARED_MEMORY).free
-    if needed > free:
-        raise TrainingError(
-            "train.workers",
-            got=f"{workers}, who share {free / 1e6:.1f} MB of memory in {SHARED_MEMORY}",
-            expected=f"{needed / 1e6:.1f} MB free, for the batches that they prepare ahead",
-            remedy="give the container more (docker run --shm-size=2g, or --ipc=host), or set "
-            "train.workers=0 or a smaller number",
-        )
-
-
-def bytes_ahead(loader: DataLoader[Any], workers: int) -> int:
-    """Bytes of the batches that are in shared memory at a time, one in use included."""
-    assert loader.collate_fn is not None
-    dataset: Any = loader.dataset
-    batch = loader.collate_fn([dataset[0]])
-    one = sum(_bytes(value) for value in batch.values()) if isinstance(batch, Mapping) else 0
-    return one * (loader.batch_size or 1) * (workers * (loader.prefetch_factor or 2) + 1)
-
-
-def _bytes(value: object) -> int:
-    return value.numel() * value.element_size() if isinstance(value, Tensor) else 0
+    return TrainingError(
+        "train.workers",
+        got=f"{free / 1e6:.1f} MB of free shared memory in {SHARED_MEMORY}",
+        expected=f"{needed / 1e6:.1f} MB {purpose}",
+        remedy=MORE_SHARED_MEMORY,
+    )
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Turn torch's errors about dead or silent workers into TrainingError."""
+def worker_failures() -> Iterator[None]:
+    """Turn torch's report of a dead or silent worker into a TrainingError."""
     try:
         yield
     except RuntimeError as error:
-        if not str(error).startswith(FAULTS):
+        if not str(error).startswith(FAILURES):
             raise
         raise TrainingError(
             "train.workers",
-            got=" ".join(str(error).split()),
-            expected="workers that go on reading images until training ends",
-            remedy="look for a full memory (dmesg, docker --shm-size) or a drive that is away; "
-            "train.workers=0 reads images in the process itself",
+            got=str(error).splitlines()[0],
+            expected=f"workers that live, and send a batch within {SILENCE} s",
+            remedy=f"see whether memory, shared memory or the disk of the images failed; {FEWER}",
         ) from error

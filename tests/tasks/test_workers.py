@@ -8,9 +8,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lmol.errors import TrainingError
-from lmol.training import workers as module
-from lmol.training.workers import explained
 from tests.tasks.conftest import SMALL
 
 FROM_FILES = (*SMALL, "model.cache_features=false", "train.validate_every=1")
@@ -69,30 +66,3 @@ def test_an_image_that_goes_in_mid_training_is_named(faces, tmp_path, workers):
     assert "Traceback" not in ended.stderr
     assert "face0" in ended.stderr
     assert "got missing" in ended.stderr
-
-
-def test_too_little_shared_memory_ends_before_training(command, monkeypatch):
-    monkeypatch.setattr(module, "SHARED_MEMORY", small := Path("/proc/self"))
-    assert shutil.disk_usage(small).free == 0
-    code, told = command(*FROM_FILES, "train.workers=2")
-    assert code == 2
-    assert "train.workers: got 2, who share 0.0 MB" in told
-    assert "--shm-size" in told
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "DataLoader worker (pid 7) is killed by signal: Bus error.",
-        "DataLoader worker (pid(s) 7) exited unexpectedly",
-        "DataLoader timed out after 1800 seconds",
-    ],
-)
-def test_dead_and_silent_workers_are_an_error_with_a_remedy(text):
-    with pytest.raises(TrainingError, match=r"train\.workers=0 reads images"), explained():
-        raise RuntimeError(text)
-
-
-def test_other_faults_are_not_taken_for_those_of_workers():
-    with pytest.raises(RuntimeError, match="shapes differ"), explained():
-        raise RuntimeError("shapes differ")
