@@ -1,4 +1,4 @@
-"""A disk on which nothing can be written: full, over a quota, or read-only."""
+"""A disk on which nothing more can be written: full, over a limit, or read-only."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from pathlib import Path
 
 from lmol.errors import DiskError, LmolError
 
-UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+UNWRITABLE = {
+    errno.ENOSPC: "a full disk",
+    errno.EDQUOT: "a used-up disk quota",
+    errno.EFBIG: "a limit on the size of files",
+    errno.EROFS: "a read-only disk",
+}
 _IN_TEXT = re.compile(r"\(os error (\d+)\)")
-"""Libraries written in Rust, such as safetensors, give the number in their message alone."""
+"""Libraries written in Rust, such as safetensors, give the number only in their message."""
 
 
 def disk_error(error: BaseException, folder: Path) -> LmolError | None:
@@ -54,10 +59,9 @@ def _place(error: BaseException, folder: Path) -> Path:
 
 def _disk_error(number: int, place: Path) -> DiskError:
     free = shutil.disk_usage(place).free / 1e6
-    got = {errno.ENOSPC: "a full disk", errno.EDQUOT: "a used-up disk quota"}
     return DiskError(
         place,
-        got=f"{got.get(number, 'a read-only disk')} ({free:.1f} MB free)",
+        got=f"{UNWRITABLE[number]} ({free:.1f} MB free)",
         expected="space for results and checkpoints",
         remedy="free space there, or choose a folder on another disk "
         "(hydra.run.dir=..., hydra.sweep.dir=..., data.root=...)",

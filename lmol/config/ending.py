@@ -151,7 +151,7 @@ def command_ending(debug: bool) -> Iterator[None]:
 
 @contextmanager
 def _handling_signals() -> Iterator[None]:
-    """Of several processes the first handles signals; torchrun ends the others."""
+    """Let the first of several processes handle signals; torchrun ends the others."""
     if process_index() != 0:
         yield
         return

@@ -1,4 +1,4 @@
-"""Find the same picture again, whatever its file is called and however it is stored.
+"""Find the same picture again under another file name or in another format.
 
 A picture that is trained on must not be held out under another name. n images.
 """
@@ -111,7 +111,7 @@ def _closest(
 
 
 def refuse_leaks(split: Split) -> None:
-    """Raise DataError where one picture stands on both sides of a split, whatever its files are.
+    """Raise DataError where one picture is in two parts of a split, also as different files.
 
     The tables of the split have the column content.
     """

@@ -37,11 +37,11 @@ class FoundImages:
     passed_over: Mapping[str, Sequence[str]]
 
     def counts(self) -> dict[str, int]:
-        """How many were passed over, by reason."""
+        """Return the number of files passed over, by reason."""
         return {reason: len(names) for reason, names in self.passed_over.items()}
 
     def description(self) -> str:
-        """How many files were taken and passed over, as a log line has it."""
+        """Return the numbers of files taken and passed over, as a log line has them."""
         parts = [_described(reason, names) for reason, names in self.passed_over.items()]
         return f"{len(self.files)} image(s) taken; passed over: {'; '.join(parts) or 'nothing'}"
 

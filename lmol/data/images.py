@@ -31,7 +31,7 @@ BROKEN = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
-"""What Pillow raises for files that are no image, damaged, or too large to decode safely."""
+"""Exceptions of Pillow for files that are no image, damaged, or too large to decode safely."""
 
 UNBOUNDED = ("I", "F")
 """Pillow's modes of 32 bits, whole and real, for which no rule says which value is white."""

@@ -13,10 +13,10 @@ import pandas as pd
 from PIL import Image
 
 from lmol.config.paths import read_path
-from lmol.data.contents import content_hash, identities
+from lmol.data.contents import content_hash
 from lmol.data.formats import refuse_unread
 from lmol.data.image_files import find_images, refuse_unwritable
-from lmol.data.images import Picture, open_rgb
+from lmol.data.images import Picture, open_rgb, read_images
 from lmol.data.label_file import BadLines, parse_score
 from lmol.data.table_file import read_rows
 from lmol.errors import DataError
@@ -44,7 +44,7 @@ def picture_table(pictures: Picture | Sequence[Picture] | pd.DataFrame) -> pd.Da
     refuse_unwritable(table["image"])
     files = [path for path in table["path"] if isinstance(path, str)]
     refuse_unread(files)
-    by_file = dict(zip(files, identities(files)["content"], strict=True))
+    by_file = dict(zip(files, read_images(files, content_hash), strict=True))
     contents = [
         by_file[path] if isinstance(path, str) else content_hash(open_rgb(path))
         for path in table["path"]
@@ -53,7 +53,7 @@ def picture_table(pictures: Picture | Sequence[Picture] | pd.DataFrame) -> pd.Da
 
 
 def passed_over(table: pd.DataFrame) -> dict[str, int]:
-    """How many files of its folder a picture_table has left out, by reason."""
+    """Return the numbers of files that a picture_table left out of its folder, by reason."""
     return dict(table.attrs.get(PASSED_OVER, {}))
 
 

@@ -39,7 +39,7 @@ class EarlyTracking(Callback):
 
 
 class QuietLibraries(Callback):
-    """Silences other libraries for the command alone: an import of lmol changes no logging."""
+    """Silences other libraries in the command; an import of lmol changes no logging."""
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         quiet_libraries(loaders=OmegaConf.select(config, "task.name") not in WITHOUT_MODEL)

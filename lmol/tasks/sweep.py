@@ -71,6 +71,6 @@ def _unfinished(sweep: Path, missing: Sequence[SweptJob], num_jobs: int) -> str:
     shown = ", ".join(f"{name} ({job.status})" for name, job in zip(names, missing, strict=True))
     return (
         f"{sweep}: {len(missing)} of {num_jobs} jobs are not done: {shown}.\n"
-        "  -> wait for the process that is at them; where it was killed on another host, move the "
-        "folders of its jobs away and repeat the command"
+        "  -> the same command goes on with them once no process is at them; if one was killed on "
+        "another host, move the folders of its jobs away first"
     )

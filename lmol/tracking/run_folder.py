@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -27,7 +28,10 @@ RUNNING, DONE, FAILED = "running", "done", "failed"
 
 RESERVE = ".reserve"
 RESERVED = 128 * 1024
-"""Bytes that a run keeps, so that it can write how it ended where the disk is full."""
+"""Bytes that a run keeps, so that it can write how it ended where the disk is full.
+
+Random ones: a file system that compresses would keep no room for zeros.
+"""
 
 
 class RunFolder(ResultFolder):
@@ -59,7 +63,7 @@ class RunFolder(ResultFolder):
         facts = known | {"seed": seed, "signature": signature(config)} | describe_environment()
         folder = cls(path, {"status": RUNNING, "error": None} | facts, debug=config.debug)
         try:
-            (path / RESERVE).write_bytes(bytes(RESERVED))
+            (path / RESERVE).write_bytes(os.urandom(RESERVED))
             folder.note(start=_now(), end=None)
             write_text(path / "config.yaml", yaml.safe_dump(as_dict(config), sort_keys=False))
         except OSError as error:

@@ -71,9 +71,11 @@ class WandbTracker(Tracker):
     def table(self, name: str, step: int, columns: Mapping[str, Collection[Any]]) -> None:
         import wandb
 
-        cells = [_cells(values) for values in columns.values()]
-        rows: list[Iterable[Any]] = [list(row) for row in zip(*cells, strict=True)]
-        with self._kept_apart():
+        if len({len(values) for values in columns.values()}) > 1:
+            raise ValueError(f"{name}: a column is shorter than another")
+        with self._kept_apart():  # a picture may be gone
+            cells = [_cells(values) for values in columns.values()]
+            rows: list[Iterable[Any]] = [list(row) for row in zip(*cells, strict=True)]
             table = wandb.Table(columns=list(columns), data=rows)
             self._run.log({name: table, STEP: step})
 

@@ -21,7 +21,7 @@ from lmol.config.schema import TrainConfig
 from lmol.errors import LmolError, TrainingError
 
 START_METHOD = "fork" if sys.platform == "linux" else "spawn"
-"""How workers start. It is given by name because a joblib worker replaces Python's default."""
+"""Start method of workers, given by name because a joblib worker replaces Python's default."""
 
 PREFETCHED = 2
 """Batches that each worker holds ready, which is torch's default."""

@@ -136,6 +136,17 @@ def test_a_table_comes_back_with_its_pictures(
     assert files[shown["path"]].read_bytes() == before
 
 
+def test_a_picture_that_is_gone_costs_the_table_and_not_the_run(
+    config: Config, run: RunFolder, picture: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    picture.unlink()
+    with open_tracker(config, run) as tracker:
+        tracker.table("held_out/hardest_pairs", 1, {"picture1": [picture]})
+        tracker.log(2, {"train/loss": 0.5})
+    assert "W&B failed" in caplog.text
+    assert stored_run(run.path).one("train/loss") == 0.5
+
+
 def test_columns_of_two_lengths_are_refused(config: Config, run: RunFolder) -> None:
     with open_tracker(config, run) as tracker, pytest.raises(ValueError, match="shorter"):
         tracker.table("broken", 1, {"a": [1, 2], "b": [1]})
