@@ -63,6 +63,6 @@ def _disk_error(number: int, place: Path) -> DiskError:
         place,
         got=f"{UNWRITABLE[number]} ({free:.1f} MB free)",
         expected="space for results and checkpoints",
-        remedy="free space there, or choose a folder on another disk "
+        remedy="free space or raise the limit there, or choose a folder on another disk "
         "(hydra.run.dir=..., hydra.sweep.dir=..., data.root=...)",
     )
