@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lmol.config import Config
-from lmol.config.composition import composition_mistake
+from lmol.config.mistakes import composition_mistake
 from lmol.run import main
 from lmol.tracking.run_folder import RunFolder
 

@@ -17,15 +17,11 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
-from lmol.config.composition import composition_mistake
-from lmol.config.disk import disk_error
 from lmol.config.job_process import LONGEST_END, wait_for_jobs
 from lmol.config.job_record import (
     MISTAKE,
@@ -35,6 +31,7 @@ from lmol.config.job_record import (
     recorded,
 )
 from lmol.config.launched import process_index
+from lmol.config.mistakes import MISTAKES, composition_mistake, mistake_of, no_folder
 from lmol.config.signals import (
     BASE_CODE,
     SIGNALS,
@@ -44,11 +41,10 @@ from lmol.config.signals import (
     exit_code,
 )
 from lmol.config.unused_folders import remove_unused
-from lmol.errors import LmolError, RunFolderError
+from lmol.errors import LmolError
 
 BY_SIGNAL = {BASE_CODE + number for number in SIGNALS}
 UNFINISHED_SWEEP = 3
-MISTAKES = (LmolError, HydraException, OmegaConfBaseException, YAMLError)
 
 Result = TypeVar("Result")
 
@@ -61,35 +57,28 @@ class NewFolders(Callback):
     """Remembers which folders Hydra is about to make, so that unused ones can be taken away."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        _remember(Path(config.hydra.run.dir))
+        _remember(config, "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        sweep = Path(config.hydra.sweep.dir).absolute()
-        _remember(sweep)
+        sweep = _remember(config, "hydra.sweep.dir")
         _sweeps.append(sweep)
         forget_failures(sweep)
 
 
-def _remember(folder: Path) -> None:
+def _remember(config: DictConfig, key: str) -> Path:
     """The folder and its parents, as far as they do not exist, deepest first; makes it.
 
     Hydra would make it next; what it raises then says nothing of the setting.
     """
-    path = folder.absolute()
-    _new_folders.extend(place for place in (path, *path.parents) if not place.exists())
     try:
+        path = Path(OmegaConf.select(config, key)).absolute()
+        _new_folders.extend(place for place in (path, *path.parents) if not place.exists())
         path.mkdir(parents=True, exist_ok=True)
+    except OmegaConfBaseException as error:
+        refuse(composition_mistake(error))
     except OSError as error:
-        refuse(_no_folder(path, error))
-
-
-def _no_folder(path: Path, error: OSError) -> LmolError:
-    return RunFolderError(
-        path,
-        got=f"a place where no folder can be made ({error.strerror})",
-        expected="a folder that is new or empty",
-        remedy="choose another with hydra.run.dir=... or hydra.sweep.dir=...",
-    )
+        refuse(no_folder(error, key))
+    return path
 
 
 def refuse(error: LmolError) -> NoReturn:
@@ -111,15 +100,27 @@ def reported(job: Callable[[DictConfig], Result]) -> Callable[[DictConfig], Resu
 
     @wraps(job)
     def run(values: DictConfig) -> Result:
-        if HydraConfig.get().mode is RunMode.MULTIRUN:
+        hydra = HydraConfig.get()
+        if hydra.mode is RunMode.MULTIRUN:
             return recorded(job, values)
         try:
+            if "new_folders" not in hydra.callbacks:
+                raise _foreign(hydra.job.config_name)
             return job(values)
-        except LmolError as error:
-            tell(error, values.get("debug") is True)
+        except (LmolError, OmegaConfBaseException) as error:
+            tell(mistake_of(error) or error, values.get("debug") is True)
             raise SystemExit(MISTAKE) from error
 
     return run
+
+
+def _foreign(config: str | None) -> LmolError:
+    return LmolError(
+        "--config-name",
+        got=f"{config}, which does not build upon LMOL's config",
+        expected="a defaults list that begins with it, and with _self_ after it",
+        remedy="write   defaults: [config, _self_]   at its top; name in it only what differs",
+    )
 
 
 def tell(error: Exception, debug: bool = False) -> None:
@@ -183,15 +184,11 @@ def _told(debug: bool) -> Iterator[None]:
     except SystemExit:
         _tell_failures()
         raise
-    except MISTAKES as error:
-        codes = _tell_failures()
-        tell(error if isinstance(error, LmolError) else composition_mistake(error), debug)
-        _end_with([*codes, MISTAKE])
-    except OSError as error:
-        codes, full = _tell_failures(), disk_error(error, Path.cwd())
-        if full is None:
+    except (*MISTAKES, OSError) as error:
+        codes, told = _tell_failures(), mistake_of(error)
+        if told is None:
             raise
-        tell(full, debug)
+        tell(told, debug)
         _end_with([*codes, MISTAKE])
     finally:
         remove_unused(_sweeps, _new_folders)

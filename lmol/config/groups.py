@@ -8,10 +8,27 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 CONF, EXPERIMENTS = "lmol.conf", "lmol.experiments"
+
+
+class _Experiments(SearchPathPlugin):
+    """Lets Hydra find the groups of experiments/ wherever it looks into our conf/."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        if any(place.path == f"pkg://{CONF}" for place in search_path.get_path()):
+            search_path.append("lmol", f"pkg://{EXPERIMENTS}")
+
+
+def add_experiments() -> None:
+    """Make Hydra search experiments/ for our commands; programs of others find none of it."""
+    Plugins.instance().register(_Experiments)
 
 
 @dataclass(frozen=True, kw_only=True)

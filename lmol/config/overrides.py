@@ -41,10 +41,21 @@ def rewrite_arguments(arguments: Sequence[str]) -> list[str]:
     args = get_args_parser().parse_intermixed_args(list(arguments))
     if args.shell_completion or args.experimental_rerun:
         return list(arguments)
+    _refuse_config_path(args.config_path)
     flags = [argument for argument in arguments if argument not in args.overrides]
     return flags + rewrite_overrides(
         args.overrides, config_dir=args.config_dir, multirun=args.multirun
     )
+
+
+def _refuse_config_path(given: str | None) -> None:
+    if given is not None:
+        raise LmolError(
+            "--config-path",
+            got=given,
+            expected="conf/ of LMOL as the first place of its groups",
+            remedy=f"--config-dir={given} adds a folder, --config-name chooses a file of it",
+        )
 
 
 def rewrite_overrides(
@@ -111,12 +122,32 @@ def _problems(override: Override, groups: Groups) -> Iterator[LmolError]:
     key = override.key_or_group
     if key in HYDRA:
         yield from path_problems(key, override.value())
+    if key == "hydra.job.chdir" and override.value() is not False:
+        yield LmolError(
+            key,
+            got=override.value(),
+            expected="false: relative paths are read from the folder of the command",
+            remedy="leave it out; all results are written to the run folder",
+        )
     if override.is_hydra_override():
         return
     if key in groups.options:
         yield from _unknown_options(override, groups)
+    elif key.replace(".", "/") in groups.options and isinstance(override.value(), str):
+        yield _group_with_a_dot(key, override.value(), groups)
     elif not is_known(key):
         yield unknown_key(key, {*tree_keys(), *groups.added})
+
+
+def _group_with_a_dot(key: str, option: object, groups: Groups) -> LmolError:
+    """The error about data.schedule=uniform: a group's option is chosen with a slash."""
+    group = key.replace(".", "/")
+    return LmolError(
+        key,
+        got=f"{option!r}",
+        expected=f"one of the options {', '.join(sorted(groups.options[group]))} of {group}",
+        remedy=f"write it with a slash: {group}={option}",
+    )
 
 
 def _unknown_options(override: Override, groups: Groups) -> Iterator[LmolError]:

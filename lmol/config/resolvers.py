@@ -12,14 +12,17 @@ from omegaconf import OmegaConf
 
 from lmol.config.choices import ValidationMetric
 from lmol.config.groups import EXPERIMENTS, packaged_options
+from lmol.config.sweeping import task_overrides
 
 UNFIT = re.compile(r"[^\w.+-]+")
+LONGEST_SLUG = 60
+"""Bytes: a folder of three swept values then has a name that every file system takes."""
 
 
 def slug(value: object) -> str:
     """A value as part of a folder name; two values never share one."""
     text = str(value)
-    fit = UNFIT.sub("_", text)
+    fit = UNFIT.sub("_", text).encode()[:LONGEST_SLUG].decode(errors="ignore")
     return fit if fit == text else f"{fit}_{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
@@ -32,7 +35,7 @@ def added_groups() -> str:
 def swept_params(*named: str) -> str:
     """What +sweep= varies, as part of a job's folder. named: keys that the name has already."""
     hydra = HydraConfig.get()
-    parsed = OverridesParser.create().parse_overrides(list(hydra.overrides.task))
+    parsed = OverridesParser.create().parse_overrides(task_overrides())
     values = {override.key_or_group: override.value() for override in parsed}
     keys = [str(key).lstrip("+") for key in hydra.sweeper.get("params") or {}]
     others = [key for key in keys if key not in ("fold.index", *named) and key in values]

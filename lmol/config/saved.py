@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from lmol.config.paths import MACHINE
+from lmol.config.sweeping import task_overrides
 from lmol.errors import ConfigError, LmolError
 
 HERE = ("debug", "fail_fast", "threads", "tracking", "model.backbone.attention", *MACHINE)
@@ -76,7 +76,7 @@ def with_saved(values: DictConfig, find: Find) -> DictConfig:
 def _overridden() -> list[str]:
     """The keys and groups that the command line sets."""
     parser = OverridesParser.create()
-    given = [parser.parse_override(text) for text in HydraConfig.get().overrides.task]
+    given = [parser.parse_override(text) for text in task_overrides()]
     return [override.key_or_group.replace("/", ".") for override in given]
 
 

@@ -5,7 +5,8 @@ A cell is what one job holds of the swept keys, as plain values by key or group,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,10 +47,19 @@ class SweepPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class JobPlace:
-    """Where a job writes. sweep: the folder of its multirun, None outside of one."""
+    """Where a job writes.
+
+    sweep: the folder of its multirun, None outside of one. hydras: names in the job's folder of
+    what Hydra itself writes there where its options ask for it.
+    """
 
     path: Path
     sweep: Path | None
+    hydras: frozenset[str] = frozenset()
+
+    def is_used(self) -> bool:
+        """Whether anything but Hydra's own is in the folder."""
+        return self.path.is_dir() and any(f.name not in self.hydras for f in self.path.iterdir())
 
 
 def sweep_plan(config: DictConfig) -> SweepPlan:
@@ -58,7 +68,7 @@ def sweep_plan(config: DictConfig) -> SweepPlan:
     Raises LmolError where no job would run.
     """
     given = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
-    parsed = _parsed([*given, *config.hydra.overrides.task])
+    parsed = _parsed([*given, *task_overrides(config.hydra)])
     last = {override.get_key_element(): override for override in parsed}
     swept = [o.key_or_group for o in last.values() if o.is_sweep_override()]
     keys = sorted({*swept} - {FOLD})
@@ -94,24 +104,45 @@ def job_place() -> JobPlace:
     hydra = HydraConfig.get()
     multirun = hydra.mode is RunMode.MULTIRUN
     sweep = Path(hydra.sweep.dir).absolute() if multirun else None
-    return JobPlace(path=Path(hydra.runtime.output_dir), sweep=sweep)
+    path = Path(hydra.runtime.output_dir)
+    return JobPlace(path=path, sweep=sweep, hydras=frozenset(_written_by_hydra(hydra, path)))
+
+
+def _written_by_hydra(hydra: Any, folder: Path) -> Iterator[str]:
+    """Its folder of configurations (hydra.output_subdir), and the files of its logging."""
+    yield from Path(hydra.output_subdir or "").parts[:1]
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            file = Path(handler.baseFilename)
+            yield from file.relative_to(folder).parts[:1] if file.is_relative_to(folder) else ()
+
+
+def task_overrides(hydra: Any = None) -> list[str]:
+    """Return the overrides as they are written, with their interpolations.
+
+    hydra: Hydra's own configuration; None: that of the job that runs.
+    """
+    overrides = (hydra or HydraConfig.get()).overrides.task
+    written = OmegaConf.to_container(overrides, resolve=False)
+    assert isinstance(written, list)
+    return written
 
 
 def job_values() -> dict[str, Any]:
     """The overrides of the job that runs, as plain values by key or group."""
-    overrides = _parsed(HydraConfig.get().overrides.task)
+    overrides = _parsed(task_overrides())
     return _cell(overrides, [override.key_or_group for override in overrides])
 
 
 def job_cell(keys: Iterable[str]) -> Cell:
     """What the job that runs holds of the swept keys, without its fold."""
-    return _cell(_parsed(HydraConfig.get().overrides.task), keys)
+    return _cell(_parsed(task_overrides()), keys)
 
 
 def job_base(keys: Iterable[str]) -> dict[str, Any]:
     """The values that the job that runs shares with all of its sweep, composed anew."""
     hydra = HydraConfig.get()
-    kept = [o.input_line for o in _parsed(hydra.overrides.task) if o.key_or_group not in keys]
+    kept = [o.input_line for o in _parsed(task_overrides()) if o.key_or_group not in keys]
     lines = [line for line in kept if line is not None]
     values = compose(hydra.job.config_name, [*hydra.overrides.hydra, *lines])
     return base_values(values, keys)

@@ -87,7 +87,7 @@ def _open(place: JobPlace, config: Config) -> RunFolder | Left:
     require_tracking(config)
     record = SweepRecord.read(place.sweep) if place.sweep else None
     if record is None or place.sweep is None or config.task.name != TRAIN:
-        return RunFolder.claim(place.path, config)
+        return RunFolder.claim(place, config)
     return open_job(place, place.sweep, record, config)
 
 

@@ -17,6 +17,7 @@ import yaml
 from lmol.config import Config, as_dict, signature
 from lmol.config.disk import disk_error
 from lmol.config.signals import describe_interrupt
+from lmol.config.sweeping import JobPlace
 from lmol.errors import LmolError, RunFolderError
 from lmol.tracking.environment import describe_environment, describe_process, peak_memory
 from lmol.tracking.files import to_json, write_text
@@ -47,15 +48,18 @@ class RunFolder(ResultFolder):
         self._open = ExitStack()
 
     @classmethod
-    def claim(cls, path: Path, config: Config, **more: Any) -> RunFolder:
+    def claim(cls, place: Path | JobPlace, config: Config, **more: Any) -> RunFolder:
         """Make the folder this run's own, and write config.yaml and the manifest.
 
         more: facts for the manifest.
-        Raises RunFolderError where it holds anything already, or another run claims it.
+        Raises RunFolderError where it holds anything already, or another run claims it; what Hydra
+        writes for a job is no reason.
         """
-        path = Path(path).absolute()
+        if not isinstance(place, JobPlace):
+            place = JobPlace(path=Path(place), sweep=None)
+        path = place.path.absolute()
         path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()) or not _claimed(path / MANIFEST):
+        if place.is_used() or not _claimed(path / MANIFEST):
             raise _exists(path)
         seed = config.seed + config.fold.index
         known = {"task": config.task.name, "name": config.name, "fold": config.fold.index}

@@ -28,7 +28,7 @@ def run_log(path: Path, *, debug: bool) -> Iterator[logging.Handler]:
     """Attach both handlers while the block runs; yields that of the file."""
     file = _FileHandler(path, encoding="utf-8")
     file.setFormatter(logging.Formatter(FILE_FORMAT))
-    handlers, level = (file, _console()), LOGGER.level
+    handlers, level = [file, *_consoles()], LOGGER.level
     LOGGER.setLevel(logging.DEBUG if debug else logging.INFO)
     for handler in handlers:
         LOGGER.addHandler(handler)
@@ -41,17 +41,23 @@ def run_log(path: Path, *, debug: bool) -> Iterator[logging.Handler]:
         LOGGER.setLevel(level)
 
 
-def _console() -> logging.Handler:
-    """Rich on a terminal, where a progress bar may stand below the lines; plain lines elsewhere."""
+def _consoles() -> Iterator[logging.Handler]:
+    """Rich on a terminal, where a progress bar may stand below the lines; plain lines elsewhere.
+
+    None where Hydra's own logging, or a host program's, shows each line already.
+    """
+    if any(type(handler) is logging.StreamHandler for handler in logging.getLogger().handlers):
+        return
     console = get_console()
     if console.is_terminal:
-        return RichHandler(
+        yield RichHandler(
             console=console,
             show_time=False,  # run.log has it; a record is wide enough
             show_path=False,
             show_level=False,
             highlighter=NullHighlighter(),
         )
+        return
     plain = logging.StreamHandler(sys.stdout)
     plain.setFormatter(logging.Formatter("%(message)s"))
-    return plain
+    yield plain

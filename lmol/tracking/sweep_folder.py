@@ -105,8 +105,9 @@ def open_job(place: JobPlace, sweep: Path, record: SweepRecord, config: Config) 
         left = _left(place.path, sweep, config)
         if left is not None:
             return left
-        _move_aside(place.path, sweep)
-        return RunFolder.claim(place.path, config, swept=job_cell(record.keys))
+        if place.is_used():
+            _move_aside(place.path, sweep)
+        return RunFolder.claim(place, config, swept=job_cell(record.keys))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,8 +159,6 @@ def _left(folder: Path, sweep: Path, config: Config) -> Left | None:
 
 def _move_aside(folder: Path, sweep: Path) -> None:
     """An unfinished job keeps what it wrote, under another name."""
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
     place, number = sweep / UNFINISHED / f"{folder.name}_1", 1
     while place.exists():
         number += 1
