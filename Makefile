@@ -8,6 +8,10 @@ NEWEST ?= $(firstword $(foreach v,3.14 3.13 3.12,$(shell python$(v) -c 'print("p
 NEWEST_BIN := .venv-newest/bin
 NEWEST_READY := .venv-newest/.ready
 NEWEST_TESTS := tests/evaluation tests/ranking tests/model/test_comparer.py tests/training/test_trainer.py
+# An editable install is found after the path, where any folder lmol/, such as that of a clone seen from
+# the folder above, would come first as a namespace package; on the path, the package does.
+CHECKOUT_FIRST := -c 'import pathlib, sysconfig; \
+    pathlib.Path(sysconfig.get_path("purelib"), "lmol_checkout.pth").write_text("$(CURDIR)\n")'
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-newest setup-newest newest setup clean
@@ -47,10 +51,12 @@ $(PINS): requirements.txt
 
 $(READY): $(PINS) setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python $(CHECKOUT_FIRST)
 	@touch $@
 
 $(NEWEST_READY): setup.cfg pyproject.toml
 	@test -n "$(NEWEST)" || { echo "no Python from 3.12 on was found; name one with NEWEST=..."; exit 2; }
 	$(NEWEST) -m venv --clear .venv-newest
 	$(NEWEST_BIN)/python -m pip install --quiet -e . pytest
+	@$(NEWEST_BIN)/python $(CHECKOUT_FIRST)
 	@touch $@

@@ -16,6 +16,19 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ("lmol", "conf", "experiments", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
 
+@pytest.mark.parametrize(
+    "command", [["-m", "lmol.run", "--cfg", "job"], ["-c", "from lmol import load_comparer"]]
+)
+def test_a_folder_of_that_name_is_not_taken_for_the_package(tmp_path, command):
+    """As in the folder above a clone. The environment is the one that make sets up."""
+    (tmp_path / "lmol").mkdir()
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    ended = subprocess.run(
+        [sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True
+    )
+    assert ended.returncode == 0, ended.stderr.decode()
+
+
 @pytest.fixture
 def installed(tmp_path):
     """A folder that holds the packages of the wheel."""
