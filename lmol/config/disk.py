@@ -20,18 +20,37 @@ _IN_TEXT = re.compile(r"\(os error (\d+)\)")
 """Libraries written in Rust, such as safetensors, give the number only in their message."""
 
 
-def disk_error(error: BaseException, folder: Path) -> LmolError | None:
+ANY_SPACE = "space for results and checkpoints"
+
+
+def require_space(folder: Path, needed: int, purpose: str) -> str:
+    """Raise DiskError where fewer bytes are free than are needed; return what is needed, in words.
+
+    A quota is not seen here.
+    """
+    expected = f"about {megabytes(needed)} for {purpose}"
+    if shutil.disk_usage(folder).free < needed:
+        raise _disk_error("too little space", folder, expected)
+    return expected
+
+
+def megabytes(number: int) -> str:
+    """Bytes as a text that a message shows."""
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
+
+
+def disk_error(error: BaseException, folder: Path, expected: str = ANY_SPACE) -> LmolError | None:
     """Return the error that a user is shown where an exception comes from such a disk, else None.
 
-    folder: named where the exception does not say in which file it failed. Errors that are
-    already written for a user stay.
+    folder: named where the exception does not say in which file it failed; expected: the space that
+    is needed, where it is known. Errors that are already written for a user stay.
     """
     if isinstance(error, LmolError):
         return error if isinstance(error, DiskError) else None
     for cause in _causes(error):
         number = _number(cause)
         if number in UNWRITABLE:
-            return _disk_error(number, _place(cause, folder))
+            return _disk_error(UNWRITABLE[number], _place(cause, folder), expected)
     return None
 
 
@@ -57,12 +76,11 @@ def _place(error: BaseException, folder: Path) -> Path:
     return next(place for place in (path, *path.parents) if place.is_dir())
 
 
-def _disk_error(number: int, place: Path) -> DiskError:
-    free = shutil.disk_usage(place).free / 1e6
+def _disk_error(found: str, place: Path, expected: str) -> DiskError:
     return DiskError(
         place,
-        got=f"{UNWRITABLE[number]} ({free:.1f} MB free)",
-        expected="space for results and checkpoints",
+        got=f"{found} ({megabytes(shutil.disk_usage(place).free)} free)",
+        expected=expected,
         remedy="free space or raise the limit there, or choose a folder on another disk "
         "(hydra.run.dir=..., hydra.sweep.dir=..., data.root=...)",
     )

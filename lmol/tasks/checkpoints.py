@@ -6,18 +6,48 @@ import logging
 from pathlib import Path
 
 from lmol.config import Config
+from lmol.config.disk import megabytes
 from lmol.data.preparation import PreparedFold
 from lmol.errors import LmolError
 from lmol.evaluation.ranked import Validation
+from lmol.model.adapter import checkpoint_tensors
 from lmol.model.checkpoint import load_checkpoint
 from lmol.model.comparer import Comparer
-from lmol.model.features import ImageStore, features_of
+from lmol.model.features import ImageStore, PixelImages, features_of
 from lmol.model.references import References
 from lmol.ranking.pairing import spread_references
 from lmol.tasks.held_out import judge_validation
 from lmol.tracking.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
+
+
+COPIES = 3
+"""Checkpoints on the disk at once: best, last, and one that is written beside its place."""
+
+PAIR_BYTES = 250
+"""Of a pair in the tables of pairs and answers."""
+
+OTHER_BYTES = 8_000_000
+"""Pictures, logs, the tracker's files and the small tables."""
+
+
+def space_of_training(
+    config: Config, comparer: Comparer, prepared: PreparedFold
+) -> tuple[int, str]:
+    """Return about how many bytes a training writes, and for what."""
+    weights = sum(tensor.nbytes for tensor in checkpoint_tensors(comparer.adapted).values())
+    num_references = min(config.ranking.references, len(prepared.split.validation))
+    pictures = PixelImages(comparer.base.processor.image_processor, prepared.split.train.iloc[:1])
+    references = num_references * next(iter(pictures.values())).nbytes  # features are of that size
+    num_pairs = len(prepared.training_pairs) + len(prepared.held_out_pairs)
+    num_pairs += COPIES * len(prepared.validation_pairs)
+    checkpoints = COPIES * (weights + references)
+    artifact = weights if config.tracking.log_model else 0
+    return (
+        checkpoints + artifact + num_pairs * PAIR_BYTES + OTHER_BYTES,
+        f"{COPIES} checkpoints of {megabytes(weights + references)}, tables and pictures",
+    )
 
 
 def complete_checkpoints(

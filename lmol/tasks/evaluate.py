@@ -16,6 +16,7 @@ from lmol.evaluation.metrics import Metrics
 from lmol.model.checkpoint import load_checkpoint
 from lmol.model.comparer import Comparer
 from lmol.model.device import require_device
+from lmol.tasks.checkpoints import PAIR_BYTES
 from lmol.tasks.held_out import judge_held_out, judge_validation, save
 from lmol.tasks.overall import save_overall
 from lmol.tasks.prepare import IMAGES, load_folds
@@ -55,6 +56,7 @@ def evaluate(
     prepared = held_out_fold(config, past, run)
     comparer, step = trained_at(config, past)
     split = prepared.split
+    run.require_space(PAIR_BYTES * len(prepared.held_out_pairs), "answers and pictures")
     images = image_store(config, comparer, split.validation, split.held_out)
     start = time.monotonic()
     validation = judge_validation(config, comparer, prepared, images)

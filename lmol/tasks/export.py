@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lmol.config import Config
+from lmol.config.disk import require_space
 from lmol.config.schema import ExportForm, Quantization
 from lmol.evaluation.figures import GREY, save, titled
 from lmol.evaluation.metrics import Floats
@@ -49,6 +50,8 @@ def write_stock_model(config: Config, past: PastRun, folder: Path, run: RunFolde
     if kind != Quantization.NONE.value:
         log.info("Trained on %s: merging into the base as it is without quantisation", kind)
     comparer = trained(unquantized(config), past)
+    size = sum(weight.nbytes for weight in comparer.adapted.parameters())
+    require_space(folder, size, "the merged model")
     prompt = comparer.prompt.text
     expected, found = write_merged(comparer, folder)
     difference = float((found - expected).abs().max())

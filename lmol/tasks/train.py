@@ -22,7 +22,7 @@ from lmol.model.adapter import trainable_summary, trainable_table
 from lmol.model.comparer import Comparer, build_comparer
 from lmol.model.device import require_device
 from lmol.model.features import ImageStore, PixelImages, cache_features
-from lmol.tasks.checkpoints import complete_checkpoints, complete_stopped
+from lmol.tasks.checkpoints import complete_checkpoints, complete_stopped, space_of_training
 from lmol.tasks.held_out import judge_held_out, save, validation_metrics
 from lmol.tasks.prepare import prepare_fold
 from lmol.tasks.tracked import tell_conclusion
@@ -56,6 +56,7 @@ def train_and_judge(config: Config, run: RunFolder, tracker: Tracker) -> float:
     comparer = build(config)
     show_trainable(comparer, run)
     split = prepared.split
+    run.require_space(*space_of_training(config, comparer, prepared))
     images = image_store(config, comparer, split.train, split.validation, split.held_out)
     best, train_seconds = fit(config, run, comparer, prepared, images, tracker)
     validation, step = complete_checkpoints(config, run, comparer, prepared, images)

@@ -167,6 +167,9 @@ class SilentFolder(RunFolder):
     def note(self, **facts: Any) -> None:
         pass
 
+    def require_space(self, needed: int, purpose: str) -> None:
+        pass
+
     def write_text(self, name: str, text: str) -> Path:
         return self.path / name
 

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from lmol.config import Config, as_dict, signature
-from lmol.config.disk import disk_error
+from lmol.config.disk import ANY_SPACE, disk_error, require_space
 from lmol.config.signals import describe_interrupt
 from lmol.config.sweeping import JobPlace
 from lmol.errors import LmolError, RunFolderError
@@ -45,6 +45,7 @@ class RunFolder(ResultFolder):
     def __init__(self, path: Path, facts: dict[str, Any], *, debug: bool) -> None:
         super().__init__(path)
         self._facts, self._debug = facts, debug
+        self._space = ANY_SPACE
         self._open = ExitStack()
 
     @classmethod
@@ -90,7 +91,7 @@ class RunFolder(ResultFolder):
         trace: TracebackType | None,
     ) -> None:
         (self.path / RESERVE).unlink(missing_ok=True)
-        unwritable = None if error is None else disk_error(error, self.path)
+        unwritable = None if error is None else disk_error(error, self.path, self._space)
         shown = unwritable or error
         failed = shown.status if isinstance(shown, LmolError) else FAILED
         status = DONE if shown is None else failed
@@ -111,6 +112,10 @@ class RunFolder(ResultFolder):
         """Add facts such as data_hash to the manifest, which is written anew."""
         self._facts |= facts
         write_text(self.path / MANIFEST, to_json(self._facts, indent=2) + "\n")
+
+    def require_space(self, needed: int, purpose: str) -> None:
+        """Raise DiskError where fewer bytes are free here than a task will need."""
+        self._space = require_space(self.path, needed, purpose)
 
     def result_of(self, task: Callable[[], float | None]) -> float | None:
         """Run the task; what it returns stands in the manifest, for a sweep that asks again."""

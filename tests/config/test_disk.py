@@ -1,12 +1,13 @@
 """A disk on which nothing can be written is one error with folder, free space and remedy."""
 
 import errno
+import shutil
 from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
 
-from lmol.config.disk import disk_error
+from lmol.config.disk import disk_error, require_space
 from lmol.errors import DiskError
 
 KINDS = {
@@ -37,6 +38,16 @@ def test_what_caused_an_error_counts(tmp_path):
     error = RuntimeError("could not save")
     error.__cause__ = OSError(errno.ENOSPC, "text")
     assert isinstance(disk_error(error, tmp_path), DiskError)
+
+
+def test_too_little_space_is_told_beforehand_with_what_is_needed(tmp_path):
+    free = shutil.disk_usage(tmp_path).free
+    with pytest.raises(DiskError, match=r"too little space .* expected about .* for a checkpoint"):
+        require_space(tmp_path, 2 * free, "a checkpoint")
+    told = require_space(tmp_path, 3_000_000, "a checkpoint")
+    found = disk_error(OSError(errno.ENOSPC, "text"), tmp_path, told)
+    assert found is not None
+    assert found.expected == "about 3.0 MB for a checkpoint"
 
 
 @pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "text"), ValueError("text")])

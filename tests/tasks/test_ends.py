@@ -98,13 +98,22 @@ def test_jobs_that_another_host_seems_to_run_are_no_success(command, tmp_path):
 @pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("unshare") is None, reason="a small disk needs root"
 )
-@pytest.mark.parametrize("kilobytes", [300, 600])
-def test_a_full_disk_is_one_line_and_the_manifest_knows_it(tmp_path, kilobytes):
+@pytest.mark.parametrize(
+    ("kilobytes", "filler", "found"),
+    [
+        (600, "true", "too little space"),
+        (40_000, "until grep -qs Trained {run}/run.log; do sleep .1; done; "
+         "dd if=/dev/zero of={disk}/filler bs=4k status=none", "a full disk"),
+    ],
+)  # fmt: skip
+def test_a_small_disk_is_one_line_and_the_manifest_knows_it(tmp_path, kilobytes, filler, found):
+    """Too small from the beginning, for what a training needs, or filled while it trains."""
     disk = tmp_path / "disk"
     disk.mkdir()
     command = [sys.executable, "-m", "lmol.run", *SMALL, f"hydra.run.dir={disk}/run"]
     program = (
         f"mount -t tmpfs -o size={kilobytes}k tmpfs {disk} || exit 77; "
+        f"({filler.format(run=disk / 'run', disk=disk)}) 2>/dev/null & "
         f"{' '.join(command)}; code=$?; cp {disk}/run/manifest.json {tmp_path} ; exit $code"
     )
     ended = subprocess.run(
@@ -115,8 +124,9 @@ def test_a_full_disk_is_one_line_and_the_manifest_knows_it(tmp_path, kilobytes):
         pytest.skip("no mount may be made here")
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
-    assert "got a full disk" in ended.stderr
+    assert f"got {found}" in ended.stderr
+    assert "MB for" in ended.stderr
     assert str(disk) in ended.stderr
     facts = json.loads((tmp_path / "manifest.json").read_text())
     assert facts["status"] == "failed"
-    assert "a full disk" in facts["error"]
+    assert found in facts["error"]
