@@ -11,7 +11,6 @@ from omegaconf import DictConfig
 
 from lmol.config import check
 from lmol.config.ending import command_ending, reported
-from lmol.config.groups import add_experiments
 from lmol.config.overrides import rewrite_arguments
 from lmol.config.saved import with_saved
 from lmol.config.sweeping import job_place
@@ -33,7 +32,6 @@ def main() -> None:
     """Run the command line; exit codes are those of lmol.config.ending."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us as they are
     with command_ending(debug="debug=true" in sys.argv):
-        add_experiments()
         sys.argv[1:] = rewrite_arguments(sys.argv[1:])
         job()
 

@@ -10,7 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.version import VersionBase
 
 from lmol.config.check import check
-from lmol.config.groups import CONF, add_experiments
+from lmol.config.groups import CONF
 from lmol.config.overrides import rewrite_overrides
 from lmol.config.schema import Config
 
@@ -21,7 +21,6 @@ def load_config(*overrides: str) -> Config:
     Works inside a program that uses Hydra itself, and leaves that Hydra as it was. Raises
     ConfigError as the command would.
     """
-    add_experiments()
     with _hydra_of_others_aside(), initialize_config_module(CONF, version_base="1.3"):
         return check(compose("config", rewrite_overrides(overrides)))
 

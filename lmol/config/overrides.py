@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
 
 from lmol.config.folders import folder_list
-from lmol.config.groups import Groups, find_groups
+from lmol.config.groups import Groups, add_experiments, find_groups
 from lmol.config.keys import did_you_mean, is_known, tree_keys
 from lmol.config.paths import HYDRA, home_written_out, path_problems
 from lmol.config.problems import unknown_key
@@ -61,7 +61,11 @@ def _refuse_config_path(given: str | None) -> None:
 def rewrite_overrides(
     overrides: Sequence[str], *, config_dir: str | None = None, multirun: bool = False
 ) -> list[str]:
-    """Overrides as Hydra is to read them. Raises ConfigError with all that cannot be read."""
+    """Overrides as Hydra is to read them, which is to look into experiments/ too.
+
+    Raises ConfigError with all that cannot be read.
+    """
+    add_experiments()
     problems: list[LmolError] = []
     parsed = list(_parsed(map(_written_out, overrides), problems))
     if not multirun and not any(o.key_or_group in MULTIRUN_KEYS for o in parsed):

@@ -6,13 +6,16 @@ N images, m further ones, T tokens an image, V width of the vision tower, H of t
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 from collections.abc import Sequence
 from itertools import chain
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from lmol.config.disk import require_space
 from lmol.model.comparer import Comparer
 from lmol.model.features import BATCH_IMAGES, ImageStore, features_of
 
@@ -47,9 +50,17 @@ def embed(
 
 
 def _room(shape: torch.Size, dtype: torch.dtype, memory_gb: float) -> Tensor:
-    """An empty tensor in memory or, if it is larger, in a file that goes with the tensor."""
-    if shape.numel() * dtype.itemsize <= memory_gb * 1e9:
+    """An empty tensor in memory or, if it is larger, in a file that goes with the tensor.
+
+    Raises DiskError where the folder of temporary files has too little space: a file with holes
+    would end the process at the write that finds no room.
+    """
+    size = shape.numel() * dtype.itemsize
+    if size <= memory_gb * 1e9:
         return torch.empty(shape, dtype=dtype)
+    require_space(Path(tempfile.gettempdir()), size, "images beyond eval.memory_gb (TMPDIR)")
     with tempfile.NamedTemporaryFile(prefix="lmol_images_") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
         mapped = torch.from_file(file.name, shared=True, size=shape.numel(), dtype=dtype)
     return mapped.view(shape)

@@ -29,6 +29,8 @@ from lmol.tracking.run_folder import DONE, MANIFEST, RUNNING, RunFolder
 
 SWEEP = "sweep.yaml"
 LOCK = ".lock"
+LOCK_PATIENCE = 600
+"""Seconds."""
 UNFINISHED = "unfinished"
 KILLED, MISSING = "killed", "missing"
 SHOWN_DIFFERENCES = 5
@@ -130,12 +132,27 @@ def job_status(folder: Path) -> tuple[str, dict[str, Any]]:
 
 @contextmanager
 def locked(sweep: Path) -> Iterator[None]:
-    """One process at a time looks at the jobs of a sweep and begins one."""
-    from filelock import FileLock
+    """One process at a time looks at the jobs of a sweep and begins one.
+
+    Raises RunFolderError where another one holds the lock for minutes.
+    """
+    from filelock import FileLock, Timeout
 
     logging.getLogger("filelock").setLevel(logging.WARNING)
-    with FileLock(sweep / LOCK):
+    lock = FileLock(sweep / LOCK, timeout=LOCK_PATIENCE)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunFolderError(
+            sweep / LOCK,
+            got=f"a lock that another process has held for {LOCK_PATIENCE} s",
+            expected="one that is held for a moment",
+            remedy="end the process that hangs there; on a file system without locks, remove it",
+        ) from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _left(folder: Path, sweep: Path, config: Config) -> Left | None:

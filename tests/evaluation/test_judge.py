@@ -11,8 +11,9 @@ import torch
 from lmol.config.schema import Precision, Quantization
 from lmol.data.evaluation_pairs import all_pairs
 from lmol.data.pairs import pairs_table
-from lmol.errors import TrainingError
+from lmol.errors import DiskError, TrainingError
 from lmol.evaluation import judge as module
+from lmol.evaluation.embedding import _room
 from lmol.evaluation.judge import Judge, _share, fingerprint, judge
 from lmol.evaluation.metrics import average_orders
 from lmol.evaluation.part_file import PartFile
@@ -250,3 +251,9 @@ def test_a_model_that_diverged_is_told(comparer, pairs, images):
         comparer.base.model.model.multi_modal_projector.linear_1.weight.fill_(float("nan"))
     with pytest.raises(TrainingError, match="probabilities that are not finite"):
         judge(comparer, pairs, images, batch_pairs=9)
+
+
+def test_images_for_which_the_temporary_folder_has_no_room_are_refused():
+    """A file with holes would be made, and the write that finds no room ends the process."""
+    with pytest.raises(DiskError, match=r"images beyond eval\.memory_gb"):
+        _room(torch.Size([10**15]), torch.float32, memory_gb=0)
