@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 
@@ -11,6 +10,7 @@ from omegaconf import DictConfig
 
 from lmol.config import check
 from lmol.config.ending import command_ending, reported
+from lmol.config.launched import set_environment
 from lmol.config.overrides import rewrite_arguments
 from lmol.config.saved import with_saved
 from lmol.config.sweeping import job_place
@@ -30,7 +30,7 @@ def job(values: DictConfig) -> float | None:
 
 def main() -> None:
     """Run the command line; exit codes are those of lmol.config.ending."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us as they are
+    set_environment()
     with command_ending(debug="debug=true" in sys.argv):
         sys.argv[1:] = rewrite_arguments(sys.argv[1:])
         job()

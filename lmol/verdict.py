@@ -38,3 +38,13 @@ def label_pairs(score1: ArrayLike, score2: ArrayLike, theta: float) -> NDArray[n
     gap = np.round(np.asarray(score1, float) - np.asarray(score2, float), SCORE_DECIMALS)
     higher = np.where(gap > 0, Verdict.FIRST, Verdict.SECOND)
     return np.where(np.abs(gap) <= theta, Verdict.SIMILAR, higher).astype(np.int64)
+
+
+def verdict_indices(titles: ArrayLike) -> NDArray[np.int64]:
+    """Verdict indices of the titles First, Second, Similar, in their shape (P,)."""
+    given = np.asarray(titles)
+    codes = np.full(given.shape, -1, dtype=np.int64)
+    for index, title in enumerate(TITLES):
+        codes[given == title] = index
+    assert (codes >= 0).all(), f"labels are among {', '.join(TITLES)}"
+    return codes

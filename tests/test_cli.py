@@ -1,6 +1,7 @@
 """The command as a user meets it: help, exit codes, messages, and nothing left behind."""
 
 import json
+import os
 import subprocess
 import sys
 import weakref
@@ -256,3 +257,23 @@ def test_a_failed_job_of_a_multirun_lets_its_model_go(
     assert command("-m", "fold=1,2,3", "task=prepare")[0] == 1
     assert len(models) == 3
     assert alive == []
+
+
+@pytest.mark.parametrize(
+    ("given", "set_"),
+    [
+        ({}, "1000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "active"}, "None"),
+    ],
+)
+def test_threads_that_wait_give_their_cores_to_others(given: dict[str, str], set_: str) -> None:
+    """Until a user says how they are to wait."""
+    code = "import os, sys; from lmol.run import main\ntry: main()\nexcept SystemExit: pass\n"
+    code += "print(os.environ.get('GOMP_SPINCOUNT'))"
+    cleared = {k: v for k, v in os.environ.items() if not k.startswith(("GOMP", "OMP_WAIT"))}
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "task=nope"],
+        env=cleared | given, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert ended.stdout == f"{set_}\n"

@@ -23,10 +23,9 @@ from lmol.experiments.bench.report import Row, add_options, report
 
 SMALL = ("data.source.num_images=240", "data.schedule.num_pairs=1600", "tracking=off")
 WAYS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
-    "as it is": ({}, ()),
-    "all cores": ({}, ("threads=0",)),
-    "all cores, spinning 1,000 times": ({"GOMP_SPINCOUNT": "1000"}, ("threads=0",)),
-    "all cores, passive": ({"OMP_WAIT_POLICY": "passive"}, ("threads=0",)),
+    "default": ({}, ()),
+    "libgomp's own waiting": ({"GOMP_SPINCOUNT": "300000"}, ()),
+    "OMP_WAIT_POLICY=passive": ({"OMP_WAIT_POLICY": "passive"}, ()),
     "threads=1": ({}, ("threads=1",)),
 }
 """Environment variables and overrides of each."""

@@ -62,4 +62,7 @@ ADVICE = {
     "images, add images, or train for a shorter time.",
     "overfitting": "Set train.early_stopping, train for fewer epochs, or add images, LoRA dropout "
     "or weight decay.",
+    "rising_validation_loss": "Answers grow surer than they are right, though accuracy may still "
+    "gain: use the calibrated temperature of metrics.json where probabilities matter; otherwise as "
+    "for overfitting.",
 }

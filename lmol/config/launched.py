@@ -1,4 +1,4 @@
-"""How this process was started: alone, or as one of several by torchrun or accelerate launch."""
+"""How this process was started, alone or as one of several, and the environment it works in."""
 
 from __future__ import annotations
 
@@ -13,3 +13,15 @@ def num_processes() -> int:
 def process_index() -> int:
     """This process's number, 0 for the one that writes and for a process that is alone."""
     return int(os.environ.get("RANK", "0"))
+
+
+def set_environment() -> None:
+    """Set what Hydra and torch read, before torch is imported; it holds for workers too.
+
+    Hydra is to hand exceptions on as they are. Threads that wait for each other are to give their
+    cores to other processes soon: libgomp, with which torch computes, lets them spin some 300,000
+    times, which beside busy processes costs more than it saves. What a user sets stays.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")

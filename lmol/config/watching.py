@@ -150,6 +150,9 @@ class HealthRules:
     overfitting: Annotated[
         ShareRuleConfig, Field(description="fall of validation accuracy while training improves")
     ]
+    rising_validation_loss: Annotated[
+        ShareRuleConfig, Field(description="rise of validation's cross-entropy, by its least")
+    ]
 
 
 @node

@@ -30,10 +30,10 @@ from lmol.evaluation.metrics import (
     Metrics,
     average_orders,
     predictions_table,
-    verdict_indices,
 )
 from lmol.evaluation.subgroups import NO_GROUPS, Subgroups, group_names
 from lmol.evaluation.transitivity import triple_metrics
+from lmol.verdict import verdict_indices
 
 Tables = dict[str, pd.DataFrame]
 

@@ -18,9 +18,8 @@ from lmol.evaluation.metrics import (
     average_orders,
     most_probable,
     orders_agree,
-    verdict_indices,
 )
-from lmol.verdict import SCORE_DECIMALS
+from lmol.verdict import SCORE_DECIMALS, verdict_indices
 
 Booleans = NDArray[np.bool_]
 

@@ -20,7 +20,7 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
-from lmol.verdict import SWAPPED, TITLES, Verdict
+from lmol.verdict import SWAPPED, TITLES, Verdict, verdict_indices
 
 Floats = NDArray[np.float64]
 Classes = NDArray[np.int64]
@@ -162,10 +162,3 @@ def correlation_metrics(scores: Floats, strengths: Floats, estimates: Floats) ->
         "rmse": float(root_mean_squared_error(scores, estimates)),
         "images": scores.size,
     }
-
-
-def verdict_indices(titles: ArrayLike) -> Classes:
-    """Verdict indices of the titles First, Second, Similar, in their shape (P,)."""
-    codes = pd.Index(TITLES).get_indexer(pd.Index(np.asarray(titles)))
-    assert (codes >= 0).all(), f"labels are among {', '.join(TITLES)}"
-    return codes.astype(np.int64)

@@ -19,6 +19,8 @@ from lmol.evaluation.metrics import correlation_metrics
 STRIP = 5
 """Images at either end of the ranking in the overview."""
 
+COMPARABLE = "eval_comparable_cross_entropy"
+
 Record = Mapping[str, Any]
 
 
@@ -40,13 +42,14 @@ def plot_learning_curves(records: Sequence[Record], path: Path) -> None:
     """Loss and accuracy by optimizer step. records: the lines of metrics.jsonl.
 
     A training record has step, loss, cross_entropy and accuracy; a validation record has step,
-    eval_cross_entropy and eval_accuracy.
+    eval_comparable_cross_entropy (on training's scale) and eval_accuracy.
     """
     figure = Figure(figsize=(9.6, 4.2), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
     _draw_curve(loss, records, "loss", color=GREY, linewidth=1.0, label="training: whole loss")
-    _draw_training_and_validation(loss, records, "cross_entropy", "training: cross-entropy")
-    _draw_training_and_validation(accuracy, records, "accuracy", "training")
+    entropy = "training: cross-entropy"
+    _draw_training_and_validation(loss, records, "cross_entropy", entropy, COMPARABLE)
+    _draw_training_and_validation(accuracy, records, "accuracy", "training", "eval_accuracy")
     titled(loss, "Loss", "optimizer step", "nats")
     titled(accuracy, "Accuracy of the verdict", "optimizer step", "")
     loss.set_ylim(bottom=0.0)
@@ -136,11 +139,11 @@ def _draw_strip(
 
 
 def _draw_training_and_validation(
-    axes: Axes, records: Sequence[Record], name: str, training: str
+    axes: Axes, records: Sequence[Record], name: str, training: str, validation: str
 ) -> None:
     _draw_curve(axes, records, name, color=BLUE, linewidth=1.2, label=training)
     _draw_curve(
-        axes, records, f"eval_{name}", color=ORANGE, linewidth=2.0, marker="o", markersize=5.0,
+        axes, records, validation, color=ORANGE, linewidth=2.0, marker="o", markersize=5.0,
         label=training.replace("training", "validation"),
     )  # fmt: skip
 

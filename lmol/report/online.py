@@ -26,7 +26,7 @@ CURVES = {
     "Training loss": "train/loss",
     "Validation accuracy": "validation/accuracy",
     "Validation recall of Similar": "validation/accuracy_similar",
-    "Validation cross-entropy": "validation/cross_entropy",
+    "Validation cross-entropy on training's scale": "validation/comparable_cross_entropy",
     "Validation order consistency": "validation/order_consistency",
     "Validation Pearson": "validation/pearson",
     "Learning rate of LoRA": "train/lr_lora",

@@ -35,6 +35,7 @@ from lmol.model.features import ImageStore
 from lmol.ranking.scale import ScoreScale, ranking_table
 from lmol.tracking.progress import progress
 from lmol.tracking.result_folder import ResultFolder
+from lmol.training.comparable import comparable_cross_entropy
 from lmol.verdict import Verdict
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,11 @@ def validation_metrics(
     metrics = classification_metrics(pairs["label"], probabilities)
     metrics |= correlation_metrics(scores, ranked.strengths, ranked.strengths)
     by_class = {name: value for name in BY_CLASS if (value := metrics[name]) is not None}
-    return {name: _known(metrics[name]) for name in VALIDATED} | by_class
+    comparable = comparable_cross_entropy(
+        probabilities, pairs, prepared.training_pairs, config.train.loss
+    )
+    known = {name: _known(metrics[name]) for name in VALIDATED}
+    return known | by_class | {"comparable_cross_entropy": comparable}
 
 
 def ask_validation(

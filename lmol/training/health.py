@@ -176,11 +176,8 @@ class HealthCallback(TrainerCallback):
         optimizer: Any = None,
         **kwargs: Any,
     ) -> None:
-        accuracy = (metrics or {}).get("eval_accuracy", 0.0)
-        training = values(self._history.last(self._config.window), "accuracy")
-        mean = float(np.mean(training)) if len(training) else 0.0
         step = state.global_step
-        self._validations.append(Validated(step=step, accuracy=accuracy, training=mean))
+        self._validations.append(self._validated(step, metrics or {}))
         for name, rule in AT_VALIDATION.items():
             config = getattr(self._config.rules, name)
             told = rule(self._validations, self._commonest, self._course, config.threshold)
@@ -191,6 +188,20 @@ class HealthCallback(TrainerCallback):
             self._remedies.keep(optimizer, step, state.epoch or 0.0)
         self._clean_since_good = True
         self._began = time.monotonic()
+
+    def _validated(self, step: int, metrics: dict[str, float]) -> Validated:
+        window = self._history.last(self._config.window)
+        accuracy, entropy = (
+            float(np.mean(values(window, name))) if window else 0.0
+            for name in ("accuracy", "cross_entropy")
+        )
+        return Validated(
+            step=step,
+            accuracy=metrics.get("eval_accuracy", 0.0),
+            training=accuracy,
+            entropy=metrics.get("eval_comparable_cross_entropy", 0.0),
+            training_entropy=entropy,
+        )
 
     def _act(self, optimizer: Any, scheduler: Any) -> bool:
         """Do something about what was found: one thing, the gravest.

@@ -157,11 +157,16 @@ BY_WINDOW: dict[str, StepRule] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Validated:
-    """One validation: its accuracy, and training accuracy of the window before it."""
+    """One validation, and the means over the window of training steps before it.
+
+    entropy: cross-entropy in nats, that of validation on training's scale.
+    """
 
     step: int
     accuracy: float
     training: float
+    entropy: float
+    training_entropy: float
 
 
 ValidationRule = Callable[[Sequence[Validated], float, Course, float], "str | None"]
@@ -195,9 +200,27 @@ def overfitting(
     return f"{fell} while training accuracy rose from {best.training:.3f} to {last.training:.3f}"
 
 
+def rising_validation_loss(
+    validations: Sequence[Validated], commonest: float, course: Course, threshold: float
+) -> str | None:
+    """Several validations in a row above the least cross-entropy, while training's fell."""
+    if len(validations) <= IN_A_ROW:
+        return None
+    before, recent = validations[:-IN_A_ROW], validations[-IN_A_ROW:]
+    least = min(before, key=lambda validated: validated.entropy)
+    worse = all(v.entropy > least.entropy * (1 + threshold) for v in recent)
+    last = recent[-1]
+    if not worse or last.training_entropy >= least.training_entropy:
+        return None
+    rose = f"validation cross-entropy rose from {least.entropy:.3f} to {last.entropy:.3f}"
+    fell = f"training's fell from {least.training_entropy:.3f} to {last.training_entropy:.3f}"
+    return f"{rose} on training's scale while {fell}"
+
+
 AT_VALIDATION: dict[str, ValidationRule] = {
     "chance_validation": chance_validation,
     "overfitting": overfitting,
+    "rising_validation_loss": rising_validation_loss,
 }
 
 

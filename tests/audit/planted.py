@@ -117,6 +117,14 @@ def worse_validation(trainer, case):
     trainer._validate = lambda: {**dict.fromkeys(names, 0.5), "accuracy": next(left)}
 
 
+def surer_than_right(trainer, case):
+    """Validation cross-entropy that rises after the first of five validations."""
+    rising = iter([0.4, 0.6, 0.7, 0.8, 0.9])
+    names = ("accuracy", "macro_f1", "cross_entropy", "order_consistency", "pearson")
+    known = dict.fromkeys(names, 0.9)
+    trainer._validate = lambda: {**known, "comparable_cross_entropy": next(rising)}
+
+
 PLANTED = (
     Fault(name="one gradient is zero", rules=("zero_gradient",), plant=one_gradient_is_zero),
     Fault(
@@ -196,5 +204,11 @@ PLANTED = (
         rules=("overfitting",),
         overrides=(*LONGER, "train.validate_every=0.2"),
         in_trainer=worse_validation,
+    ),
+    Fault(
+        name="surer at validation than it is right",
+        rules=("rising_validation_loss",),
+        overrides=(*LONGER, "train.validate_every=0.2"),
+        in_trainer=surer_than_right,
     ),
 )

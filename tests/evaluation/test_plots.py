@@ -23,7 +23,7 @@ CONFUSION = confusion_table(["First", "First", "Second"], ["First", "Similar", "
 RECORDS = [
     {"step": 1, "loss": 1.5, "cross_entropy": 1.1, "accuracy": 0.3},
     {"step": 2, "loss": 1.2, "cross_entropy": 0.9, "accuracy": 0.5},
-    {"step": 2, "eval_cross_entropy": 1.0, "eval_accuracy": 0.4},
+    {"step": 2, "eval_comparable_cross_entropy": 1.0, "eval_accuracy": 0.4},
 ]
 
 

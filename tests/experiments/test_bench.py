@@ -8,9 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
+from lmol.experiments.bench import threads
 from lmol.experiments.bench.folds import plot, summary
 from lmol.experiments.bench.llava_shape import MEASURED, row
 from lmol.experiments.bench.report import report
+from tests.tasks.conftest import SMALL
 
 
 def test_rows_are_printed_drawn_and_written(tmp_path, capsys):
@@ -52,3 +54,14 @@ def test_folds_are_summed_up_by_data_seed(tmp_path):
     assert table.loc[(2, "pearson"), "min"] == pytest.approx(0.1)
     plot(rows, tmp_path / "folds.png")
     assert (tmp_path / "folds.png").is_file()
+
+
+def test_trainings_beside_busy_processes_are_timed_and_their_weights_compared(
+    tmp_path, monkeypatch
+):
+    ways = {"one": ({}, ("threads=1",)), "two": ({"GOMP_SPINCOUNT": "9"}, ("threads=2",))}
+    monkeypatch.setattr("lmol.experiments.bench.threads.WAYS", ways)
+    rows = threads.measure([1], 1, [*SMALL, f"data.root={tmp_path}/faces"], tmp_path)
+    assert [row["way"] for row in rows] == ["one, 1 busy", "two, 1 busy"]
+    assert min(row["ratio"] for row in rows) == 1
+    assert all(row["train_s"] > 0 and len(row["weights"]) == 12 for row in rows)

@@ -95,7 +95,7 @@ def make_sweep(path: Path, accuracies: tuple[float, ...], **changes: Any) -> Pat
 
 def _write_records(path: Path) -> None:
     training = [{"step": s, "cross_entropy": 1.0 / s, "accuracy": 0.5} for s in (1, 2, 4, 8, 16)]
-    validation = [{"step": 8, "eval_cross_entropy": 0.4, "eval_accuracy": 0.6}]
+    validation = [{"step": 8, "eval_comparable_cross_entropy": 0.4, "eval_accuracy": 0.6}]
     lines = [json.dumps(record) for record in [*training, *validation]]
     (path / "metrics.jsonl").write_text("\n".join(lines) + '\n{"step": 20, "cross_')
 

@@ -19,6 +19,7 @@ from lmol.training.health_rules import (
     gradient_norm_high,
     loss_spike,
     overfitting,
+    rising_validation_loss,
 )
 from lmol.training.remedies import LastGood
 from tests.audit.test_signals import signals
@@ -230,10 +231,11 @@ def test_a_single_bad_batch_is_no_spike_and_five_are():
     assert loss_spike(losses(*calm, *[float("nan")] * 2), COURSE, 20) is None
 
 
-def validated(*pairs: tuple[float, float]) -> list[Validated]:
+def validated(*numbers: tuple[float, float]) -> list[Validated]:
+    """Validations with these numbers of validation and training, as accuracy and as entropy."""
     return [
-        Validated(step=step, accuracy=accuracy, training=training)
-        for step, (accuracy, training) in enumerate(pairs, start=1)
+        Validated(step=step, accuracy=v, training=t, entropy=v, training_entropy=t)
+        for step, (v, t) in enumerate(numbers, start=1)
     ]
 
 
@@ -248,6 +250,20 @@ def validated(*pairs: tuple[float, float]) -> list[Validated]:
 )
 def test_overfitting_is_a_trend_while_training_improves(course, found):
     told = overfitting(validated(*course), 0.4, COURSE, 0.03)
+    assert (told is not None) == found
+
+
+@pytest.mark.parametrize(
+    ("course", "found"),
+    [
+        ([(0.52, 0.5), (0.6, 0.4), (0.61, 0.3), (0.6, 0.2)], True),
+        ([(0.52, 0.5), (0.6, 0.4), (0.55, 0.3), (0.6, 0.2)], False),  # not three in a row
+        ([(0.52, 0.3), (0.6, 0.4), (0.61, 0.4), (0.6, 0.4)], False),  # training rose too
+        ([(0.52, 0.5), (0.6, 0.4), (0.61, 0.3)], False),
+    ],
+)
+def test_a_rising_validation_loss_is_a_trend_while_training_s_falls(course, found):
+    told = rising_validation_loss(validated(*course), 0.4, COURSE, 0.1)
     assert (told is not None) == found
 
 

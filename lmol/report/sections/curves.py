@@ -13,12 +13,18 @@ from lmol.report.svg import Axis, Limits, limits_of
 
 CAPTION = (
     "A line a fold: training (thin, of single batches, smoothed where there are many) and "
-    "validation (with dots, of training-fold images that are not trained on). All recipes have the "
-    "same scales. A validation curve that turns upwards in cross-entropy while training goes down "
-    "is overfitting."
+    "validation (with dots, of training-fold images that are not trained on). Cross-entropy of "
+    "validation is on training's scale: gaps as common, Similar weighed as in training. All "
+    "recipes have the same scales. A validation curve that turns upwards in cross-entropy while "
+    "training goes down is overfitting."
 )
 LEGEND = (("training", "training"), ("validation", "validation"))
-QUANTITIES = (("cross_entropy", "cross-entropy, in nats", False), ("accuracy", "accuracy", True))
+QUANTITIES = (
+    ("cross_entropy", "eval_comparable_cross_entropy", "cross-entropy, in nats", False),
+    ("accuracy", "eval_accuracy", "accuracy", True),
+)
+"""Names in training and in validation records, title, whether it is a share."""
+
 SHARES = (0.0, 1.02)
 
 
@@ -27,7 +33,10 @@ def curves_section(subject: Subject) -> Section | None:
     recipes = [recipe for recipe in subject.finished if any(run.records for run in recipe.runs)]
     if not recipes:
         return None
-    scales = {name: _scales(recipes, name, share) for name, _, share in QUANTITIES}
+    scales = {
+        name: _scales(recipes, (name, validation), share)
+        for name, validation, _, share in QUANTITIES
+    }
     blocks: list[Block] = [_figures(recipe, scales) for recipe in recipes]
     blocks.append(Text(sentences=[CAPTION]))
     return Section(key="curves", title="Learning curves", blocks=blocks)
@@ -35,22 +44,22 @@ def curves_section(subject: Subject) -> Section | None:
 
 def _figures(recipe: Recipe, scales: Mapping[str, tuple[Limits, Limits]]) -> Figures:
     figures = []
-    for name, title, share in QUANTITIES:
+    for name, validation, title, share in QUANTITIES:
         steps, limits = scales[name]
         y = Axis(limits=limits, title=title, share=share)
-        drawing = draw_curves(curves(recipe, name), curves(recipe, f"eval_{name}"), y, steps)
+        drawing = draw_curves(curves(recipe, name), curves(recipe, validation), y, steps)
         label = f"{recipe.label}: {title.partition(',')[0]}"
         figures.append(Figure(title=label, drawing=drawing, legend=LEGEND))
     return Figures(caption=f"{recipe.label}, {of_folds(recipe.folds)}.", figures=figures)
 
 
-def _scales(recipes: Sequence[Recipe], name: str, share: bool) -> tuple[Limits, Limits]:
+def _scales(recipes: Sequence[Recipe], names: Sequence[str], share: bool) -> tuple[Limits, Limits]:
     """Limits of steps and values that hold for all recipes."""
     points = [
         point
         for recipe in recipes
-        for key in (name, f"eval_{name}")
-        for curve in curves(recipe, key)
+        for name in names
+        for curve in curves(recipe, name)
         for point in curve
     ]
     steps = 0.0, max((step for step, _ in points), default=1.0)

@@ -1,0 +1,63 @@
+"""The cross-entropy of validation pairs on the scale of training's.
+
+Training draws pairs evenly over gaps and weighs Similar; validation pairs come as they are. Their
+plain cross-entropies differ even where a model is as good on both.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lmol.config.schema import LossConfig
+from lmol.verdict import SWAPPED, Verdict, verdict_indices
+
+Floats = NDArray[np.float64]
+
+BINS = 10
+"""Ranges of the gap, with equally many training pairs each, among Similar and among the others."""
+
+
+def comparable_cross_entropy(
+    probabilities: Floats, pairs: pd.DataFrame, training_pairs: pd.DataFrame, loss: LossConfig
+) -> float:
+    """Cross-entropy in nats, the pairs weighed so that gaps are as common as in training.
+
+    probabilities: (P, 2, 3), both orders. Similar counts w_similar times and the swapped order
+    swap_ce_weight times, as in lmol.training.losses.
+    """
+    truth = verdict_indices(pairs["label"])
+    chosen = np.stack([truth, np.array(SWAPPED)[truth]], axis=1)  # (P, 2)
+    found = np.take_along_axis(probabilities, chosen[..., None], axis=2)[..., 0]
+    entropy = -np.log(np.maximum(found, np.finfo(np.float32).tiny))
+    orders = np.average(entropy, axis=1, weights=[1.0, loss.swap_ce_weight])
+    classes = np.where(truth == Verdict.SIMILAR, loss.w_similar, 1.0)
+    return float(np.average(classes * orders, weights=mix_weights(pairs, training_pairs)))
+
+
+def mix_weights(pairs: pd.DataFrame, training_pairs: pd.DataFrame) -> Floats:
+    """Weights (P,) under which label and gap of the pairs are as common as in training.
+
+    What training has and the pairs have not is left out.
+    """
+    weights = np.zeros(len(pairs))
+    for similar in (True, False):
+        ours, theirs = (_of(table, similar=similar) for table in (pairs, training_pairs))
+        gaps, training_gaps = _gaps(pairs)[ours], _gaps(training_pairs)[theirs]
+        if not len(gaps) or not len(training_gaps):
+            continue
+        edges = np.quantile(training_gaps, np.linspace(0, 1, BINS + 1)[1:-1])
+        bins, training_bins = np.digitize(gaps, edges), np.digitize(training_gaps, edges)
+        counts = np.bincount(bins, minlength=BINS)
+        wanted = np.bincount(training_bins, minlength=BINS) / len(training_pairs)
+        weights[ours] = (wanted / np.maximum(counts, 1))[bins]
+    return weights if weights.any() else np.ones(len(pairs))
+
+
+def _of(pairs: pd.DataFrame, *, similar: bool) -> NDArray[np.bool_]:
+    return (pairs["label"] == Verdict.SIMILAR.title).to_numpy() == similar
+
+
+def _gaps(pairs: pd.DataFrame) -> Floats:
+    return (pairs["score1"] - pairs["score2"]).abs().to_numpy()
