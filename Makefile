@@ -14,7 +14,7 @@ CHECKOUT_FIRST := -c 'import pathlib, sysconfig; \
     pathlib.Path(sysconfig.get_path("purelib"), "lmol_checkout.pth").write_text("$(CURDIR)\n")'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-newest setup-newest newest setup clean
+.PHONY: help run test guard test-newest setup-newest newest setup clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ test-newest: $(NEWEST_READY)  ## a small main job and some tests with setup.cfg'
 	cd .venv-newest && bin/python -m lmol.run data.source.num_images=60 data.schedule.num_pairs=96 \
 	    train.batch_pairs=8 threads=1 hydra.run.dir=runs/$$(date +%s)
 	$(NEWEST_BIN)/python -m pytest -q -k 'not nf4 and not int8' $(NEWEST_TESTS)
+
+guard: $(READY)  ## results of small commands against those of commit BASE, bit for bit
+	$(BIN)/python tests/guard.py $(if $(BASE),--base $(BASE))
 
 setup-newest: $(NEWEST_READY)
 

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,7 +34,7 @@ BASE = "HEAD"
 ON_PURPOSE: dict[str, dict[str, str]] = {}
 """By file pattern: old names of keys and columns with their new ones."""
 
-VARYING = re.compile(r"second|time|memory|rss|_gb$|bytes|path|version|commit|pid|host|start|end$|cwd")
+VARYING = re.compile(r"seconds|time|memory|rss|_gb$|bytes|path|version|commit|pid|host|start|end$")
 """Keys and columns that no two runs share."""
 
 SMALL = (
@@ -72,7 +73,11 @@ def archive_of(commit: str, folder: Path) -> None:
 
 def lay_out(source: Path, folder: Path) -> None:
     """conf/ and experiments/ stand inside the package, as in a wheel."""
-    for name, place in (("lmol", "lmol"), ("conf", "lmol/conf"), ("experiments", "lmol/experiments")):
+    for name, place in (
+        ("lmol", "lmol"),
+        ("conf", "lmol/conf"),
+        ("experiments", "lmol/experiments"),
+    ):
         if (source / name).resolve() != (folder / place).resolve():
             shutil.copytree(source / name, folder / place, dirs_exist_ok=True)
 
@@ -97,8 +102,8 @@ def results(folder: Path) -> dict[str, Any]:
         name = str(path.relative_to(folder))
         if path.suffix == ".csv":
             table = pd.read_csv(path, dtype=str, keep_default_na=False)
-            table = table.rename(columns=renamed(name))
-            found[name] = {c: table[c].tolist() for c in table if not VARYING.search(c)}
+            columns = table.rename(columns=renamed(name)).to_dict("list")
+            found[name] = {c: v for c, v in columns.items() if not VARYING.search(str(c))}
         elif path.suffix == ".json" and path.name != "manifest.json":
             found[name] = plain(json.loads(path.read_text()), renamed(name))
         elif path.suffix == ".jsonl":
@@ -162,9 +167,10 @@ def main() -> None:
         folder = Path(name)
         archive_of(base, folder / "base")
         lay_out(ROOT, folder / "head")
-        run_all(folder / "base", folder / "before")
-        run_all(folder / "head", folder / "after")
-        before, after = results(folder / "before"), results(folder / "after")
+        sides = {"base": folder / "before", "head": folder / "after"}
+        with ThreadPoolExecutor(len(sides)) as pool:
+            list(pool.map(lambda side: run_all(folder / side, sides[side]), sides))
+        before, after = map(results, sides.values())
     found = list(differences(before, after))
     print(*found, sep="\n")
     values = f"{len(before)} files of {len(COMMANDS)} commands"
