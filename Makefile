@@ -60,6 +60,6 @@ $(READY): $(PINS) setup.cfg pyproject.toml
 $(NEWEST_READY): setup.cfg pyproject.toml
 	@test -n "$(NEWEST)" || { echo "no Python from 3.12 on was found; name one with NEWEST=..."; exit 2; }
 	$(NEWEST) -m venv --clear .venv-newest
-	$(NEWEST_BIN)/python -m pip install --quiet -e . pytest
+	$(NEWEST_BIN)/python -m pip install --quiet -e . pytest choix
 	@$(NEWEST_BIN)/python $(CHECKOUT_FIRST)
 	@touch $@

@@ -9,9 +9,9 @@ import hydra
 from omegaconf import DictConfig
 
 from lmol.config import check
+from lmol.config.compose import hydra_arguments
 from lmol.config.ending import command_ending, reported
 from lmol.config.launched import set_environment
-from lmol.config.overrides import rewrite_arguments
 from lmol.config.saved import with_saved
 from lmol.config.sweeping import job_place
 from lmol.tracking.past_runs import saved_runs
@@ -32,7 +32,7 @@ def main() -> None:
     """Run the command line; exit codes are those of lmol.config.ending."""
     set_environment()
     with command_ending(debug="debug=true" in sys.argv):
-        sys.argv[1:] = rewrite_arguments(sys.argv[1:])
+        sys.argv[1:] = hydra_arguments(sys.argv[1:])
         job()
 
 

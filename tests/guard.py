@@ -34,6 +34,9 @@ BASE = "HEAD"
 ON_PURPOSE: dict[str, dict[str, str]] = {}
 """By file pattern: old names of keys and columns with their new ones."""
 
+NEW: tuple[str, ...] = ("format",)
+"""Keys and columns that BASE had not yet."""
+
 VARYING = re.compile(r"seconds|time|memory|rss|_gb$|bytes|path|version|commit|pid|host|start|end$")
 """Keys and columns that no two runs share."""
 
@@ -103,7 +106,7 @@ def results(folder: Path) -> dict[str, Any]:
         if path.suffix == ".csv":
             table = pd.read_csv(path, dtype=str, keep_default_na=False)
             columns = table.rename(columns=renamed(name)).to_dict("list")
-            found[name] = {c: v for c, v in columns.items() if not VARYING.search(str(c))}
+            found[name] = {c: v for c, v in columns.items() if not left_out(str(c))}
         elif path.suffix == ".json" and path.name != "manifest.json":
             found[name] = plain(json.loads(path.read_text()), renamed(name))
         elif path.suffix == ".jsonl":
@@ -127,8 +130,13 @@ def renamed(name: str) -> dict[str, str]:
 def plain(value: Any, names: dict[str, str]) -> Any:
     """Without the keys that vary, under the new names."""
     if isinstance(value, dict):
-        return {names.get(k, k): plain(v, names) for k, v in value.items() if not VARYING.search(k)}
+        return {names.get(k, k): plain(v, names) for k, v in value.items() if not left_out(k)}
     return [plain(item, names) for item in value] if isinstance(value, list) else value
+
+
+def left_out(name: str) -> bool:
+    """Whether a key or column is not compared."""
+    return name in NEW or bool(VARYING.search(name))
 
 
 def bits(tensor: torch.Tensor) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import is_dataclass
@@ -33,14 +34,18 @@ REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
 def check(values: DictConfig) -> Config:
-    """The typed configuration. Raises ConfigError with every problem that the values have."""
+    """The typed configuration. Raises ConfigError with every problem that the values have.
+
+    Where some are found, classes that import torch are left unread, which takes seconds: what is
+    wrong with their arguments is then told once the rest is right.
+    """
     problems: list[LmolError] = []
     plain = _resolved(values, "", problems)
     problems += read_paths(plain)
     config, mistyped = _typed(plain)
     problems += _without_repeats(mistyped, problems)
-    problems += _of_targets(plain)
     problems += broken_rules(_valid_groups(plain))
+    problems += _of_targets(plain, heavy=not problems or "torch" in sys.modules)
     if problems or config is None:
         raise ConfigError(_causes(problems, values))
     return config
@@ -123,14 +128,16 @@ def _without_repeats(mistyped: list[LmolError], problems: list[LmolError]) -> li
     return [problem for problem in mistyped if problem.where not in known]
 
 
-def _of_targets(plain: dict[str, Any]) -> Iterator[LmolError]:
+def _of_targets(plain: dict[str, Any], *, heavy: bool) -> Iterator[LmolError]:
     task = plain.get("task")
     name = task.get("name") if isinstance(task, dict) else None
     yield from _of_task(name)
     for key in target_keys():
         group, _, field = key.partition(".")
         target = (plain.get(group) or {}).get(field)
-        if not isinstance(target, dict) or (group in HEAVY and name in WITHOUT_MODEL):
+        if not isinstance(target, dict) or (
+            group in HEAVY and (name in WITHOUT_MODEL or not heavy)
+        ):
             continue
         if "_target_" not in target:
             yield target_missing(key)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from hydra.version import VersionBase
+from omegaconf.errors import OmegaConfBaseException
 
 from lmol.config.check import check
 from lmol.config.groups import CONF
-from lmol.config.overrides import rewrite_overrides
+from lmol.config.overrides import read_arguments, read_overrides
 from lmol.config.schema import Config
+from lmol.errors import ConfigError, LmolError
 
 
 def load_config(*overrides: str) -> Config:
@@ -21,8 +24,42 @@ def load_config(*overrides: str) -> Config:
     Works inside a program that uses Hydra itself, and leaves that Hydra as it was. Raises
     ConfigError as the command would.
     """
+    found = read_overrides(overrides)
+    if found.problems:
+        raise ConfigError([*found.problems, *_of_values(found.rewritten)])
+    return _composed(found.rewritten)
+
+
+def hydra_arguments(arguments: Sequence[str]) -> list[str]:
+    """The command line as Hydra is to read it.
+
+    Raises ConfigError where a key is wrong, with what is wrong with the values of the others: those
+    of right keys alone are checked by the job itself.
+    """
+    flags, found = read_arguments(arguments)
+    if found.problems:
+        raise ConfigError([*found.problems, *_of_values(found.rewritten)])
+    return flags + found.rewritten
+
+
+def _composed(overrides: Sequence[str]) -> Config:
     with _hydra_of_others_aside(), initialize_config_module(CONF, version_base="1.3"):
-        return check(compose("config", rewrite_overrides(overrides)))
+        return check(compose("config", list(overrides)))
+
+
+def _of_values(overrides: Sequence[str]) -> list[LmolError]:
+    """What is wrong with values beside wrong keys; missing ones may be what those keys meant."""
+    ours = [override for override in overrides if not override.startswith("hydra")]
+    try:
+        _composed(ours)
+    except ConfigError as error:
+        return [problem for problem in error.problems if problem.got not in ("???", "nothing")]
+    except (
+        HydraException,
+        OmegaConfBaseException,
+    ):  # a sweep, or a choice that needs the wrong key
+        return []
+    return []
 
 
 @contextmanager

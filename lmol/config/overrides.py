@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 from hydra._internal.utils import get_args_parser
@@ -33,19 +34,22 @@ MULTIRUN_KEYS = ("sweep", "hydra.mode")
 """What makes a multirun without the flag -m."""
 
 
-def rewrite_arguments(arguments: Sequence[str]) -> list[str]:
-    """Hydra's flags untouched, then the overrides as Hydra is to read them.
+@dataclass(frozen=True, kw_only=True)
+class ReadOverrides:
+    """The overrides that can be read, as Hydra is to read them, and what is wrong with others."""
 
-    Raises ConfigError with all overrides that no configuration could take.
-    """
+    rewritten: list[str]
+    problems: list[LmolError]
+
+
+def read_arguments(arguments: Sequence[str]) -> tuple[list[str], ReadOverrides]:
+    """Return Hydra's flags untouched, and the overrides."""
     args = get_args_parser().parse_intermixed_args(list(arguments))
     if args.shell_completion or args.experimental_rerun:
-        return list(arguments)
+        return list(arguments), ReadOverrides(rewritten=[], problems=[])
     _refuse_config_path(args.config_path)
     flags = [argument for argument in arguments if argument not in args.overrides]
-    return flags + rewrite_overrides(
-        args.overrides, config_dir=args.config_dir, multirun=args.multirun
-    )
+    return flags, read_overrides(args.overrides, config_dir=args.config_dir, multirun=args.multirun)
 
 
 def _refuse_config_path(given: str | None) -> None:
@@ -61,21 +65,28 @@ def _refuse_config_path(given: str | None) -> None:
 def rewrite_overrides(
     overrides: Sequence[str], *, config_dir: str | None = None, multirun: bool = False
 ) -> list[str]:
-    """Overrides as Hydra is to read them, which is to look into experiments/ too.
+    """Like read_overrides; raises ConfigError with all problems."""
+    found = read_overrides(overrides, config_dir=config_dir, multirun=multirun)
+    if found.problems:
+        raise ConfigError(found.problems)
+    return found.rewritten
 
-    Raises ConfigError with all that cannot be read.
-    """
+
+def read_overrides(
+    overrides: Sequence[str], *, config_dir: str | None = None, multirun: bool = False
+) -> ReadOverrides:
+    """Read all overrides; Hydra is made to look into experiments/ too."""
     add_experiments()
     problems: list[LmolError] = []
     parsed = list(_parsed(map(_written_out, overrides), problems))
     if not multirun and not any(o.key_or_group in MULTIRUN_KEYS for o in parsed):
         problems += [_sweep_without_multirun(o) for o in parsed if o.is_sweep_override()]
     groups = find_groups(chain([config_dir] if config_dir else [], _searchpath(parsed)))
-    for override in parsed:
-        problems += _problems(override, groups)
-    if problems:
-        raise ConfigError(problems)
-    return [_rewritten(override, groups) for override in parsed] + _sweep_folder(parsed, groups)
+    found = {id(override): list(_problems(override, groups)) for override in parsed}
+    problems += chain.from_iterable(found.values())
+    readable = [override for override in parsed if not found[id(override)]]
+    rewritten = [_rewritten(override, groups) for override in readable]
+    return ReadOverrides(rewritten=rewritten + _sweep_folder(readable, groups), problems=problems)
 
 
 def _written_out(override: str) -> str:

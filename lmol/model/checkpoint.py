@@ -23,6 +23,7 @@ from lmol.model.adapter import checkpoint_tensors
 from lmol.model.comparer import Comparer
 from lmol.model.fingerprint import base_fingerprint
 from lmol.tracking.files import follow_umask
+from lmol.tracking.formats import FORMAT, KEY, require_format
 
 WEIGHTS = "adapter_model.safetensors"
 META = "meta.json"
@@ -54,6 +55,7 @@ def _write(comparer: Comparer, partial: Path, meta: dict[str, Any]) -> None:
     (partial / "README.md").unlink(missing_ok=True)
     comparer.base.processor.save_pretrained(partial)
     facts = {
+        KEY: FORMAT,
         **meta,
         "comparer": comparer.recipe,
         "base": base_fingerprint(comparer.base.model),
@@ -107,6 +109,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
         raise unreadable(folder, error) from error
     if not isinstance(facts, dict) or not {"comparer", "base", "keys"} <= facts.keys():
         raise unreadable(folder, f"{META} does not tell comparer, base and keys")
+    require_format(folder / META, facts)
     return facts
 
 

@@ -16,6 +16,7 @@ import yaml
 from lmol.config.schema import RunStatus
 from lmol.config.sweeping import FOLD
 from lmol.errors import ConfigError, LmolError, RunFolderError
+from lmol.tracking.formats import KEY
 from lmol.tracking.past_runs import TRAINED
 from lmol.tracking.run_folder import DONE, FAILED, MANIFEST
 from lmol.tracking.sweep_folder import SWEEP
@@ -47,7 +48,7 @@ class ReportedRun:
             path=path.absolute(),
             sweep=sweep.absolute() if sweep else None,
             manifest=_mapping(path / MANIFEST),
-            config=_mapping(path / "config.yaml"),
+            config={k: v for k, v in _mapping(path / "config.yaml").items() if k != KEY},
             metrics=_mapping(path / "metrics.json"),
         )
 

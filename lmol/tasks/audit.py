@@ -28,8 +28,9 @@ from lmol.tasks.train import (
     trainer_of,
     watched,
 )
+from lmol.tracking.opening import open_tracker
 from lmol.tracking.run_folder import RunFolder
-from lmol.tracking.tracker import Tracker, open_tracker
+from lmol.tracking.tracker import Tracker
 from lmol.training.callbacks import RunLog
 from lmol.training.trainer import ComparisonTrainer
 from lmol.training.watching import Watching

@@ -13,7 +13,7 @@ from lmol.config.check import WITHOUT_MODEL
 from lmol.config.launched import process_index
 from lmol.config.schema import TrackingMode
 from lmol.tracking.libraries import quiet_libraries
-from lmol.tracking.tracker import TRACKED, installed
+from lmol.tracking.opening import TRACKED, installed
 
 
 class FirstLine(Callback):

@@ -22,10 +22,11 @@ from lmol.tasks.overall import save_overall
 from lmol.tasks.prepare import IMAGES, load_folds
 from lmol.tasks.tracked import tell_conclusion
 from lmol.tasks.train import build, image_store, seed_everything
+from lmol.tracking.opening import open_tracker
 from lmol.tracking.past_runs import PastRun, find_runs
 from lmol.tracking.result_folder import ResultFolder
 from lmol.tracking.run_folder import RunFolder
-from lmol.tracking.tracker import Tracker, open_tracker
+from lmol.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 

@@ -26,9 +26,10 @@ from lmol.tasks.checkpoints import complete_checkpoints, complete_stopped, space
 from lmol.tasks.held_out import judge_held_out, save, validation_metrics
 from lmol.tasks.prepare import prepare_fold
 from lmol.tasks.tracked import tell_conclusion
+from lmol.tracking.opening import open_tracker
 from lmol.tracking.progress import progress
 from lmol.tracking.run_folder import RunFolder
-from lmol.tracking.tracker import Tracker, open_tracker
+from lmol.tracking.tracker import Tracker
 from lmol.training.callbacks import ProgressBar, RunLog
 from lmol.training.kept import keep_last, kept
 from lmol.training.trainer import ComparisonTrainer

@@ -14,6 +14,7 @@ import yaml
 
 from lmol.config.paths import read_path
 from lmol.errors import RunFolderError
+from lmol.tracking.formats import KEY, require_format
 from lmol.tracking.run_folder import DONE, MANIFEST
 from lmol.tracking.sweep_folder import SweepRecord
 from lmol.tracking.sweep_jobs import sweep_jobs
@@ -50,7 +51,8 @@ class PastRun:
             values = yaml.safe_load((self.path / "config.yaml").read_text())
         except (OSError, yaml.YAMLError) as error:
             raise _no_run(self.path, f"no readable config.yaml ({error})") from error
-        return dict(values)
+        require_format(self.path / "config.yaml", values)
+        return {key: value for key, value in values.items() if key != KEY}
 
     def checkpoint(self, kind: str) -> Path:
         """The folder of its checkpoint best or last; raises RunFolderError where it has none."""

@@ -15,10 +15,10 @@ from lmol.config import Config
 from lmol.config.launched import num_processes, process_index
 from lmol.config.sweeping import JobPlace
 from lmol.errors import ConfigError, LmolError
+from lmol.tracking.opening import require_tracking
 from lmol.tracking.run_folder import RunFolder
 from lmol.tracking.run_log import LOGGER
 from lmol.tracking.sweep_folder import Left, SweepRecord, open_job
-from lmol.tracking.tracker import require_tracking
 
 if TYPE_CHECKING:
     from accelerate import PartialState

@@ -21,6 +21,7 @@ from lmol.config.sweeping import JobPlace
 from lmol.errors import LmolError, RunFolderError
 from lmol.tracking.environment import describe_environment, describe_process, peak_memory
 from lmol.tracking.files import to_json, write_text
+from lmol.tracking.formats import FORMAT, KEY
 from lmol.tracking.result_folder import ResultFolder
 from lmol.tracking.run_log import LOGGER, run_log
 
@@ -70,7 +71,8 @@ class RunFolder(ResultFolder):
         try:
             (path / RESERVE).write_bytes(os.urandom(RESERVED))
             folder.note(start=_now(), end=None)
-            write_text(path / "config.yaml", yaml.safe_dump(as_dict(config), sort_keys=False))
+            values = {KEY: FORMAT} | as_dict(config)
+            write_text(path / "config.yaml", yaml.safe_dump(values, sort_keys=False))
         except OSError as error:
             for name in (RESERVE, "config.yaml", MANIFEST):
                 (path / name).unlink(missing_ok=True)

@@ -1,11 +1,14 @@
 """The command line before Hydra: shorthands, prefixes, and all mistakes together."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from lmol.config import load_config
-from lmol.config.overrides import rewrite_arguments, rewrite_overrides
+from lmol.config.compose import hydra_arguments
+from lmol.config.overrides import rewrite_overrides
 from lmol.errors import ConfigError
 
 
@@ -60,13 +63,13 @@ def test_every_override_gets_the_prefix_that_hydra_wants() -> None:
 
 def test_hydra_and_its_flags_are_left_alone() -> None:
     given = ["--cfg", "job", "hydra.run.dir=x", "~recipe"]
-    assert rewrite_arguments(given) == given
+    assert hydra_arguments(given) == given
     completion = ["-sc", "install=bash"]
-    assert rewrite_arguments(completion) == completion
+    assert hydra_arguments(completion) == completion
 
 
 def test_flags_may_stand_between_overrides() -> None:
-    assert rewrite_arguments(["fold=1,2", "-m", "seed=1"]) == ["-m", "++fold.index=1,2", "++seed=1"]
+    assert hydra_arguments(["fold=1,2", "-m", "seed=1"]) == ["-m", "++fold.index=1,2", "++seed=1"]
 
 
 @pytest.mark.parametrize("prefix", ["", "+", "++", "~"])
@@ -118,3 +121,35 @@ def test_the_job_folder_is_named_after_all_that_is_swept() -> None:
     )
     own = "hydra.sweep.subdir=mine"
     assert rewrite_overrides(["seed=1,2", own], multirun=True) == ["++seed=1,2", own]
+
+
+def test_wrong_keys_and_wrong_values_are_told_together_before_torch_is_loaded(tmp_path):
+    wrong = ["optim.lr_loar=1", "optim.lr_lora=-1", "fold.k=0", "train.batch_pairs=two"]
+    code = "import sys; from lmol.run import main\ntry: main()\nexcept SystemExit: pass\n"
+    code += "print('torch' in sys.modules)"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *wrong],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for key in (
+        "optim.lr_loar",
+        "optim.lr_lora: got -1",
+        "fold.k: got 0",
+        "train.batch_pairs: got",
+    ):
+        assert key in ended.stderr
+    assert ended.stdout == "False\n"
+    only_values = subprocess.run(
+        [sys.executable, "-c", code, *wrong[1:]], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "optim.lr_lora: got -1" in only_values.stderr
+    assert only_values.stdout.endswith("False\n")
+
+
+def test_a_value_that_a_wrong_key_was_meant_to_give_is_not_missed_as_well():
+    with pytest.raises(ConfigError) as caught:
+        load_config("+recipe=scut_llava", "data.roto=/images")
+    assert [problem.where for problem in caught.value.problems] == ["data.roto"]

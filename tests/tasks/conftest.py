@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lmol.run import main
-from lmol.tracking.tracker import TRACKED
+from lmol.tracking.opening import TRACKED
 
 Command = Callable[..., tuple[object, str]]
 

@@ -16,6 +16,7 @@ import yaml
 
 from lmol.config import Config, as_dict, load_config, signature
 from lmol.errors import DataError, RunFolderError
+from lmol.tracking.formats import FORMAT
 from lmol.tracking.run_folder import RunFolder
 
 
@@ -44,7 +45,8 @@ def test_the_manifest_says_what_ran(tmp_path: Path, config: Config) -> None:
 
 def test_the_written_configuration_is_the_one_that_ran(tmp_path: Path, config: Config) -> None:
     RunFolder.claim(tmp_path, config)
-    assert yaml.safe_load((tmp_path / "config.yaml").read_text()) == as_dict(config)
+    stored = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    assert stored == {"format": FORMAT} | as_dict(config)
 
 
 def test_a_run_folder_that_exists_is_refused(tmp_path: Path, config: Config) -> None:

@@ -18,9 +18,10 @@ from PIL import Image
 from lmol.config import Config, as_dict, load_config
 from lmol.config.schema import TrackingMode
 from lmol.errors import ConfigError, LmolError
+from lmol.tracking.opening import open_tracker, require_tracking
 from lmol.tracking.processes import SilentFolder
 from lmol.tracking.run_folder import RunFolder
-from lmol.tracking.tracker import Tracker, open_tracker, require_tracking
+from lmol.tracking.tracker import Tracker
 from lmol.tracking.wandb import run_id
 from tests.tracking.wandb_file import stored_run, stored_runs
 
@@ -214,7 +215,7 @@ import signal, sys, time
 from pathlib import Path
 from lmol.config import load_config
 from lmol.tracking.run_folder import RunFolder
-from lmol.tracking.tracker import open_tracker
+from lmol.tracking.opening import open_tracker
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 def hosts(event, details):
     if event in ("socket.getaddrinfo", "socket.gethostbyname"):
@@ -463,7 +464,7 @@ def test_off_and_offline_need_no_key(config: Config) -> None:
 def test_tracking_without_the_package_is_refused(
     config: Config, monkeypatch: pytest.MonkeyPatch, found: ModuleSpec | None
 ) -> None:
-    monkeypatch.setattr("lmol.tracking.tracker.find_spec", lambda name: found)
+    monkeypatch.setattr("lmol.tracking.opening.find_spec", lambda name: found)
     problem = refusal(config)
     assert problem.got == "offline without the package wandb"
     assert "pip install wandb" in problem.remedy

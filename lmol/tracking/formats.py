@@ -1,0 +1,27 @@
+"""The version of the files in which runs are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lmol.errors import RunFolderError
+
+FORMAT = 1
+KEY = "format"
+
+
+def require_format(path: Path, stored: Mapping[str, Any]) -> None:
+    """Raise RunFolderError where a stored mapping is of another version.
+
+    One without a version was written before versions were, in the layout of 1.
+    """
+    found = stored.get(KEY, FORMAT)
+    if found != FORMAT:
+        raise RunFolderError(
+            path,
+            got=f"format {found}",
+            expected=f"format {FORMAT}, which this version of LMOL reads",
+            remedy="use the version of LMOL that wrote it (manifest.json names it)",
+        )
