@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lmol.data.synthetic import SyntheticFaces
-from lmol.model.comparer import Comparer
+from lmol.model.vlm.comparer import Comparer
 from tests.tiny import build_tiny
 
 

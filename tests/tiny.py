@@ -6,15 +6,14 @@ from typing import Any
 from lmol.config.schema import (
     AnswersConfig,
     Attention,
-    LoraConfig,
-    ModelConfig,
     Precision,
     ProjectorStart,
     PromptForm,
     Quantization,
 )
-from lmol.model.backbone import LlavaBackbone
-from lmol.model.comparer import Comparer, build_comparer
+from lmol.model.vlm.backbone import LlavaBackbone
+from lmol.model.vlm.comparer import Comparer, build_comparer
+from lmol.model.vlm.spec import LoraConfig, VisionLanguageModel
 
 TARGETS = r".*language_model\..*\.(q|k|v|o)_proj"
 QUESTION = "Which face looks more attractive?"
@@ -42,8 +41,8 @@ def model_config(
     r: int = 4,
     alpha: int = 8,
     projector: ProjectorStart = ProjectorStart.FRESH,
-) -> ModelConfig:
-    return ModelConfig(
+) -> VisionLanguageModel:
+    return VisionLanguageModel(
         backbone={},
         projector=projector,
         lora=LoraConfig(r=r, alpha=alpha, dropout=dropout, targets=targets),

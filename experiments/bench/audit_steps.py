@@ -23,14 +23,14 @@ from lmol.experiments.bench.fault_runs import prepared_fold
 from lmol.experiments.bench.llava_shape import build as build_shape
 from lmol.experiments.bench.llava_shape import write_random_llava
 from lmol.experiments.bench.report import Row
-from lmol.model.comparer import Comparer
 from lmol.model.features import CachedFeatures, ImageStore
+from lmol.model.pair_model import PairModel
 from lmol.tasks.train import build, image_store, seed_everything, trainer_of, watched
 from lmol.tracking.run_folder import RunFolder
 from lmol.tracking.tracker import Tracker
 
 LARGE_STEPS, LARGE_IMAGES = 12, 12
-Build = Callable[[Config, PreparedFold], tuple[Comparer, ImageStore]]
+Build = Callable[[Config, PreparedFold], tuple[PairModel, ImageStore]]
 
 DEFAULT_STEPS, DEFAULT_AUDITS, DEFAULT_PICTURES = 1000, 12, 11
 """Of a run of the embedded default: steps 1, 2, 100, 200 ... 1,000; of step 2 no picture."""
@@ -95,13 +95,13 @@ def shares(seconds: list[float], drawn: set[int], ends: float, runs: tuple[int, 
     }
 
 
-def default_comparer(config: Config, prepared: PreparedFold) -> tuple[Comparer, ImageStore]:
+def default_comparer(config: Config, prepared: PreparedFold) -> tuple[PairModel, ImageStore]:
     """The embedded base with cached features."""
     comparer = build(config)
     return comparer, image_store(config, comparer, prepared.split.train, prepared.split.validation)
 
 
-def large_comparer(config: Config, prepared: PreparedFold) -> tuple[Comparer, ImageStore]:
+def large_comparer(config: Config, prepared: PreparedFold) -> tuple[PairModel, ImageStore]:
     """111 M parameters, random, fp32; the features of images are random too."""
     with tempfile.TemporaryDirectory() as folder:
         write_random_llava("100m", Path(folder))

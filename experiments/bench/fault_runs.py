@@ -17,7 +17,6 @@ from transformers import TrainerCallback
 from lmol.config import Config, instantiate, load_config
 from lmol.data.preparation import PreparedFold, pair_fold
 from lmol.errors import HealthError
-from lmol.model.comparer import Comparer
 from lmol.model.features import ImageStore
 from lmol.tasks.prepare import load_folds
 from lmol.tasks.train import build, image_store, seed_everything, trainer_of, watched
@@ -48,7 +47,7 @@ class Case:
 
     config: Config
     prepared: PreparedFold
-    comparer: Comparer
+    comparer: Any
     images: ImageStore
     callbacks: list[TrainerCallback] = field(default_factory=list)
 

@@ -35,7 +35,7 @@ from lmol.evaluation.judge import answering
 from lmol.experiments.bench.judge_ways import WAYS, Probabilities
 from lmol.experiments.bench.llava_shape import EMBEDDED, build, write_random_llava
 from lmol.experiments.bench.report import Row, add_options
-from lmol.model.comparer import Comparer
+from lmol.model.vlm.comparer import Comparer
 
 TURNS = 3
 TRIAL = 0.1

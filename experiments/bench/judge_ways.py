@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from lmol.data.images import open_rgb
 from lmol.evaluation.judge import fingerprint, judge
 from lmol.evaluation.part_file import PartFile
-from lmol.model.comparer import Comparer
 from lmol.model.features import PixelImages
+from lmol.model.vlm.comparer import Comparer
 from lmol.tracking.progress import progress
 
 Probabilities = NDArray[np.floating]
@@ -60,7 +60,7 @@ def stock(
     comparer: Comparer, images: pd.DataFrame, pairs: pd.DataFrame, batch: int
 ) -> Iterator[Probabilities]:
     """transformers' plain forward on prompts and pixels, `batch` questions at a time."""
-    store = PixelImages(comparer.base.processor.image_processor, images)
+    store = PixelImages(comparer.encoder.preprocess, images)
     prompt, dtype = comparer.prompt, comparer.base.embedding_dtype
     for start in range(0, len(pairs), batch // 2):
         asked = pairs[start : start + batch // 2]
@@ -83,7 +83,7 @@ def batched(
     comparer: Comparer, images: pd.DataFrame, pairs: pd.DataFrame, batch: int
 ) -> Iterator[Probabilities]:
     """The comparer's forward, as in training: both orders share the vision features of a pair."""
-    store = PixelImages(comparer.base.processor.image_processor, images)
+    store = PixelImages(comparer.encoder.preprocess, images)
     for start in range(0, len(pairs), batch // 2):
         asked = pairs[start : start + batch // 2]
         names = asked[["img1", "img2"]].to_numpy().flatten().tolist()
@@ -95,7 +95,7 @@ def judged(
     comparer: Comparer, images: pd.DataFrame, pairs: pd.DataFrame, batch: int
 ) -> Iterator[Probabilities]:
     """The judge of a run, all pairs at once."""
-    store = PixelImages(comparer.base.processor.image_processor, images)
+    store = PixelImages(comparer.encoder.preprocess, images)
     seal = fingerprint(comparer, pairs, "drawn faces")
     with (
         tempfile.TemporaryDirectory() as folder,

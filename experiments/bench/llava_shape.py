@@ -21,17 +21,16 @@ from lmol.config.schema import (
     AnswersConfig,
     Attention,
     ConsistencyConfig,
-    LoraConfig,
     LossConfig,
-    ModelConfig,
     Precision,
     ProjectorStart,
     PromptForm,
     Quantization,
 )
 from lmol.experiments.bench.report import Row, add_options, report
-from lmol.model.backbone import LlavaBackbone
-from lmol.model.comparer import Comparer, build_comparer
+from lmol.model.vlm.backbone import LlavaBackbone
+from lmol.model.vlm.comparer import Comparer, build_comparer
+from lmol.model.vlm.spec import LoraConfig, VisionLanguageModel
 from lmol.training.losses import pair_loss
 
 MEASURED = ("step_s", "sequences_per_s", "peak_gib")
@@ -136,7 +135,7 @@ def backbone(weights: str, quantization: str, dtype: Precision = Precision.BF16)
 def build(weights: str, quantization: str, dtype: Precision = Precision.BF16) -> Comparer:
     """The comparer as recipe/scut_llava builds it."""
     lora = LoraConfig(r=8, alpha=32, dropout=0.05, targets=r".*language_model\..*\.(q|k|v|o)_proj")
-    config = ModelConfig(
+    config = VisionLanguageModel(
         backbone={},
         projector=ProjectorStart.FRESH,
         lora=lora,

@@ -23,8 +23,9 @@ from lmol.config.schema import Attention, Precision, Quantization
 from lmol.data.faces import FEATURES, FLAWS
 from lmol.data.synthetic import PARAMETERS, SyntheticFaces
 from lmol.experiments.bench.report import Row, add_options, report
-from lmol.model.backbone import LlavaBackbone
 from lmol.model.features import cache_features
+from lmol.model.vlm.backbone import LlavaBackbone
+from lmol.model.vlm.encoder import VisionTower
 
 PENALTIES = np.logspace(-2, 4, 13)
 NUM_IMAGES = 800
@@ -58,7 +59,7 @@ def mean_features(weights: str, images: pd.DataFrame) -> NDArray[np.float32]:
         double_quantization=True,
         attention=Attention.SDPA,
     )
-    cached = cache_features(backbone.load(), images, lambda num_images: None)
+    cached = cache_features(VisionTower(backbone.load()), images, lambda num_images: None)
     mean: NDArray[np.float32] = cached.read(list(cached)).mean(dim=1).numpy()
     return mean
 

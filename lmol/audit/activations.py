@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from torch.linalg import vector_norm
 from torch.utils.hooks import RemovableHandle
 
-from lmol.audit.parameters import layer_of, short_name
-from lmol.model.adapter import PROJECTOR
+from lmol.model.names import EMBEDDING, PROJECTOR, layer_of, short_name
 
 STATISTICS = ("rms", "max_abs", "share", "entropy")
 SAMPLE = 2**16
@@ -83,11 +82,11 @@ class Seen:
 class ActivationWatch:
     """Looks at the modules of a known kind in single forward passes.
 
-    image_token: the id whose embeddings images replace. A compiled module and what is in it are
-    left out: hooks would have it compiled again.
+    image_token: the id whose embeddings images replace, if there is one. A compiled module and what
+    is in it are left out: hooks would have it compiled again.
     """
 
-    def __init__(self, model: nn.Module, image_token: int, *, full: bool) -> None:
+    def __init__(self, model: nn.Module, image_token: int | None, *, full: bool) -> None:
         self._seen = Seen()
         self._hooks = [
             (module, hook)
@@ -109,7 +108,7 @@ class ActivationWatch:
                 handle.remove()
 
     def _hooks_of(
-        self, name: str, module: nn.Module, image_token: int, *, full: bool
+        self, name: str, module: nn.Module, image_token: int | None, *, full: bool
     ) -> Iterator[Hook]:
         kind = type(module).__name__
         if kind in KINDS:
@@ -119,8 +118,9 @@ class ActivationWatch:
             yield _hook(lambda given, out: self._seen.add("residual", name, _first(out)))
         elif name.endswith(f".{PROJECTOR}"):
             yield _hook(lambda given, out: self._seen.add(PROJECTED, name, _first(out)))
-        elif isinstance(module, nn.Embedding) and name.endswith("embed_tokens"):
-            yield _hook(lambda given, out: _text(self._seen, name, given, out, image_token))
+        elif isinstance(module, nn.Embedding) and name.endswith(EMBEDDING):
+            if image_token is not None:
+                yield _hook(lambda given, out: _text(self._seen, name, given, out, image_token))
         elif full and ATTENTION.search(kind):
             yield _hook(lambda given, out: _attention(self._seen, name, out))
 

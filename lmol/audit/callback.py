@@ -31,7 +31,7 @@ from lmol.audit.step import OpenStep
 from lmol.audit.step_rules import FEWEST_ANSWERS
 from lmol.audit.updates import changed, frozen_hashes
 from lmol.config.schema import AuditConfig, AuditLevel, Precision
-from lmol.model.comparer import Comparer
+from lmol.model.pair_model import PairModel
 from lmol.tracking.processes import of_first
 
 HALVES = {Precision.FP16: torch.float16}
@@ -45,14 +45,14 @@ SETTLED = 2
 class AuditCallback(TrainerCallback):
     """Audits steps 1, 2, every `interval`-th and the last one; `finish` proves the rest unchanged.
 
-    comparer: that is trained, with all adapters on. recomputed: its activations are, in the
+    model: that is trained, with all adapters on. recomputed: its activations are, in the
     backward pass. every: audit each step (task=audit).
     """
 
     def __init__(
         self,
         config: AuditConfig,
-        comparer: Comparer,
+        model: PairModel,
         findings: Findings,
         history: History,
         output: AuditOutput,
@@ -64,7 +64,7 @@ class AuditCallback(TrainerCallback):
         recomputed: bool,
         every: bool = False,
     ) -> None:
-        self._config, self._comparer = config, comparer
+        self._config, self._model = config, model
         self._pairs, self._theta, self._warmup_ratio = training_pairs, theta, warmup_ratio
         self._findings, self._history, self._output = findings, history, output
         self._half = HALVES.get(precision, torch.bfloat16)
@@ -89,12 +89,12 @@ class AuditCallback(TrainerCallback):
         """Look at adapters and training pairs, and remember the frozen weights' hashes."""
         self._warmup = math.ceil(self._warmup_ratio * state.max_steps)
         self._scaler = getattr(optimizer, "scaler", None)
-        self._tensors = audited_tensors(self._comparer)
-        token = int(self._comparer.base.model.config.image_token_index)
-        self._activations = ActivationWatch(self._comparer, token, full=self._full)
-        self._frozen = frozen_hashes(self._comparer)
+        self._tensors = audited_tensors(self._model)
+        token = self._model.image_token
+        self._activations = ActivationWatch(self._model, token, full=self._full)
+        self._frozen = frozen_hashes(self._model)
         for finding in (
-            *rules.of_model(self._comparer, self._config.rules),
+            *rules.of_model(self._model, self._config.rules),
             *rules.of_pairs(self._pairs, self._theta, self._config.rules),
         ):
             self._findings.add(finding)
@@ -120,7 +120,7 @@ class AuditCallback(TrainerCallback):
         self._open.watched = True
         with self._activations.looking() as self._open.seen:
             if self._output.saved_bytes is None:
-                with counting_saved(self._comparer) as saved:
+                with counting_saved(self._model) as saved:
                     yield
                 self._output.saved_bytes = saved.total
             else:
@@ -195,8 +195,8 @@ class AuditCallback(TrainerCallback):
 
     def _memory(self, opened: OpenStep, optimizer: Any, batch_pairs: int) -> dict[str, Any]:
         """Bytes by kind at this step, and the largest batch that would fit."""
-        device = self._comparer.device
-        by_kind = memory_by_kind(self._comparer, self._tensors, optimizer)
+        device = self._model.device
+        by_kind = memory_by_kind(self._model, self._tensors, optimizer)
         saved = 0 if self._recomputed else self._output.saved_bytes or 0
         total = total_memory(device, by_kind)
         batch = largest_batch(opened.memory, by_kind, saved, batch_pairs, total)
@@ -204,14 +204,14 @@ class AuditCallback(TrainerCallback):
 
     def _note_memory(self, phase: str) -> None:
         if self._open is not None:
-            row = phase_memory(phase, self._comparer.device)
+            row = phase_memory(phase, self._model.device)
             self._open.memory.append({"step": self._open.step, **row})
 
     def finish(self) -> None:
         """After the last step: frozen weights are as they were, or it is told which are not."""
         if not self._frozen:  # training did not begin
             return
-        after = frozen_hashes(self._comparer)
+        after = frozen_hashes(self._model)
         step = self._history.steps[-1].step if self._history.steps else 0
         for finding in rules.of_frozen(changed(self._frozen, after), step, self._config.rules):
             self._findings.add(finding)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmol.audit.parameters import short_name
 from lmol.audit.record import Table
+from lmol.model.names import short_name
 
-GROUPS = {"lora_A": -0.14, "lora_B": 0.14, "projector": 0.0}
-"""The colours of the picture, and how far beside its column each stands."""
+BESIDE = {"lora_A": -0.14, "lora_B": 0.14, "projector": 0.0}
+"""How far beside its column a group stands; those that are not here stand in it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,22 +38,24 @@ EMPTY = Group(
 def grouped(table: Table) -> tuple[list[str], dict[str, Group]]:
     """Names of the columns of the picture, and the points of each group in them.
 
-    A column is a linear layer of the projector or a layer of the language model.
+    A column is a numbered layer, or a module outside of such layers.
     """
     names = [
         _column(str(name), layer) for name, layer in zip(table["name"], table["layer"], strict=True)
     ]
     columns = list(dict.fromkeys(names))
     groups = {}
-    for group, offset in GROUPS.items():
-        mine = table["group"] == group
-        if mine.any():
-            groups[group] = _group(table, np.array(names, dtype=object), columns, mine, offset)
+    for group in sorted(set(table["group"]), key=[*BESIDE, *table["group"]].index):
+        mine, offset = table["group"] == group, BESIDE.get(group, 0.0)
+        groups[group] = _group(table, np.array(names, dtype=object), columns, mine, offset)
     return columns, groups
 
 
 def _column(name: str, layer: int | None) -> str:
-    return short_name(name).split(".")[1] if layer is None else str(layer)
+    if layer is not None:
+        return str(layer)
+    parts = short_name(name).split(".")
+    return parts[min(1, len(parts) - 1)]
 
 
 def _group(

@@ -70,10 +70,12 @@ def counting_saved(model: nn.Module) -> Iterator[SavedBytes]:
 def memory_by_kind(
     model: nn.Module, tensors: list[AuditedTensor], optimizer: Optimizer
 ) -> dict[str, int]:
-    """Bytes of frozen weights, LoRA, projector, their gradients and the optimizer's state."""
+    """Bytes of frozen weights, of each kind of trained ones, their gradients, optimizer state."""
     frozen = sum(_bytes(p) for p in model.parameters() if not p.requires_grad)
-    lora = sum(_bytes(t.parameter) for t in tensors if t.group != "projector")
-    projector = sum(_bytes(t.parameter) for t in tensors if t.group == "projector")
+    trained: dict[str, int] = {}
+    for tensor in tensors:
+        kind = tensor.group.partition("_")[0]  # lora_A and lora_B are lora
+        trained[kind] = trained.get(kind, 0) + _bytes(tensor.parameter)
     gradients = sum(_bytes(t.parameter.grad) for t in tensors if t.parameter.grad is not None)
     state = sum(
         _bytes(value)
@@ -83,8 +85,7 @@ def memory_by_kind(
     )
     return {
         "frozen_weights": frozen,
-        "lora": lora,
-        "projector": projector,
+        **trained,
         "gradients": gradients,
         "optimizer_state": state,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from lmol.tracking.files import replacing
 
 DPI = 90
 COLOURS = {"lora_A": "#0072B2", "lora_B": "#D55E00", "projector": "#009E73"}
-"""Told apart by the colour-blind too (Okabe and Ito 2008)."""
+FURTHER = ("#CC79A7", "#E69F00", "#56B4E9")
+"""Of groups that are not named. Told apart by the colour-blind too (Okabe and Ito 2008)."""
 
 GREY, RED = "#767676", "#B00020"
 NAMES = {"lora_A": "LoRA A", "lora_B": "LoRA B", "projector": "projector"}
@@ -57,6 +59,7 @@ class FlowPicture:
         self._canvas: FigureCanvasAgg | None = None
         self._background: Any = None
         self._moving: list[Artist] = []
+        self._colours: dict[str, str] = {}
 
     def draw(self, table: Table, step: int, path: Path) -> None:
         """Write the picture of one step. table: columns of gradient_table."""
@@ -76,6 +79,8 @@ class FlowPicture:
 
     def _begin(self, columns: list[str], groups: Mapping[str, Group]) -> None:
         """Draw all that stays, and remember it."""
+        further = cycle(FURTHER)
+        self._colours = {name: COLOURS.get(name) or next(further) for name in groups}
         figure = Figure(figsize=(11, 7), dpi=DPI)
         self._canvas = FigureCanvasAgg(figure)
         figure.subplots_adjust(left=0.085, right=0.985, top=0.9, bottom=0.13, hspace=0.12)
@@ -104,19 +109,17 @@ class FlowPicture:
         norms.set_ylabel("L2 norm: filled before,\nhollow after clipping")
         shown = _labels([*columns, ALL])
         norms.set_xticks(range(len(shown)), shown, rotation=_rotation(shown), fontsize=9)
-        norms.set_xlabel(
-            "in forward order: projector, then layers of the language model; then all together"
-        )
+        norms.set_xlabel("in forward order: modules outside of layers, layers, then all together")
         _thresholds(elements, {f"zero: a norm up to {marks.tiny:g}": marks.tiny})
         common = {"explosion": marks.explosion, "high": marks.high, "clipped to": marks.clip or 0.0}
         _thresholds(norms, {f"{name} {value:g}": value for name, value in common.items() if value})
-        _legend(elements, groups)
+        _legend(elements, self._colours)
 
     def _artists(self, figure: Figure, elements: Axes, norms: Axes) -> list[Artist]:
         """What moves: a title, and by group the lines and points of both panels."""
         title = figure.text(0.085, 0.935, "", fontsize=13)
         artists: list[Artist] = [title]
-        for name, colour in COLOURS.items():
+        for name, colour in self._colours.items():
             style: dict[str, Any] = {"color": colour, "clip_on": False}
             ranges = elements.vlines([], [], [], linewidth=2.2, color=colour, alpha=0.55)
             ranges.set_label(name)
@@ -145,7 +148,7 @@ class FlowPicture:
             shown = np.array([value])[np.array([value]) > 0]
             _put(diamond, np.full(len(shown), float(place_of_all)), shown)
         floor = self._limits[0][0] * 1.3
-        for place, name in enumerate(COLOURS):
+        for place, name in enumerate(self._colours):
             ranges, mean, missing, zero, norm, clipped = artists[6 * place : 6 * place + 6]
             group = groups.get(name, EMPTY)
             shown = group.mean > 0
@@ -188,10 +191,10 @@ def _thresholds(axes: Axes, marks: Mapping[str, float]) -> None:
             axes.text(0.996, place, told, transform=axes.transAxes, va=align, ha="right", **style)
 
 
-def _legend(axes: Axes, groups: Mapping[str, Group]) -> None:
+def _legend(axes: Axes, colours: Mapping[str, str]) -> None:
     handles = [
-        Line2D([], [], color=COLOURS[name], marker="o", linewidth=2.2, label=NAMES[name])
-        for name in groups
+        Line2D([], [], color=colour, marker="o", linewidth=2.2, label=NAMES.get(name, name))
+        for name, colour in colours.items()
     ]
     handles += [
         Line2D([], [], color=RED, marker="v", linestyle="", fillstyle="none", label="zero"),

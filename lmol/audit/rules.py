@@ -10,10 +10,10 @@ from torch import nn
 
 from lmol.audit import start_rules, step_rules, tensor_rules
 from lmol.audit.findings import Finding, finding_of
-from lmol.audit.parameters import short_name
 from lmol.audit.record import AuditRecord
 from lmol.audit.tensor_rules import Told
 from lmol.config.schema import AuditRules
+from lmol.model.names import short_name
 
 StepRule = Callable[[AuditRecord, float], Iterator[Told]]
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import pandas as pd
 from torch import nn
 
-from lmol.audit.parameters import LANGUAGE_MODEL, adapter_names, short_name
 from lmol.audit.tensor_rules import Told
-from lmol.model.adapter import PROJECTOR
+from lmol.model.names import LANGUAGE_MODEL, PROJECTOR, adapter_names, short_name
 from lmol.verdict import TITLES, label_pairs
 
 

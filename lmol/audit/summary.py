@@ -81,7 +81,7 @@ def _since(finding: Mapping[str, Any]) -> str:
 def _memory(memory: Mapping[str, Any]) -> list[str]:
     if not memory:
         return []
-    rows = [f"| {name} | {memory[kind] / 1e6:,.2f} |" for kind, name in KINDS.items()]
+    rows = [f"| {name} | {memory[kind] / 1e6:,.2f} |" for kind, name in _kinds(memory)]
     batch = memory["largest_batch_pairs"]
     estimate = (
         "How large a batch would fit is not known: activations are recomputed, or were not seen."
@@ -90,3 +90,9 @@ def _memory(memory: Mapping[str, Any]) -> list[str]:
     )
     table = "\n".join(["| memory | MB |", "| --- | --- |", *rows])
     return ["## Memory", table, estimate]
+
+
+def _kinds(memory: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The kinds of memory that are known of, with their names."""
+    named = [(kind, name) for kind, name in KINDS.items() if kind in memory]
+    return named + [(k, k) for k in memory if k not in KINDS and k != "largest_batch_pairs"]

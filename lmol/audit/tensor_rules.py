@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from lmol.audit.parameters import short_name
 from lmol.audit.record import STARTED, AuditRecord, Table
+from lmol.model.names import short_name
 
 Told = tuple[str, tuple[str, ...]]
 """What was found, as a clause, and in which places."""

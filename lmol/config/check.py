@@ -19,14 +19,13 @@ from lmol.config.keys import did_you_mean, meaning, target_keys, tree_keys
 from lmol.config.paths import read_paths
 from lmol.config.problems import problems_of
 from lmol.config.rules import broken_rules
-from lmol.config.schema import Config
+from lmol.config.schema import Config, Target
 from lmol.config.targets import target_missing, target_problems
 from lmol.errors import ConfigError, LmolError
 
 WITHOUT_MODEL = ("prepare", "report")
 """Tasks that build neither model nor trainer: their targets, which import torch, stay unread."""
 
-HEAVY = ("model", "train")
 COMPLETED_BY_PROGRAM = "train"
 
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
@@ -111,7 +110,9 @@ def _valid_groups(plain: dict[str, Any]) -> dict[str, Any]:
     """The typed groups that have no problem of their own, so that rules can still be asked."""
     groups = {}
     for name, kind in get_type_hints(Config).items():
-        if is_dataclass(kind) and name in plain:
+        if kind == Target and isinstance(plain.get(name), dict):
+            groups[name] = plain[name]
+        elif is_dataclass(kind) and name in plain:
             with suppress(ValidationError):
                 text = json.dumps(plain[name], default=str)
                 groups[name] = TypeAdapter(kind).validate_json(text, strict=True)
@@ -134,15 +135,15 @@ def _of_targets(plain: dict[str, Any], *, heavy: bool) -> Iterator[LmolError]:
     yield from _of_task(name)
     for key in target_keys():
         group, _, field = key.partition(".")
-        target = (plain.get(group) or {}).get(field)
-        if not isinstance(target, dict) or (
-            group in HEAVY and (name in WITHOUT_MODEL or not heavy)
-        ):
+        target = (plain.get(group) or {}).get(field) if field else plain.get(group)
+        deep = heavy and name not in WITHOUT_MODEL
+        if not isinstance(target, dict) or (group == COMPLETED_BY_PROGRAM and not deep):
             continue
         if "_target_" not in target:
             yield target_missing(key)
         else:
-            yield from target_problems(key, target, complete=group != COMPLETED_BY_PROGRAM)
+            complete = group != COMPLETED_BY_PROGRAM
+            yield from target_problems(key, target, complete=complete, nested=deep)
 
 
 def _of_task(name: object) -> Iterator[LmolError]:

@@ -24,6 +24,15 @@ def _below(kind: type, prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _below(hint, f"{prefix}{name}.")  # type: ignore[arg-type]
 
 
+def settings_below(kind: Any, prefix: str) -> Iterator[tuple[str, str | None]]:
+    """Yield dotted keys below a dataclass, nodes before what is in them, with their one line."""
+    described = getattr(kind, "__pydantic_fields__", {})
+    for name, hint in get_type_hints(kind).items():
+        yield prefix + name, described[name].description if name in described else None
+        if is_dataclass(hint):
+            yield from settings_below(hint, f"{prefix}{name}.")
+
+
 def target_keys() -> list[str]:
     """Dotted keys of the swappable nodes."""
     return [key for key, hint in tree_keys().items() if hint == Target]

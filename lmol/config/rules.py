@@ -16,10 +16,10 @@ from lmol.config.schema import (
     DataConfig,
     FoldConfig,
     FoldKind,
-    ModelConfig,
     OptimConfig,
     Precision,
     Schedule,
+    Target,
     TrainConfig,
 )
 from lmol.errors import LmolError
@@ -125,8 +125,8 @@ def _ramp(train: TrainConfig) -> Iterator[LmolError]:
         )
 
 
-def _flash_attention(model: ModelConfig) -> Iterator[LmolError]:
-    base = model.backbone
+def _flash_attention(model: Target) -> Iterator[LmolError]:
+    base = model.get("backbone") or {}
     flash = base.get("attention") == Attention.FLASH_ATTENTION_2.value
     if flash and base.get("dtype") == Precision.FP32.value:
         yield LmolError(
@@ -137,13 +137,14 @@ def _flash_attention(model: ModelConfig) -> Iterator[LmolError]:
         )
 
 
-def _half_precisions(model: ModelConfig, train: TrainConfig) -> Iterator[LmolError]:
+def _half_precisions(model: Target, train: TrainConfig) -> Iterator[LmolError]:
     halves = {Precision.BF16.value, Precision.FP16.value}
-    pair = {model.backbone.get("dtype"), train.precision.value}
+    dtype = (model.get("backbone") or {}).get("dtype")
+    pair = {dtype, train.precision.value}
     if pair == halves:
         yield LmolError(
             "train.precision",
-            got=f"{train.precision.value} over {model.backbone['dtype']} weights",
+            got=f"{train.precision.value} over {dtype} weights",
             expected="the same half precision for both, or fp32 for one",
             remedy="set train.precision and model.backbone.dtype alike",
         )

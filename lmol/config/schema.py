@@ -31,7 +31,6 @@ from lmol.config.choices import ValidationMetric as ValidationMetric
 from lmol.config.fields import (
     Count,
     NonNegative,
-    Pattern,
     Positive,
     ProperShare,
     Seed,
@@ -96,35 +95,12 @@ class FoldConfig:
 
 
 @node
-class LoraConfig:
-    """Low-rank adapters on the language model."""
-
-    r: Annotated[Count, Field(description="rank")]
-    alpha: Annotated[Count, Field(description="scale; the update is alpha / r times B A")]
-    dropout: Annotated[float, Field(ge=0, lt=1, description="dropout before A")]
-    targets: Annotated[Pattern, Field(description="regular expression over full module paths")]
-
-
-@node
-class ModelConfig:
-    """The base model and what is trained on it."""
-
-    backbone: Annotated[Target, Field(description="loads the frozen base and its processor")]
-    projector: Annotated[ProjectorStart, Field(description="fresh weights, or the base's own")]
-    lora: Annotated[LoraConfig, Field(description="adapters on the language model")]
-    prompt: Annotated[PromptForm, Field(description="the processor's chat template, or plain")]
-    compile: Annotated[bool, Field(description="torch.compile the base")]
-    cache_features: Annotated[
-        bool, Field(description="run the frozen vision tower once an image, keep its output")
-    ]
-
-
-@node
 class OptimConfig:
     """AdamW with two learning rates, and their schedule."""
 
     lr_lora: Annotated[NonNegative, Field(description="peak learning rate of the adapters")]
     lr_projector: Annotated[NonNegative, Field(description="peak learning rate of the projector")]
+    lr: Annotated[NonNegative, Field(description="peak learning rate of models with neither")]
     weight_decay: Annotated[NonNegative, Field(description="decoupled decay, not on biases")]
     beta1: Annotated[float, Field(ge=0, lt=1, description="decay of the first moment")]
     beta2: Annotated[float, Field(ge=0, lt=1, description="decay of the second moment")]
@@ -210,7 +186,7 @@ class Config:
     task: TaskConfig
     data: DataConfig
     fold: FoldConfig
-    model: ModelConfig
+    model: Annotated[Target, Field(description="what answers about pairs of images")]
     optim: OptimConfig
     train: TrainConfig
     eval: EvalConfig

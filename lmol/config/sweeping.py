@@ -94,7 +94,7 @@ def _wanted(overrides: list[Override], keys: list[str], fold: object) -> list[Ce
             "sweep",
             got="a sweep of no job",
             expected="at least one value of every swept key",
-            remedy="write the values out; glob(*) finds no groups of experiments/",
+            remedy="write the values out, or a pattern that some option fits",
         )
     return [{FOLD: fold} | _cell(_parsed(job), [FOLD, *keys]) for job in jobs]
 

@@ -14,12 +14,16 @@ import hydra
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import NotRequired, TypedDict, is_typeddict
 
-from lmol.config.keys import did_you_mean
+from lmol.config.fields import Target
+from lmol.config.keys import did_you_mean, settings_below
 from lmol.config.problems import problems_of, unknown_key
 from lmol.errors import ConfigError, LmolError
 
 PACKAGE = "lmol."
 HYDRA_KEYS = ("_target_", "_partial_", "_recursive_", "_convert_")
+MOVED = {"lmol.model.backbone.LlavaBackbone": "lmol.model.vlm.backbone.LlavaBackbone"}
+"""Classes under their names in earlier versions."""
+
 PARAMETERS = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
@@ -39,10 +43,13 @@ def instantiate(target: Mapping[str, Any], **objects: Any) -> Any:
     return filled if target.get("_partial_") else filled(**objects)
 
 
-def target_problems(key: str, target: Mapping[str, Any], *, complete: bool) -> list[LmolError]:
+def target_problems(
+    key: str, target: Mapping[str, Any], *, complete: bool, nested: bool = True
+) -> list[LmolError]:
     """What is wrong with a swappable node; its class is imported, and nothing is built.
 
-    complete: whether the node must hold all arguments, or the program adds some of its own.
+    complete: whether the node must hold all arguments, or the program adds some of its own. nested:
+    whether the classes of swappable nodes in it are looked at too.
     """
     refused = list(_refused(key, target))
     if refused:
@@ -51,8 +58,22 @@ def target_problems(key: str, target: Mapping[str, Any], *, complete: bool) -> l
     if isinstance(kind, LmolError):
         return [kind]
     if is_dataclass(kind):
-        return _typed_problems(key, kind, target, complete and not target.get("_partial_"))
+        whole = complete and not target.get("_partial_")
+        return [
+            *_typed_problems(key, kind, target, whole),
+            *(_of_nested(key, kind, target) if nested else ()),
+        ]
     return list(_unknown_arguments(key, kind, target))
+
+
+def _of_nested(key: str, kind: Any, target: Mapping[str, Any]) -> Iterator[LmolError]:
+    """What is wrong with the swappable nodes among a node's own arguments."""
+    for name, hint in get_type_hints(kind).items():
+        if hint == Target and isinstance(target.get(name), dict):
+            if "_target_" in target[name]:
+                yield from target_problems(f"{key}.{name}", target[name], complete=True)
+            else:
+                yield target_missing(f"{key}.{name}")
 
 
 def _refused(key: str, node: Any) -> Iterator[LmolError]:
@@ -94,7 +115,8 @@ def _load(key: str, name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not module_name.startswith(error.name):
             raise
-        return _no_class(key, name, f"there is no module {error.name}")
+        moved = f"it is {MOVED[name]} now" if name in MOVED else f"there is no module {error.name}"
+        return _no_class(key, name, moved)
     if isinstance(getattr(module, attribute, None), type):
         return getattr(module, attribute)
     own = [n for n, v in vars(module).items() if getattr(v, "__module__", "") == module_name]
@@ -137,11 +159,11 @@ def _typed_problems(
     key: str, kind: Any, target: Mapping[str, Any], complete: bool
 ) -> list[LmolError]:
     values = _arguments(target)
-    valid = [f"{key}.{field.name}" for field in fields(kind) if field.init]
+    known = dict(settings_below(kind, f"{key}."))
     try:
         _parameters(kind, complete).validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
-        return problems_of(error, values, f"{key}.", valid, lambda _: None)
+        return problems_of(error, values, f"{key}.", known, known.get)
     return []
 
 

@@ -12,24 +12,11 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 from numpy.typing import NDArray
-from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList
 
+from lmol.errors import ModelError
 from lmol.evaluation.judge import Answers, Judge
 from lmol.evaluation.questions import Questions, even_batches
-
-
-class AnswersOnly(LogitsProcessor):
-    """Leaves only the answers' first tokens possible."""
-
-    def __init__(self, answer_ids: tuple[int, ...]) -> None:
-        self._ids = list(answer_ids)
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Scores (B, vocabulary), minus infinity for every other token."""
-        allowed = torch.full_like(scores, -torch.inf)
-        allowed[:, self._ids] = scores[:, self._ids]
-        return allowed
+from lmol.model.pair_model import Generates
 
 
 class GeneratingJudge(Judge):
@@ -43,6 +30,13 @@ class GeneratingJudge(Judge):
     invalid: NDArray[np.bool_]
 
     def _begin(self, questions: Questions) -> None:
+        if not isinstance(self._scorer, Generates):
+            raise ModelError(
+                "eval.decode",
+                got=f"generate, with {type(self._model).__name__}, which has no words",
+                expected="a model that generates text",
+                remedy="leave eval.decode out: logits give the answers of every model",
+            )
         self.generated = np.full(len(questions), -1)
         self.invalid = np.zeros(len(questions), dtype=bool)
 
@@ -54,26 +48,10 @@ class GeneratingJudge(Judge):
     def _batches(
         self, questions: Questions, block: slice, answered: NDArray[np.bool_]
     ) -> Iterator[tuple[slice, Answers]]:
+        assert isinstance(self._scorer, Generates), "asked for before anything is judged"
         for batch in even_batches(block, self._batch):
-            images = self._images(np.stack([questions.first[batch], questions.second[batch]], 1))
-            scores, tokens, unconstrained = self._generate(images)
-            ids = torch.tensor(self._comparer.prompt.answer_ids)
-            self.generated[batch] = (tokens[:, None] == ids).long().argmax(1).numpy()
-            self.invalid[batch] = ~torch.isin(unconstrained, ids).numpy()
-            yield batch, scores.softmax(-1).numpy()
-
-    def _generate(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Answer scores (B, 3), generated tokens (B,) and unconstrained ones (B,), on the host."""
-        prompt = self._comparer.prompt
-        only_answers = LogitsProcessorList([AnswersOnly(prompt.answer_ids)])
-        output = self._comparer.generate(
-            images,
-            max_new_tokens=1,
-            do_sample=False,
-            logits_processor=only_answers,
-            return_dict_in_generate=True,
-            output_scores=True,
-            output_logits=True,
-        )
-        scores = output.scores[0][:, list(prompt.answer_ids)].float().cpu()
-        return scores, output.sequences[:, -1].cpu(), output.logits[0].argmax(-1).cpu()
+            rows = (questions.first[batch], questions.second[batch])
+            found = self._scorer.generate(*map(torch.from_numpy, rows))
+            self.generated[batch] = found.answers.numpy()
+            self.invalid[batch] = found.invalid.numpy()
+            yield batch, found.scores.softmax(-1).numpy()

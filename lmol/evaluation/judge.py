@@ -1,10 +1,9 @@
-"""The judge: pairs in, probabilities out, at the cost of one continuation for each ordered pair.
+"""The judge: pairs in, probabilities out.
 
-Questions are grouped by first image: the prompt up to and including it is read once, and the keys
-and values of that serve all second images. Vision features and their projection are computed once
-an image. The answers are those of the plain forward, up to rounding.
+Questions are grouped by first image, so that a model can read it once for all second images; the
+features of an image are computed once. The answers are those of the plain forward, up to rounding.
 
-N images, P pairs, Q questions (ordered pairs), T tokens an image, H width of the language model.
+N images, P pairs, Q questions (ordered pairs), T tokens an image, V width of their features.
 """
 
 from __future__ import annotations
@@ -24,12 +23,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lmol.errors import TrainingError
-from lmol.evaluation.embedding import embed
 from lmol.evaluation.part_file import PartFile
 from lmol.evaluation.questions import Indices, Questions, even_batches, rows_of
-from lmol.model.comparer import Comparer
-from lmol.model.features import ImageStore
-from lmol.model.fingerprint import comparer_fingerprint
+from lmol.model.features import ImageStore, feature_batches
+from lmol.model.pair_model import PairModel
 from lmol.tracking.processes import process_state
 from lmol.tracking.progress import Advance
 
@@ -43,7 +40,7 @@ def unseen(num: int) -> None:
 
 
 def judge(
-    comparer: Comparer,
+    model: PairModel,
     pairs: pd.DataFrame,
     images: ImageStore,
     batch_pairs: int,
@@ -56,37 +53,39 @@ def judge(
     The arguments that are not explained here are Judge's.
     """
     names, first, second = rows_of(pairs)
-    judge = Judge(comparer, names, images, batch_pairs, memory_gb=memory_gb)
+    judge = Judge(model, names, images, batch_pairs, memory_gb=memory_gb)
     return judge.compare(first, second, advance, part)
 
 
-def fingerprint(comparer: Comparer, pairs: pd.DataFrame, data_hash: str) -> str:
-    """SHA-256 (hexadecimal) of who is asked what: comparer, list of pairs and the data's hash."""
+def fingerprint(model: PairModel, pairs: pd.DataFrame, data_hash: str) -> str:
+    """SHA-256 (hexadecimal) of who is asked what: model, list of pairs and the data's hash."""
     asked = "\n".join(pairs["img1"] + "\t" + pairs["img2"])
-    parts = (comparer_fingerprint(comparer), data_hash, asked)
+    parts = (model.identity(), data_hash, asked)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 class Judge:
-    """Compares N images, whose projected features it holds; 7B takes 4.7 MB an image in bf16.
+    """Compares N images with a model, which holds what it needs of them.
 
-    batch_pairs: ordered pairs a forward, halved whenever memory runs out. What else a device holds
-    at a time are the prefixes of one block of questions, at most as many. further: vision features
-    (m, T, V) of images whose rows follow those of the named ones. memory_gb: as embed takes it.
+    batch_pairs: ordered pairs a forward, halved whenever memory runs out. further: features
+    (m, T, V) of images whose rows follow those of the named ones. memory_gb: how much (10^9 bytes)
+    may be kept of them in memory.
     """
 
     def __init__(
         self,
-        comparer: Comparer,
+        model: PairModel,
         names: Sequence[str],
         images: ImageStore,
         batch_pairs: int,
         further: Tensor | None = None,
         memory_gb: float = math.inf,
     ) -> None:
-        self._comparer, self._batch = comparer, batch_pairs
-        with answering(comparer):
-            self._embedded = embed(comparer, names, images, further, memory_gb)
+        self._model, self._batch = model, batch_pairs
+        num = len(names) + (0 if further is None else len(further))
+        with answering(model):
+            batches = feature_batches(model.encoder, names, images, further)
+            self._scorer = model.scorer(batches, num, memory_gb)
 
     def compare(
         self,
@@ -102,13 +101,13 @@ class Judge:
         `part` keeps answers on disk, and those that it holds already are not asked for again.
         Raises TrainingError where the model answers with numbers that are not finite.
         """
-        questions = Questions.of_pairs(first, second, len(self._embedded))
+        questions = Questions.of_pairs(first, second, len(self._scorer))
         answered, answers = _known(questions, part)
         advance(int(answered.sum()) // 2)
         self._begin(questions)
         shares = _share(questions.blocks(self._batch), answered, told=part is not None)
         advance = _speaking_for_all(advance, shares, int((~answered).sum()))
-        with answering(self._comparer):
+        with answering(self._model):
             for share in shares:
                 for block in questions.blocks(self._batch, share):  # smaller once memory ran out
                     for batch, found in self._block(questions, block, answered):
@@ -150,28 +149,23 @@ class Judge:
         if not todo:
             return
         first, rows = np.unique(questions.first[block], return_inverse=True)
-        prefix = self._comparer.read_first(self._images(first))
+        read = self._scorer.block(torch.from_numpy(first))
         for batch in todo:
-            seconds = self._images(questions.second[batch])
-            mine = rows[batch.start - block.start : batch.stop - block.start]
-            follows = torch.from_numpy(mine).to(seconds.device)
-            logits = self._comparer.answer_second(prefix, follows, seconds)
+            which = torch.from_numpy(rows[batch.start - block.start : batch.stop - block.start])
+            logits = read.logits(which, torch.from_numpy(questions.second[batch]))
             yield batch, logits.softmax(-1).cpu().numpy()
-
-    def _images(self, rows: Indices) -> Tensor:
-        return self._embedded[torch.from_numpy(rows)].to(self._comparer.device)
 
 
 @contextmanager
-def answering(comparer: Comparer) -> Iterator[None]:
+def answering(model: PairModel) -> Iterator[None]:
     """Evaluation mode without gradients; the mode before is restored."""
-    training = comparer.training
-    comparer.eval()
+    training = model.training
+    model.eval()
     try:
         with torch.inference_mode():
             yield
     finally:
-        comparer.train(training)
+        model.train(training)
 
 
 def _known(questions: Questions, part: PartFile | None) -> tuple[NDArray[np.bool_], Answers]:

@@ -20,8 +20,8 @@ from lmol.evaluation.metrics import average_orders, most_probable, order_consist
 from lmol.evaluation.ranked import Validation
 from lmol.inference.comparison import Comparison
 from lmol.inference.ranking import RankedImages, Ranker
-from lmol.model.comparer import Comparer
 from lmol.model.features import PixelImages
+from lmol.model.pair_model import PairModel
 from lmol.model.references import References
 from lmol.verdict import Verdict
 
@@ -31,29 +31,28 @@ Pictures = Picture | Sequence[Picture] | pd.DataFrame
 class ImageComparer:
     """Compares and ranks images: paths, PIL images or arrays.
 
-    comparer: the model. references: images of known score, by which scores are estimated; None:
+    model: a trained one. references: images of known score, by which scores are estimated; None:
     strengths alone. validation: as Ranker takes it.
     """
 
     def __init__(
         self,
-        comparer: Comparer,
+        model: PairModel,
         *,
         references: References | None,
         validation: Validation | None,
         ranking: RankingConfig,
         judging: EvalConfig,
     ) -> None:
-        self.comparer = comparer
+        self.model = model
         self._references, self._validation = references, validation
         self._ranking, self._judging = ranking, judging
 
     def compare(self, first: Picture, second: Picture) -> Comparison:
         """Which of the two is better; both orders are asked. Raises DataError for no image."""
         images = pd.concat([picture_table([first]), picture_table([second])], ignore_index=True)
-        processor = self.comparer.base.processor.image_processor
-        store = PixelImages(processor, images.assign(image=["first", "second"]))
-        judge = Judge(self.comparer, ["first", "second"], store, batch_pairs=2)
+        store = PixelImages(self.model.encoder.preprocess, images.assign(image=["first", "second"]))
+        judge = Judge(self.model, ["first", "second"], store, batch_pairs=2)
         probabilities = judge.compare(np.array([0]), np.array([1]))
         [averaged] = average_orders(probabilities)
         return Comparison(
@@ -76,7 +75,7 @@ class ImageComparer:
         ranked beside it. Raises DataError.
         """
         ranker = Ranker(
-            self.comparer,
+            self.model,
             self._chosen(settings),
             judging=self._judging,
             seed=seed,

@@ -10,8 +10,8 @@ from lmol.config import load_config
 from lmol.config.paths import read_path
 from lmol.evaluation.ranked import Validation
 from lmol.inference.comparer import ImageComparer
+from lmol.model.building import build_model
 from lmol.model.checkpoint import META, load_checkpoint, read_meta
-from lmol.model.comparer import comparer_of
 from lmol.model.references import References
 from lmol.tracking.past_runs import one_run
 
@@ -33,7 +33,7 @@ def load_comparer(
     folder = _checkpoint_folder(run_or_checkpoint, checkpoint)
     base = None if weights is None else read_path("weights", weights)
     with torch.random.fork_rng():  # what is drawn for adapters is replaced at once
-        comparer = comparer_of(read_meta(folder)["comparer"], base)
+        comparer = build_model(read_meta(folder)["comparer"], base)
     load_checkpoint(comparer, folder)
     defaults = load_config()
     return ImageComparer(

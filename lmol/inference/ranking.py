@@ -18,8 +18,8 @@ from lmol.errors import DataError
 from lmol.evaluation.judge import Judge
 from lmol.evaluation.metrics import Floats, average_orders, win_share
 from lmol.evaluation.ranked import Validation
-from lmol.model.comparer import Comparer
 from lmol.model.features import PixelImages
+from lmol.model.pair_model import PairModel
 from lmol.model.references import References
 from lmol.ranking.bradley_terry import BradleyTerryFit, Indices, fit_strengths
 from lmol.ranking.connectivity import require_connected
@@ -55,7 +55,7 @@ class RankedImages:
 
 
 class Ranker:
-    """Ranks images with one comparer.
+    """Ranks images with one model.
 
     judging: batch size and memory. references: images of known score that are asked too, which
     gives the images estimates; at most settings.references of them, spread over the scores.
@@ -64,7 +64,7 @@ class Ranker:
 
     def __init__(
         self,
-        comparer: Comparer,
+        model: PairModel,
         settings: RankingConfig,
         *,
         judging: EvalConfig,
@@ -72,7 +72,7 @@ class Ranker:
         references: References | None,
         validation: Validation | None,
     ) -> None:
-        self._comparer, self._settings, self._judging = comparer, settings, judging
+        self._model, self._settings, self._judging = model, settings, judging
         self._seed, self._validation = seed, validation
         self._references = _chosen(references, settings)
 
@@ -99,8 +99,7 @@ class Ranker:
     def _ask(self, images: pd.DataFrame) -> tuple[BradleyTerryFit, pd.DataFrame]:
         """The joint fit of images and references, images first, and the table of comparisons."""
         names = [f"{row} {name}" for row, name in enumerate(images["image"])]
-        processor = self._comparer.base.processor.image_processor
-        store = PixelImages(processor, images.assign(image=names))
+        store = PixelImages(self._model.encoder.preprocess, images.assign(image=names))
         references = self._references
         shown = np.array(
             [*images["image"], *(references.names if references else ())], dtype=object
@@ -109,7 +108,7 @@ class Ranker:
         with progress("Judging", self._most_pairs(len(images), len(shown)), "pairs") as advance:
             further = references.features if references else None
             size, room = self._judging.batch_pairs, self._judging.memory_gb
-            judge = Judge(self._comparer, names, store, size, further, room)
+            judge = Judge(self._model, names, store, size, further, room)
 
             def ask(first: Indices, second: Indices) -> Floats:
                 averaged = average_orders(judge.compare(first, second, advance))

@@ -1,65 +1,58 @@
-"""Checkpoints: adapter and projector in one set of tensors, written whole, read whole or refused.
+"""Checkpoints: the trained tensors of a model, written whole, read whole or refused.
 
-A folder holds adapter_model.safetensors and adapter_config.json as PEFT writes them, the processor,
-and meta.json. PEFT's own loading passes over missing and unknown tensors; here the sets must agree.
+A folder holds what the model's save_trained writes, and meta.json. The names and shapes of the
+tensors must be those of the model.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import set_peft_model_state_dict
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from lmol.config.signals import held
 from lmol.errors import CheckpointError
-from lmol.model.adapter import checkpoint_tensors
-from lmol.model.comparer import Comparer
-from lmol.model.fingerprint import base_fingerprint
+from lmol.model.pair_model import PairModel
 from lmol.tracking.files import follow_umask
 from lmol.tracking.formats import FORMAT, KEY, require_format
 
-WEIGHTS = "adapter_model.safetensors"
 META = "meta.json"
 
 
-def save_checkpoint(comparer: Comparer, folder: Path, meta: dict[str, Any]) -> None:
+def save_checkpoint(model: PairModel, folder: Path, meta: dict[str, Any]) -> None:
     """Write a checkpoint beside its place, then move it there; an older one is replaced.
 
-    meta: facts of the run (metric, step, ...), kept in meta.json with the comparer's recipe, the
-    fingerprint of its base and the list of keys. Raises CheckpointError, with nothing written,
-    where a number is not finite.
+    meta: facts of the run (metric, step, ...), kept in meta.json with the model's spec, the
+    fingerprint of what is frozen, and the list of keys. Raises CheckpointError, with nothing
+    written, where a number is not finite.
     """
-    _require_finite(folder, checkpoint_tensors(comparer.adapted))
+    _require_finite(folder, model.trained_state())
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     with held():
         try:
-            _write(comparer, partial, meta)
+            _write(model, partial, meta)
             _replace(partial, folder)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
 
 
-def _write(comparer: Comparer, partial: Path, meta: dict[str, Any]) -> None:
-    comparer.adapted.save_pretrained(
-        str(partial), safe_serialization=True, save_embedding_layers=False
-    )
-    (partial / "README.md").unlink(missing_ok=True)
-    comparer.base.processor.save_pretrained(partial)
+def _write(model: PairModel, partial: Path, meta: dict[str, Any]) -> None:
+    model.save_trained(partial)
     facts = {
         KEY: FORMAT,
         **meta,
-        "comparer": comparer.recipe,
-        "base": base_fingerprint(comparer.base.model),
-        "keys": sorted(checkpoint_tensors(comparer.adapted)),
+        "comparer": model.spec,
+        "base": model.fingerprint(),
+        "keys": sorted(model.trained_state()),
     }
     (partial / META).write_text(json.dumps(facts, indent=2) + "\n")
     follow_umask(partial)
@@ -85,19 +78,19 @@ def _replace(partial: Path, folder: Path) -> None:
     shutil.rmtree(older, ignore_errors=True)
 
 
-def load_checkpoint(comparer: Comparer, folder: Path) -> dict[str, Any]:
-    """Read a checkpoint's tensors into a comparer and return its meta.json.
+def load_checkpoint(model: PairModel, folder: Path) -> dict[str, Any]:
+    """Read a checkpoint's tensors into a model and return its meta.json.
 
     Raises CheckpointError, before any weight is changed, where a tensor is missing, extra or of
     another shape, or was trained on another base.
     """
     facts = read_meta(folder)
-    tensors = _read_tensors(folder)
-    expected = checkpoint_tensors(comparer.adapted)
-    _check_base(folder, facts, comparer)
-    _check_keys(folder, set(expected), set(tensors))
-    _check_shapes(folder, expected, tensors)
-    set_peft_model_state_dict(comparer.adapted, tensors)
+    file = folder / model.weights_file
+    tensors, expected = _read_tensors(file), model.trained_state()
+    _check_base(folder, facts, model)
+    _check_keys(file, set(expected), set(tensors))
+    _check_shapes(file, expected, tensors)
+    model.load_trained_state(tensors)
     return facts
 
 
@@ -113,11 +106,11 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def _read_tensors(folder: Path) -> dict[str, Tensor]:
+def _read_tensors(file: Path) -> dict[str, Tensor]:
     try:
-        return load_file(folder / WEIGHTS)
+        return load_file(file)
     except (OSError, SafetensorError) as error:
-        raise unreadable(folder, error) from error
+        raise unreadable(file.parent, error) from error
 
 
 def unreadable(folder: Path, reason: object) -> CheckpointError:
@@ -125,39 +118,50 @@ def unreadable(folder: Path, reason: object) -> CheckpointError:
     return CheckpointError(
         folder,
         got=f"no readable checkpoint ({reason})",
-        expected=f"{WEIGHTS} and {META} as this version writes them",
+        expected=f"weights and {META} as this version writes them",
         remedy="name a folder checkpoints/best or checkpoints/last of a run",
     )
 
 
-def _check_base(folder: Path, facts: dict[str, Any], comparer: Comparer) -> None:
-    if facts["base"] != base_fingerprint(comparer.base.model):
-        weights = facts["comparer"]["model"]["backbone"].get("weights")
+def _check_base(folder: Path, facts: dict[str, Any], model: PairModel) -> None:
+    """What is frozen must be what it was trained on, as far as both are known alike."""
+    trained_on, found = facts["base"], model.fingerprint()
+    shared = trained_on.keys() & found.keys() if isinstance(trained_on, dict) else set()
+    if not shared or any(trained_on[kind] != found[kind] for kind in shared):
         raise CheckpointError(
             folder,
-            got=f"a base with other weights than the one it was trained on ({weights})",
+            got="a base with other weights than the one it was trained on "
+            f"({named_frozen(facts['comparer'], model.frozen_from)})",
             expected="the same base in the same precision",
-            remedy="set model.backbone.weights to the folder of that base",
+            remedy=f"set {model.frozen_from} to that base",
         )
 
 
-def _check_keys(folder: Path, expected: set[str], found: set[str]) -> None:
+def named_frozen(spec: Mapping[str, Any], setting: str) -> object:
+    """Return what a spec has as the dotted setting, None where it has none."""
+    found: Any = spec
+    for key in setting.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def _check_keys(file: Path, expected: set[str], found: set[str]) -> None:
     for kind, keys in (("is missing", expected - found), ("holds unknown", found - expected)):
         if keys:
             raise CheckpointError(
-                folder / WEIGHTS,
+                file,
                 got=f"a checkpoint that {kind} {len(keys)} tensor(s), {min(keys)} first",
                 expected=f"exactly the {len(expected)} trained tensors of this model",
-                remedy="use the model and LoRA settings that the checkpoint was trained with",
+                remedy="use the settings of model that the checkpoint was trained with",
             )
 
 
-def _check_shapes(folder: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+def _check_shapes(file: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
     for key, tensor in expected.items():
         if found[key].shape != tensor.shape:
             raise CheckpointError(
-                folder / WEIGHTS,
+                file,
                 got=f"{key} of shape {tuple(found[key].shape)}",
                 expected=f"shape {tuple(tensor.shape)}",
-                remedy="use the model and LoRA settings that the checkpoint was trained with",
+                remedy="use the settings of model that the checkpoint was trained with",
             )

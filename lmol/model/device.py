@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 import torch
-from transformers.utils.import_utils import is_flash_attn_2_available
 
-from lmol.config.schema import Attention, Config, Precision, Quantization
+from lmol.config import Config, instantiate
+from lmol.config.schema import Precision
 from lmol.errors import ConfigError, LmolError
+from lmol.model.spec import ModelSpec
 from lmol.tracking.processes import TRAINING, process_state
 
 
@@ -27,24 +27,9 @@ def require_device(config: Config) -> None:
 
 
 def _problems(config: Config) -> Iterator[LmolError]:
-    base = config.model.backbone
     yield from _of_training(config)
-    flash = base.get("attention") == Attention.FLASH_ATTENTION_2.value
-    if flash and not is_flash_attn_2_available():
-        yield LmolError(
-            "model.backbone.attention",
-            got="flash_attention_2, which is not available here",
-            expected="a CUDA device and the package flash-attn",
-            remedy="install flash-attn, or set model.backbone.attention=sdpa",
-        )
-    quantized = base.get("quantization") not in (None, Quantization.NONE.value)
-    if quantized and find_spec("bitsandbytes") is None:
-        yield LmolError(
-            "model.backbone.quantization",
-            got=f"{base['quantization']} without the package bitsandbytes",
-            expected="bitsandbytes, which quantises",
-            remedy="pip install 'lmol[quantized]', or set model.backbone.quantization=none",
-        )
+    spec: ModelSpec = instantiate(config.model)
+    yield from spec.problems()
 
 
 def _of_training(config: Config) -> Iterator[LmolError]:

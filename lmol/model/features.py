@@ -1,32 +1,35 @@
-"""Images as the model sees them: pixels, or the frozen tower's output, computed once an image.
+"""Images as a model sees them: pixels, or the frozen encoder's output, computed once an image.
 
-N images, T tokens an image, V width of the vision tower.
+N images, T tokens an image, V width of the encoder's output.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor
 
 from lmol.data.images import open_rgb
-from lmol.model.backbone import Base
+from lmol.model.pair_model import ImageEncoder
 from lmol.tracking.progress import Advance
 
 BATCH_IMAGES = 64
-"""Images that pass the vision tower together."""
+"""Images that pass the encoder together."""
+
+Preprocess = Callable[[Sequence[Image.Image]], Tensor]
+"""Pixels (N, 3, height, width) of RGB images."""
 
 
 class PixelImages(Mapping[str, Tensor]):
-    """Image id to normalised pixels (3, height, width), read from disk at every access."""
+    """Image id to pixels (3, height, width), read from disk at every access."""
 
     key = "pixel_values"
 
-    def __init__(self, process: Any, images: pd.DataFrame) -> None:
-        self._process = process
+    def __init__(self, preprocess: Preprocess, images: pd.DataFrame) -> None:
+        self._preprocess = preprocess
         self._paths = dict(zip(images["image"], images["path"], strict=True))
 
     def __getitem__(self, image: str) -> Tensor:
@@ -41,12 +44,11 @@ class PixelImages(Mapping[str, Tensor]):
     def read(self, names: Sequence[str]) -> Tensor:
         """Pixels (N, 3, height, width) of several images."""
         opened = [open_rgb(self._paths[name]) for name in names]
-        pixels: Tensor = self._process(opened, return_tensors="pt")["pixel_values"]
-        return pixels
+        return self._preprocess(opened)
 
 
 class CachedFeatures(Mapping[str, Tensor]):
-    """Image id to vision features (T, V), held in memory.
+    """Image id to features (T, V), held in memory.
 
     SCUT-FBP5500 with LLaVA-1.5 in bf16 takes 1.18 MB an image, 6.5 GB in all.
     """
@@ -74,35 +76,29 @@ class CachedFeatures(Mapping[str, Tensor]):
 ImageStore = PixelImages | CachedFeatures
 
 
-def vision_features(base: Base, pixel_values: Tensor) -> Tensor:
-    """The frozen tower's features (N, T, V) of pixels (N, 3, height, width).
-
-    Selects the layer and drops the class token as LlavaModel.get_image_features does, which gives
-    only what its projector makes of them.
-    """
-    config, tower = base.model.config, base.model.model.vision_tower
-    with torch.no_grad():
-        states = tower(
-            pixel_values.to(tower.device, tower.dtype), output_hidden_states=True
-        ).hidden_states
-    selected: Tensor = states[config.vision_feature_layer]
-    drop = 1 if config.vision_feature_select_strategy == "default" else 0
-    return selected[:, drop:]
-
-
-def features_of(base: Base, images: ImageStore, names: Sequence[str]) -> Tensor:
-    """Vision features (N, T, V) of the named images, from the cache or from pixels."""
+def features_of(encoder: ImageEncoder, images: ImageStore, names: Sequence[str]) -> Tensor:
+    """Features (N, T, V) of the named images, from the cache or from pixels."""
     if isinstance(images, CachedFeatures):
         return images.read(names)
-    return vision_features(base, images.read(names))
+    return encoder.encode(images.read(names))
 
 
-def cache_features(base: Base, images: pd.DataFrame, advance: Advance) -> CachedFeatures:
-    """Run the vision tower once over all images of a score table; `advance` is told how many."""
-    pixels = PixelImages(base.processor.image_processor, images)
+def cache_features(encoder: ImageEncoder, images: pd.DataFrame, advance: Advance) -> CachedFeatures:
+    """Encode all images of a score table once; `advance` is told how many are done."""
+    pixels = PixelImages(encoder.preprocess, images)
     names = list(pixels)
     features = []
     for start in range(0, len(names), BATCH_IMAGES):
-        features.append(features_of(base, pixels, names[start : start + BATCH_IMAGES]).cpu())
+        features.append(features_of(encoder, pixels, names[start : start + BATCH_IMAGES]).cpu())
         advance(len(features[-1]))
     return CachedFeatures(names, torch.cat(features))
+
+
+def feature_batches(
+    encoder: ImageEncoder, names: Sequence[str], images: ImageStore, further: Tensor | None = None
+) -> Iterator[Tensor]:
+    """Yield features (n, T, V) of the named images, then those of further ones (m, T, V)."""
+    for start in range(0, len(names), BATCH_IMAGES):
+        yield features_of(encoder, images, names[start : start + BATCH_IMAGES])
+    if further is not None:
+        yield from further.split(BATCH_IMAGES)

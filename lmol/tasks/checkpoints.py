@@ -10,10 +10,9 @@ from lmol.config.disk import megabytes
 from lmol.data.preparation import PreparedFold
 from lmol.errors import LmolError
 from lmol.evaluation.ranked import Validation
-from lmol.model.adapter import checkpoint_tensors
 from lmol.model.checkpoint import load_checkpoint
-from lmol.model.comparer import Comparer
 from lmol.model.features import ImageStore, PixelImages, features_of
+from lmol.model.pair_model import PairModel
 from lmol.model.references import References
 from lmol.ranking.pairing import spread_references
 from lmol.tasks.held_out import judge_validation
@@ -32,13 +31,11 @@ OTHER_BYTES = 8_000_000
 """Pictures, logs, the tracker's files and the small tables."""
 
 
-def space_of_training(
-    config: Config, comparer: Comparer, prepared: PreparedFold
-) -> tuple[int, str]:
+def space_of_training(config: Config, model: PairModel, prepared: PreparedFold) -> tuple[int, str]:
     """Return about how many bytes a training writes, and for what."""
-    weights = sum(tensor.nbytes for tensor in checkpoint_tensors(comparer.adapted).values())
+    weights = sum(tensor.nbytes for tensor in model.trained_state().values())
     num_references = min(config.ranking.references, len(prepared.split.validation))
-    pictures = PixelImages(comparer.base.processor.image_processor, prepared.split.train.iloc[:1])
+    pictures = PixelImages(model.encoder.preprocess, prepared.split.train.iloc[:1])
     references = num_references * next(iter(pictures.values())).nbytes  # features are of that size
     num_pairs = len(prepared.training_pairs) + len(prepared.held_out_pairs)
     num_pairs += COPIES * len(prepared.validation_pairs)
@@ -51,20 +48,20 @@ def space_of_training(
 
 
 def complete_checkpoints(
-    config: Config, run: RunFolder, comparer: Comparer, prepared: PreparedFold, images: ImageStore
+    config: Config, run: RunFolder, model: PairModel, prepared: PreparedFold, images: ImageStore
 ) -> tuple[Validation, int]:
     """Give `last` and `best` what places other images on the score scale; leave `best` loaded.
 
     Before held-out images are judged, which may take long and be stopped. Returns the answers of
     `best` about validation images, and its step.
     """
-    references = chosen_references(config, comparer, prepared, images)
+    references = chosen_references(config, model, prepared, images)
     judged: dict[int, Validation] = {}
     folders = [run.path / "checkpoints" / kind for kind in ("last", "best")]
     for folder in filter(Path.is_dir, folders):  # a run that was stopped may have no best
-        facts = load_checkpoint(comparer, folder)
+        facts = load_checkpoint(model, folder)
         if facts["step"] not in judged:  # the last step is often the best
-            judged[facts["step"]] = judge_validation(config, comparer, prepared, images)
+            judged[facts["step"]] = judge_validation(config, model, prepared, images)
         validation = judged[facts["step"]]
         if run.writes:
             validation.save(folder)
@@ -77,17 +74,17 @@ def complete_checkpoints(
 
 
 def complete_stopped(
-    config: Config, run: RunFolder, comparer: Comparer, prepared: PreparedFold, images: ImageStore
+    config: Config, run: RunFolder, model: PairModel, prepared: PreparedFold, images: ImageStore
 ) -> None:
     """As complete_checkpoints, for a run that was stopped: why it was is to be told, not this."""
     try:
-        complete_checkpoints(config, run, comparer, prepared, images)
+        complete_checkpoints(config, run, model, prepared, images)
     except LmolError as error:
         log.error("The checkpoints are without references: %s", error)
 
 
 def chosen_references(
-    config: Config, comparer: Comparer, prepared: PreparedFold, images: ImageStore
+    config: Config, model: PairModel, prepared: PreparedFold, images: ImageStore
 ) -> References | None:
     """Validation images spread over the scores; None where no references are wanted."""
     validation = prepared.split.validation
@@ -97,5 +94,5 @@ def chosen_references(
     scores = validation["score"].to_numpy()
     rows = spread_references(scores, num)
     names = validation["image"].iloc[rows].tolist()
-    features = features_of(comparer.base, images, names).cpu()
+    features = features_of(model.encoder, images, names).cpu()
     return References(names=names, scores=scores[rows], features=features)

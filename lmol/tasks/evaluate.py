@@ -14,8 +14,8 @@ from lmol.data.preparation import PreparedFold, pair_fold
 from lmol.errors import DataError, RunFolderError
 from lmol.evaluation.metrics import Metrics
 from lmol.model.checkpoint import load_checkpoint
-from lmol.model.comparer import Comparer
 from lmol.model.device import require_device
+from lmol.model.pair_model import PairModel
 from lmol.tasks.checkpoints import PAIR_BYTES
 from lmol.tasks.held_out import judge_held_out, judge_validation, save
 from lmol.tasks.overall import save_overall
@@ -55,13 +55,13 @@ def evaluate(
     config = replace(config, fold=replace(config.fold, index=past.fold))
     seed_everything(config)
     prepared = held_out_fold(config, past, run)
-    comparer, step = trained_at(config, past)
+    model, step = trained_at(config, past)
     split = prepared.split
     run.require_space(PAIR_BYTES * len(prepared.held_out_pairs), "answers and pictures")
-    images = image_store(config, comparer, split.validation, split.held_out)
+    images = image_store(config, model, split.validation, split.held_out)
     start = time.monotonic()
-    validation = judge_validation(config, comparer, prepared, images)
-    conclusion = judge_held_out(config, comparer, prepared, images, validation, past.path)
+    validation = judge_validation(config, model, prepared, images)
+    conclusion = judge_held_out(config, model, prepared, images, validation, past.path)
     seconds = {"eval_seconds": time.monotonic() - start}
     if results.writes:
         save(results, conclusion, split.held_out, seconds)
@@ -110,15 +110,15 @@ def images_of(past: PastRun) -> pd.DataFrame:
         ) from error
 
 
-def trained(config: Config, past: PastRun) -> Comparer:
-    """The comparer of a run with its trained weights."""
+def trained(config: Config, past: PastRun) -> PairModel:
+    """The model of a run with its trained weights."""
     return trained_at(config, past)[0]
 
 
-def trained_at(config: Config, past: PastRun) -> tuple[Comparer, int]:
-    """The comparer of a run with its trained weights, and the step that they are of."""
-    comparer = build(config)
+def trained_at(config: Config, past: PastRun) -> tuple[PairModel, int]:
+    """The model of a run with its trained weights, and the step that they are of."""
+    model = build(config)
     folder = past.checkpoint(config.checkpoint.value)
-    facts = load_checkpoint(comparer, folder)
+    facts = load_checkpoint(model, folder)
     log.info("%s: step %s, %s %s", folder, facts["step"], facts["metric"], facts["best_value"])
-    return comparer, int(facts["step"])
+    return model, int(facts["step"])

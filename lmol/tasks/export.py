@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +15,15 @@ from matplotlib.figure import Figure
 from lmol.config import Config
 from lmol.config.disk import require_space
 from lmol.config.schema import ExportForm, Quantization
+from lmol.errors import ModelError
 from lmol.evaluation.figures import GREY, save, titled
 from lmol.evaluation.metrics import Floats
 from lmol.model.device import require_device
-from lmol.model.export import new_folder, write_merged
+from lmol.model.pair_model import Exportable, PairModel
 from lmol.tasks.evaluate import trained
 from lmol.tasks.model_card import model_card
 from lmol.tasks.train import seed_everything
-from lmol.tracking.files import write_text
+from lmol.tracking.files import follow_umask, write_text
 from lmol.tracking.past_runs import PastRun, one_run
 from lmol.tracking.run_folder import RunFolder
 from lmol.verdict import Verdict
@@ -46,14 +49,15 @@ def run(config: Config, run: RunFolder) -> None:
 
 def write_stock_model(config: Config, past: PastRun, folder: Path, run: RunFolder) -> None:
     """What LlavaForConditionalGeneration.from_pretrained loads without any code of ours."""
-    kind = config.model.backbone.get("quantization")
+    kind = (config.model.get("backbone") or {}).get("quantization")
     if kind != Quantization.NONE.value:
         log.info("Trained on %s: merging into the base as it is without quantisation", kind)
-    comparer = trained(unquantized(config), past)
-    size = sum(weight.nbytes for weight in comparer.adapted.parameters())
+    model = trained(unquantized(config), past)
+    size = sum(weight.nbytes for weight in model.parameters())
     require_space(folder, size, "the merged model")
-    prompt = comparer.prompt.text
-    expected, found = write_merged(comparer, folder)
+    exportable = require_exportable(model)
+    prompt = exportable.prompt_text
+    expected, found = exportable.write_stock(folder)
     difference = float((found - expected).abs().max())
     plot_agreement(expected.numpy(), found.numpy(), run.folder("plots") / "export.png")
     run.note(largest_logit_difference=difference)
@@ -79,12 +83,50 @@ def plot_agreement(expected: Floats, found: Floats, path: Path) -> None:
 
 def unquantized(config: Config) -> Config:
     """The same recipe on the base without quantisation, into which alone weights can be merged."""
-    backbone = {**config.model.backbone, "quantization": Quantization.NONE.value}
-    return replace(config, model=replace(config.model, backbone=backbone))
+    if "backbone" not in config.model:
+        return config
+    backbone = {**config.model["backbone"], "quantization": Quantization.NONE.value}
+    return replace(config, model={**config.model, "backbone": backbone})
 
 
 def write_adapter(config: Config, past: PastRun, folder: Path) -> None:
     """The checkpoint after a check that it fits its base, with a card."""
-    comparer = trained(config, past)
+    model = require_exportable(trained(config, past))
     shutil.copytree(past.checkpoint(config.checkpoint.value), folder, dirs_exist_ok=True)
-    write_text(folder / "README.md", model_card(config, past, comparer.prompt.text))
+    write_text(folder / "README.md", model_card(config, past, model.prompt_text))
+
+
+def require_exportable(model: PairModel) -> Exportable:
+    """Return the model; raise ModelError where it is none that other programs know."""
+    if isinstance(model, Exportable):
+        return model
+    raise ModelError(
+        "task=export",
+        got=type(model).__name__,
+        expected="a model that stock classes load",
+        remedy="use its checkpoint with load_comparer, which needs no export",
+    )
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder beside its place, which is moved there if the block ends well.
+
+    Raises ModelError where something is there already.
+    """
+    if folder.exists():
+        raise ModelError(
+            "export.folder",
+            got=f"{folder}, which exists",
+            expected="a new folder: nothing is overwritten",
+            remedy="choose another with export.folder=..., or leave it out",
+        )
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        follow_umask(partial)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What is concluded from a trained comparer: metrics, ranking, tables and pictures of a fold."""
+"""What is concluded from a trained model: metrics, ranking, tables and pictures of a fold."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from lmol.evaluation.part_file import PartFile
 from lmol.evaluation.plots import plot_confusion, plot_overview, plot_ranking
 from lmol.evaluation.questions import rows_of
 from lmol.evaluation.ranked import Validation, rank_pairs
-from lmol.model.comparer import Comparer
 from lmol.model.features import ImageStore
+from lmol.model.pair_model import PairModel
 from lmol.ranking.scale import ScoreScale, ranking_table
 from lmol.tracking.progress import progress
 from lmol.tracking.result_folder import ResultFolder
@@ -63,11 +63,11 @@ BY_CLASS = tuple(f"accuracy_{verdict.name.lower()}" for verdict in Verdict)
 
 
 def validation_metrics(
-    config: Config, comparer: Comparer, prepared: PreparedFold, images: ImageStore
+    config: Config, model: PairModel, prepared: PreparedFold, images: ImageStore
 ) -> dict[str, float]:
     """What `best` and early stopping go by; images of the training fold that are not trained on."""
     pairs, validation = prepared.validation_pairs, prepared.split.validation
-    probabilities = ask_validation(config, comparer, pairs, images)
+    probabilities = ask_validation(config, model, pairs, images)
     ties = config.ranking.virtual_ties
     ranked = rank_pairs(validation["image"], pairs, probabilities, ties)
     scores = validation["score"].to_numpy()
@@ -82,11 +82,11 @@ def validation_metrics(
 
 
 def ask_validation(
-    config: Config, comparer: Comparer, pairs: pd.DataFrame, images: ImageStore
+    config: Config, model: PairModel, pairs: pd.DataFrame, images: ImageStore
 ) -> Probabilities:
     """Probabilities (P, 2, 3) of validation pairs, without a bar of its own."""
     room = config.eval.memory_gb
-    return judge(comparer, pairs, images, config.eval.batch_pairs, memory_gb=room)
+    return judge(model, pairs, images, config.eval.batch_pairs, memory_gb=room)
 
 
 def _known(value: float | None) -> float:
@@ -111,7 +111,7 @@ class Conclusion:
 
 def judge_held_out(
     config: Config,
-    comparer: Comparer,
+    model: PairModel,
     prepared: PreparedFold,
     images: ImageStore,
     validation: Validation,
@@ -119,10 +119,10 @@ def judge_held_out(
 ) -> Conclusion:
     """Judge the held-out pairs, the one time that they are looked at, and rank their images.
 
-    run: the folder of the run that trained the comparer, where the answers are kept meanwhile.
+    run: the folder of the run that trained the model, where the answers are kept meanwhile.
     """
     held_out, pairs = prepared.split.held_out, prepared.held_out_pairs
-    probabilities, metrics, part = _answers(config, comparer, prepared, images, run)
+    probabilities, metrics, part = _answers(config, model, prepared, images, run)
     ties = config.ranking.virtual_ties
     scale = validation.scale(ties, num_pairs=len(pairs), num_images=len(held_out))
     ranked = rank_pairs(held_out["image"], pairs, probabilities, ties)
@@ -160,32 +160,32 @@ def farthest_gap(split: Split) -> float:
 
 
 def judge_validation(
-    config: Config, comparer: Comparer, prepared: PreparedFold, images: ImageStore
+    config: Config, model: PairModel, prepared: PreparedFold, images: ImageStore
 ) -> Validation:
     """The answers that score scale and temperature are fitted to."""
     split, pairs = prepared.split, prepared.validation_pairs
     known = pd.concat([split.train["score"], split.validation["score"]])
     return Validation(
         pairs=pairs,
-        probabilities=ask_validation(config, comparer, pairs, images),
+        probabilities=ask_validation(config, model, pairs, images),
         mean_score=float(known.mean()),
     )
 
 
 def _answers(
-    config: Config, comparer: Comparer, prepared: PreparedFold, images: ImageStore, run: Path
+    config: Config, model: PairModel, prepared: PreparedFold, images: ImageStore, run: Path
 ) -> tuple[Probabilities, Metrics, PartFile | None]:
     """Probabilities (P, 2, 3) of the held-out pairs, and what the way of asking alone tells."""
     pairs, size, room = prepared.held_out_pairs, config.eval.batch_pairs, config.eval.memory_gb
     with progress("Judging", len(pairs), "pairs") as advance:
         if config.eval.decode is Decoding.GENERATE:
             names, first, second = rows_of(pairs)
-            generating = GeneratingJudge(comparer, names, images, size, memory_gb=room)
+            generating = GeneratingJudge(model, names, images, size, memory_gb=room)
             probabilities = generating.compare(first, second, advance)
             return probabilities, {"invalid_answers": generating.invalid_share()}, None
-        seal = fingerprint(comparer, pairs, data_hash(prepared.split.held_out))
+        seal = fingerprint(model, pairs, data_hash(prepared.split.held_out))
         with PartFile(run / JUDGED, seal, process_index()) as part:
-            return judge(comparer, pairs, images, size, advance, part, room), {}, part
+            return judge(model, pairs, images, size, advance, part, room), {}, part
 
 
 def save(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lmol.config import Config
+from lmol.config import Config, instantiate
 from lmol.config.schema import ExportForm, PromptForm, Quantization
 from lmol.model.checkpoint import read_meta
+from lmol.model.vlm.spec import VisionLanguageModel
 from lmol.tracking.past_runs import PastRun
 
 SOURCES = {
@@ -115,7 +116,8 @@ QUANTIZED = """
 
 def model_card(config: Config, past: PastRun, prompt: str) -> str:
     """Markdown with YAML front matter, filled from a run. prompt: as rendered."""
-    data, model, export = config.data, config.model, config.export
+    data, export = config.data, config.export
+    model: VisionLanguageModel = instantiate(config.model)
     merged = export.form is ExportForm.MERGED
     quantized = model.backbone.get("quantization") != Quantization.NONE.value
     stock_usage = PLAIN_USAGE if model.prompt is PromptForm.PLAIN else MERGED_USAGE

@@ -18,10 +18,11 @@ from lmol.data.dataset import PairDataset
 from lmol.data.preparation import PreparedFold
 from lmol.errors import HealthError
 from lmol.evaluation.plots import plot_learning_curves
-from lmol.model.adapter import trainable_summary, trainable_table
-from lmol.model.comparer import Comparer, build_comparer
 from lmol.model.device import require_device
 from lmol.model.features import ImageStore, PixelImages, cache_features
+from lmol.model.pair_model import PairModel
+from lmol.model.spec import ModelSpec
+from lmol.model.trainable import trainable_summary, trainable_table
 from lmol.tasks.checkpoints import complete_checkpoints, complete_stopped, space_of_training
 from lmol.tasks.held_out import judge_held_out, save, validation_metrics
 from lmol.tasks.prepare import prepare_fold
@@ -54,15 +55,15 @@ def train_and_judge(config: Config, run: RunFolder, tracker: Tracker) -> float:
     """The whole main job, told to the tracker too."""
     seed_everything(config)
     prepared = prepare_fold(config, run)
-    comparer = build(config)
-    show_trainable(comparer, run)
+    model = build(config)
+    show_trainable(model, run)
     split = prepared.split
-    run.require_space(*space_of_training(config, comparer, prepared))
-    images = image_store(config, comparer, split.train, split.validation, split.held_out)
-    best, train_seconds = fit(config, run, comparer, prepared, images, tracker)
-    validation, step = complete_checkpoints(config, run, comparer, prepared, images)
+    run.require_space(*space_of_training(config, model, prepared))
+    images = image_store(config, model, split.train, split.validation, split.held_out)
+    best, train_seconds = fit(config, run, model, prepared, images, tracker)
+    validation, step = complete_checkpoints(config, run, model, prepared, images)
     start = time.monotonic()
-    conclusion = judge_held_out(config, comparer, prepared, images, validation, run.path)
+    conclusion = judge_held_out(config, model, prepared, images, validation, run.path)
     times = {"train_seconds": train_seconds, "eval_seconds": time.monotonic() - start}
     if run.writes:
         save(run, conclusion, prepared.split.held_out, times)
@@ -92,37 +93,37 @@ def seed_everything(config: Config) -> None:
     set_seed(config.seed + config.fold.index)
 
 
-def build(config: Config) -> Comparer:
-    """The comparer that the configuration describes, untrained."""
-    log.info("Loading the base: %s", config.model.backbone.get("weights"))
-    backbone = instantiate(config.model.backbone)
-    comparer = build_comparer(backbone, config.model, config.data.question, config.data.answers)
+def build(config: Config) -> PairModel:
+    """The model that the configuration describes, untrained."""
+    spec: ModelSpec = instantiate(config.model)
+    log.info("Loading the model: %s", (config.model.get("backbone") or config.model)["_target_"])
+    model = spec.build(config.data.question, config.data.answers)
     if config.train.activation_checkpointing:
-        comparer.enable_activation_checkpointing()
-    return comparer
+        model.enable_activation_checkpointing()
+    return model
 
 
-def show_trainable(comparer: Comparer, run: RunFolder) -> None:
+def show_trainable(model: PairModel, run: RunFolder) -> None:
     """Save every trained tensor's name, shape, group and count; print them layer by layer alike."""
-    table = trainable_table(comparer)
+    table = trainable_table(model)
     run.write_table("trainable.csv", table)
     lines = trainable_summary(table).to_string(index=False).splitlines()
     log.info("Trained, everything else frozen:\n%s", "\n".join(lines))
 
 
-def image_store(config: Config, comparer: Comparer, *tables: pd.DataFrame) -> ImageStore:
+def image_store(config: Config, model: PairModel, *tables: pd.DataFrame) -> ImageStore:
     """The images of score tables, as cached vision features or as pixels read when asked for."""
     images = pd.concat(tables, ignore_index=True)
-    if not config.model.cache_features:
-        return PixelImages(comparer.base.processor.image_processor, images)
+    if not config.model["cache_features"]:
+        return PixelImages(model.encoder.preprocess, images)
     with progress("Vision features", len(images), "images") as advance:
-        return cache_features(comparer.base, images, advance)
+        return cache_features(model.encoder, images, advance)
 
 
 def fit(
     config: Config,
     run: RunFolder,
-    comparer: Comparer,
+    model: PairModel,
     prepared: PreparedFold,
     images: ImageStore,
     tracker: Tracker,
@@ -132,9 +133,9 @@ def fit(
     Returns the best validation metric and the seconds that training took. Raises HealthError where
     the run was stopped; `last` then holds the last weights with which nothing was wrong.
     """
-    watching = watched(config, run, comparer, prepared, images, tracker)
+    watching = watched(config, run, model, prepared, images, tracker)
     record = RunLog(run.append_metrics, tracker)
-    trainer = trainer_of(config, run, comparer, prepared, images, watching, [record])
+    trainer = trainer_of(config, run, model, prepared, images, watching, [record])
     try:
         seconds = train(trainer, watching, run)
     except Stopped:
@@ -142,7 +143,7 @@ def fit(
         raise
     except HealthError:
         if FROZEN not in watching.findings.entries and trainer.save_last_good():
-            complete_stopped(config, run, comparer, prepared, images)
+            complete_stopped(config, run, model, prepared, images)
         elif run.writes:  # what a validation kept is of weights with which something was wrong
             shutil.rmtree(trainer.folder / "last", ignore_errors=True)
         raise
@@ -157,7 +158,7 @@ def fit(
 def watched(
     config: Config,
     run: RunFolder,
-    comparer: Comparer,
+    model: PairModel,
     prepared: PreparedFold,
     images: ImageStore,
     tracker: Tracker,
@@ -166,7 +167,7 @@ def watched(
 ) -> Watching:
     """What watches the training of this configuration; every: audit each step."""
     return watch(
-        comparer,
+        model,
         config.train,
         config.optim,
         config.audit,
@@ -190,7 +191,7 @@ def broken_images(prepared: PreparedFold, images: ImageStore) -> str:
 def trainer_of(
     config: Config,
     run: RunFolder,
-    comparer: Comparer,
+    model: PairModel,
     prepared: PreparedFold,
     images: ImageStore,
     watching: Watching,
@@ -198,14 +199,14 @@ def trainer_of(
 ) -> ComparisonTrainer:
     """The Trainer that the configuration names."""
     trainer: ComparisonTrainer = instantiate(config.train.trainer)(
-        comparer=comparer,
+        model=model,
         config=config.train,
         optim=config.optim,
         seed=config.seed + config.fold.index,
         folder=run.folder("checkpoints"),
         dataset=PairDataset(prepared.training_pairs, images),
         collator=instantiate(config.train.collator, image_key=images.key),
-        validate=lambda: validation_metrics(config, comparer, prepared, images),
+        validate=lambda: validation_metrics(config, model, prepared, images),
         watching=watching,
         callbacks=callbacks,
     )

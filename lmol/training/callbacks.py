@@ -16,15 +16,22 @@ from lmol.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
+SHORT = {"projector": "Proj", "lora": "LoRA"}
+"""What groups of parameters are called in the log."""
+
 
 def log_line(batch: int, logs: dict[str, float]) -> str:
     """The one line that a training log shows of `batch` micro-batches."""
     return (
         f"Batch {batch:4d} | Epoch {logs['epoch']:.5f} | Loss: {logs['loss']:.3e} "
         f"(CE: {logs['cross_entropy']:.3e}, Cons: {logs['consistency']:.3e}) | "
-        f"Acc: {logs['accuracy']:.4f} | LR: Proj = {logs['lr_projector']:.2e}, "
-        f"LoRA = {logs['lr_lora']:.2e} | Grad: {logs['grad_norm']:.2e}"
+        f"Acc: {logs['accuracy']:.4f} | LR: {_rates(logs)} | Grad: {logs['grad_norm']:.2e}"
     )
+
+
+def _rates(logs: dict[str, float]) -> str:
+    rates = {name.removeprefix("lr_"): rate for name, rate in logs.items() if name[:3] == "lr_"}
+    return ", ".join(f"{SHORT.get(name, name)} = {rate:.2e}" for name, rate in rates.items())
 
 
 class RunLog(TrainerCallback):

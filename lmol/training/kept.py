@@ -20,7 +20,7 @@ def keep_last(trainer: ComparisonTrainer) -> None:
     """
     if trainer.args.should_save and trainer.steps.whole and trainer.state.global_step > 0:
         with suppress(CheckpointError):  # not finite: the older `last` is of more use
-            save_checkpoint(trainer.comparer, trainer.folder / "last", trainer.facts())
+            save_checkpoint(trainer.pair_model, trainer.folder / "last", trainer.facts())
 
 
 def kept(folder: Path) -> str:

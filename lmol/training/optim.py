@@ -1,44 +1,35 @@
-"""AdamW with named groups: adapters, projector weights, projector biases."""
+"""AdamW with the named groups of a model, and their schedule."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
-from torch import nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from lmol.config.schema import OptimConfig
-from lmol.model.adapter import parameter_group
+from lmol.model.pair_model import PairModel
 from lmol.training.schedule import learning_rate_share
 
+BIAS = "_bias"
+"""What the name of a group without weight decay ends in."""
 
-def build_optimizer(model: nn.Module, config: OptimConfig) -> AdamW:
-    """Groups named lora, projector and projector_bias, each with its own peak learning rate.
+
+def build_optimizer(model: PairModel, config: OptimConfig) -> AdamW:
+    """The model's own groups, each with its peak learning rate.
 
     Weight decay is decoupled (Loshchilov and Hutter, 2019) and left off biases.
     """
-    members: dict[str, list[nn.Parameter]] = defaultdict(list)
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            members[_group(name)].append(parameter)
     groups = [
-        {"name": name, "params": members[name], **_settings(name, config)} for name in members
+        {"name": name, "params": members, **_settings(name, config)}
+        for name, members in model.parameter_groups().items()
     ]
     return AdamW(groups, betas=(config.beta1, config.beta2), eps=config.epsilon)
 
 
-def _group(name: str) -> str:
-    if parameter_group(name) != "projector":
-        return "lora"
-    return "projector_bias" if name.endswith(".bias") else "projector"
-
-
 def _settings(group: str, config: OptimConfig) -> dict[str, Any]:
-    peak = config.lr_lora if group == "lora" else config.lr_projector
-    decay = 0.0 if group.endswith("bias") else config.weight_decay
-    return {"lr": peak, "weight_decay": decay}
+    peak = getattr(config, f"lr_{group.removesuffix(BIAS)}", config.lr)
+    return {"lr": peak, "weight_decay": 0.0 if group.endswith(BIAS) else config.weight_decay}
 
 
 def build_scheduler(optimizer: Optimizer, num_steps: int, config: OptimConfig) -> LambdaLR:
@@ -47,5 +38,9 @@ def build_scheduler(optimizer: Optimizer, num_steps: int, config: OptimConfig) -
 
 
 def learning_rates(optimizer: Any) -> dict[str, float]:
-    """Present learning rate by group name."""
-    return {group["name"]: float(group["lr"]) for group in optimizer.param_groups}
+    """Return the present learning rate by group; biases have that of their group."""
+    rates = {
+        str(group["name"]).removesuffix(BIAS): float(group["lr"])
+        for group in optimizer.param_groups
+    }
+    return dict(sorted(rates.items(), reverse=True))

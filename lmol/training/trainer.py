@@ -17,7 +17,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 from lmol.audit.signals import values
 from lmol.config.schema import OptimConfig, TrainConfig
 from lmol.model.checkpoint import save_checkpoint
-from lmol.model.comparer import Comparer
+from lmol.model.pair_model import PairModel
 from lmol.tracking.processes import process_state
 from lmol.training.arguments import training_arguments
 from lmol.training.callbacks import LastRecord, OwnDropout, WholeSteps
@@ -48,7 +48,7 @@ class ComparisonTrainer(Trainer):
     def __init__(
         self,
         *,
-        comparer: Comparer,
+        model: PairModel,
         config: TrainConfig,
         optim: OptimConfig,
         seed: int,
@@ -60,14 +60,14 @@ class ComparisonTrainer(Trainer):
         callbacks: list[TrainerCallback],
     ) -> None:
         self._config, self._optim, self.folder = config, optim, folder
-        self.comparer = comparer
+        self.pair_model = model
         self._validate, self._watching, self._logged = validate, watching, 0
         self._both_orders = needs_swapped_order(config.loss)
         self._rates: dict[str, float] = {}
         self.steps = WholeSteps()
         dataset, collator = for_workers(dataset, collator, config)
         super().__init__(
-            model=comparer,
+            model=model,
             args=training_arguments(config, optim, seed, folder),
             data_collator=collator,
             train_dataset=dataset,
@@ -131,7 +131,7 @@ class ComparisonTrainer(Trainer):
     def create_optimizer(self, model: nn.Module | None = None) -> AdamW:
         """AdamW with the named groups of lmol.training.optim."""
         if self.optimizer is None:
-            self.optimizer = build_optimizer(self.comparer, self._optim)
+            self.optimizer = build_optimizer(self.pair_model, self._optim)
         return cast(AdamW, self.optimizer)
 
     def create_scheduler(
@@ -144,11 +144,11 @@ class ComparisonTrainer(Trainer):
         return self.lr_scheduler
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the loss terms, accuracy and both learning rates to a training record."""
+        """Add the loss terms, accuracy and each group's learning rate to a training record."""
         if "loss" in logs:
             logs.pop("learning_rate", None)
             logs.update(self._means())
-            logs.update({f"lr_{name}": self._rates[name] for name in ("projector", "lora")})
+            logs.update({f"lr_{name}": rate for name, rate in self._rates.items()})
         super().log(logs, start_time)
 
     def _means(self) -> dict[str, float]:
@@ -190,7 +190,7 @@ class ComparisonTrainer(Trainer):
         good = self._watching.remedies.last_good
         if good.step == 0:
             return False
-        good.restore(self.comparer)
+        good.restore(self.pair_model)
         self.state.global_step, self.state.epoch = good.step, good.epoch
         self.save_last()
         return True
@@ -198,7 +198,7 @@ class ComparisonTrainer(Trainer):
     def _save_as(self, kind: str) -> None:
         """By one process of several; the others wait, so that all may read it."""
         if self.args.should_save:
-            save_checkpoint(self.comparer, self.folder / kind, self.facts())
+            save_checkpoint(self.pair_model, self.folder / kind, self.facts())
         process_state().wait_for_everyone()
 
     def facts(self) -> dict[str, Any]:

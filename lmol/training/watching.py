@@ -27,7 +27,7 @@ from lmol.config.schema import (
     OptimConfig,
     TrainConfig,
 )
-from lmol.model.comparer import Comparer
+from lmol.model.pair_model import PairModel
 from lmol.tracking.result_folder import ResultFolder
 from lmol.tracking.tracker import Tracker
 from lmol.training.health import HealthCallback
@@ -95,7 +95,7 @@ class Watching:
 
 
 def watch(
-    comparer: Comparer,
+    model: PairModel,
     train: TrainConfig,
     optim: OptimConfig,
     audit: AuditConfig,
@@ -108,13 +108,13 @@ def watch(
     explain: Callable[[], str] = lambda: "",
     every: bool = False,
 ) -> Watching:
-    """What watches the training of a comparer, writing to a run folder and its tracker.
+    """What watches the training of a model, writing to a run folder and its tracker.
 
     explain: told after a non-finite loss, what it comes from. every: audit each step.
     """
     sums, history, findings = StepSums(), History(), Findings()
-    tensors = audited_tensors(comparer)
-    remedies = Remedies(train.health, comparer, findings)
+    tensors = audited_tensors(model)
+    remedies = Remedies(train.health, model, findings)
     health = HealthCallback(
         train.health,
         remedies,
@@ -140,7 +140,7 @@ def watch(
         watching.output = AuditOutput(run, marks, audit.picture_interval, tracker)
         watching.audit = AuditCallback(
             audit,
-            comparer,
+            model,
             findings,
             history,
             watching.output,

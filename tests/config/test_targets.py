@@ -8,10 +8,10 @@ from lmol.config import instantiate
 from lmol.config.schema import Precision
 from lmol.config.targets import target_problems
 from lmol.errors import ConfigError
-from lmol.model.backbone import LlavaBackbone
+from lmol.model.vlm.backbone import LlavaBackbone
 
 BACKBONE = {
-    "_target_": "lmol.model.backbone.LlavaBackbone",
+    "_target_": "lmol.model.vlm.backbone.LlavaBackbone",
     "weights": "somewhere",
     "revision": None,
     "dtype": "bf16",
@@ -61,7 +61,7 @@ def test_a_missing_argument_is_found() -> None:
 
 
 def test_a_misspelt_class_is_found() -> None:
-    message = told(_target_="lmol.model.backbone.LlavaBackbon")
+    message = told(_target_="lmol.model.vlm.backbone.LlavaBackbon")
     assert "did you mean LlavaBackbone?" in message
 
 
@@ -70,7 +70,7 @@ def test_a_misspelt_module_is_found() -> None:
 
 
 def test_a_function_is_no_class() -> None:
-    assert "a class of the lmol package" in told(_target_="lmol.model.backbone.files")
+    assert "a class of the lmol package" in told(_target_="lmol.model.vlm.backbone.files")
 
 
 def test_unknown_arguments_of_a_class_that_is_no_dataclass_are_found() -> None:

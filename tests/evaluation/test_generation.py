@@ -5,16 +5,17 @@ import pytest
 import torch
 
 from lmol.data.evaluation_pairs import all_pairs
-from lmol.evaluation.generation import AnswersOnly, GeneratingJudge
+from lmol.evaluation.generation import GeneratingJudge
 from lmol.evaluation.judge import Judge
 from lmol.evaluation.questions import Questions, rows_of
 from lmol.model.features import cache_features
+from lmol.model.vlm.generation import AnswersOnly
 
 
 @pytest.fixture
 def judges(comparer, faces):
     pairs = all_pairs(faces[:9], theta=0.2)
-    images = cache_features(comparer.base, faces, lambda num: None)
+    images = cache_features(comparer.encoder, faces, lambda num: None)
     names, first, second = rows_of(pairs)
     return [(kind(comparer, names, images, 7), first, second) for kind in (Judge, GeneratingJudge)]
 

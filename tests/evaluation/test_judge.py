@@ -13,13 +13,13 @@ from lmol.data.evaluation_pairs import all_pairs
 from lmol.data.pairs import pairs_table
 from lmol.errors import DiskError, TrainingError
 from lmol.evaluation import judge as module
-from lmol.evaluation.embedding import _room
 from lmol.evaluation.judge import Judge, _share, fingerprint, judge
 from lmol.evaluation.metrics import average_orders
 from lmol.evaluation.part_file import PartFile
 from lmol.evaluation.questions import rows_of
-from lmol.model.comparer import Comparer
 from lmol.model.features import PixelImages, cache_features
+from lmol.model.vlm.comparer import Comparer
+from lmol.model.vlm.scorer import room
 from lmol.verdict import SWAPPED
 from tests.tiny import build_tiny, tiny_backbone
 
@@ -31,7 +31,7 @@ def pairs(faces):
 
 @pytest.fixture
 def images(comparer, faces):
-    return cache_features(comparer.base, faces, lambda images: None)
+    return cache_features(comparer.encoder, faces, lambda images: None)
 
 
 def test_probabilities_are_those_of_the_forward_pass(comparer, pairs, images):
@@ -52,7 +52,7 @@ def test_the_batch_size_plays_no_part(comparer, pairs, images, batch_pairs):
 
 
 def test_pixels_and_cached_features_are_judged_alike(comparer, pairs, images, faces):
-    pixels = PixelImages(comparer.base.processor.image_processor, faces)
+    pixels = PixelImages(comparer.encoder.preprocess, faces)
     np.testing.assert_allclose(
         judge(comparer, pairs, pixels, 36), judge(comparer, pairs, images, 36), atol=1e-6
     )
@@ -199,7 +199,7 @@ def test_the_part_of_another_comparer_or_of_other_pairs_is_not_taken(comparer, p
 def test_half_precision_and_4_bit_are_judged_as_the_plain_forward(faces, pairs, quantization):
     backbone = tiny_backbone(dtype=Precision.BF16, quantization=Quantization(quantization))
     comparer = build_tiny(backbone)
-    store = cache_features(comparer.base, faces, lambda num: None)
+    store = cache_features(comparer.encoder, faces, lambda num: None)
     names = [[a, b] for a, b in zip(pairs["img1"], pairs["img2"], strict=True)]
     with torch.no_grad():
         expected = comparer(features=torch.stack([store.read(two) for two in names]))
@@ -256,4 +256,4 @@ def test_a_model_that_diverged_is_told(comparer, pairs, images):
 def test_images_for_which_the_temporary_folder_has_no_room_are_refused():
     """A file with holes would be made, and the write that finds no room ends the process."""
     with pytest.raises(DiskError, match=r"images beyond eval\.memory_gb"):
-        _room(torch.Size([10**15]), torch.float32, memory_gb=0)
+        room(torch.Size([10**15]), torch.float32, memory_gb=0)

@@ -81,9 +81,9 @@ def test_a_budget_is_kept(asked, faces):
 
 @pytest.fixture
 def references(comparer, faces):
-    store = PixelImages(comparer.base.processor.image_processor, faces)
+    store = PixelImages(comparer.encoder.preprocess, faces)
     known = faces[40:52].sort_values("score")
-    features = features_of(comparer.base, store, known["image"].tolist())
+    features = features_of(comparer.encoder, store, known["image"].tolist())
     return References(
         names=known["image"].tolist(), scores=known["score"].to_numpy(), features=features
     )
@@ -104,9 +104,9 @@ def test_references_place_images_on_the_score_scale(asked, comparer, faces, refe
 
 def test_with_reference_pairing_other_images_play_no_part(asked, faces, references):
     """The order of two images is that of their comparisons with the references alone."""
-    store = PixelImages(asked.comparer.base.processor.image_processor, faces)
+    store = PixelImages(asked.model.encoder.preprocess, faces)
     pairs = all_pairs(faces[40:52], theta=0.2)
-    probabilities = judge(asked.comparer, pairs, store, 64)
+    probabilities = judge(asked.model, pairs, store, 64)
     asked._references = references
     asked._validation = Validation(pairs=pairs, probabilities=probabilities, mean_score=3.0)
     few, many = (
@@ -147,8 +147,8 @@ def test_an_unknown_setting_is_refused(asked, faces):
 
 
 def test_a_checkpoint_folder_is_enough(comparer, faces, tmp_path):
-    recipe = dict(comparer.recipe)
-    recipe["model"]["backbone"] = load_config().model.backbone
+    recipe = dict(comparer.spec)
+    recipe["model"]["backbone"] = load_config().model["backbone"]
     save_checkpoint(comparer, tmp_path / "copied", {"step": 1})
     loaded = load_comparer(tmp_path / "copied")
     first, second = faces["path"][:2]
@@ -171,7 +171,7 @@ def test_what_is_no_run_is_told(tmp_path, monkeypatch):
 
 
 def test_another_base_is_refused(comparer, tmp_path):
-    comparer.recipe["model"]["backbone"] = load_config().model.backbone
+    comparer.spec["model"]["backbone"] = load_config().model["backbone"]
     save_checkpoint(comparer, tmp_path / "checkpoint", {"step": 1})
     other = tiny_backbone().load()
     other.model.lm_head.weight.data[::7] += 1.0

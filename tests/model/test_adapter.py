@@ -5,7 +5,7 @@ import torch
 
 from lmol.config.schema import ProjectorStart
 from lmol.errors import ModelError
-from lmol.model.adapter import trainable_summary, trainable_table
+from lmol.model.trainable import trainable_summary, trainable_table
 from tests.tiny import build_tiny, tiny_backbone
 
 

@@ -8,8 +8,8 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from lmol.errors import CheckpointError
-from lmol.model.adapter import checkpoint_tensors
-from lmol.model.checkpoint import WEIGHTS, load_checkpoint, save_checkpoint
+from lmol.model.checkpoint import load_checkpoint, save_checkpoint
+from lmol.model.vlm.comparer import Comparer
 from tests.tiny import build_tiny, tiny_backbone
 
 
@@ -29,9 +29,9 @@ def saved(comparer, tmp_path):
 
 
 def change(saved, edit):
-    tensors = load_file(saved / WEIGHTS)
+    tensors = load_file(saved / Comparer.weights_file)
     edit(tensors)
-    save_file(tensors, saved / WEIGHTS)
+    save_file(tensors, saved / Comparer.weights_file)
 
 
 def test_loading_restores_the_logits_exactly(comparer, saved, features):
@@ -42,12 +42,12 @@ def test_loading_restores_the_logits_exactly(comparer, saved, features):
         facts = load_checkpoint(other, saved)
         assert torch.equal(other(features=features), expected)
     assert facts["step"] == 3
-    assert facts["keys"] == sorted(load_file(saved / WEIGHTS))
+    assert facts["keys"] == sorted(load_file(saved / Comparer.weights_file))
 
 
 def test_projector_and_adapters_are_all_there(comparer, saved):
     trained = sum(p.numel() for p in comparer.parameters() if p.requires_grad)
-    assert sum(t.numel() for t in load_file(saved / WEIGHTS).values()) == trained
+    assert sum(t.numel() for t in load_file(saved / Comparer.weights_file).values()) == trained
 
 
 def test_stock_peft_on_a_stock_base_gives_the_same_logits(comparer, saved, features):
@@ -65,10 +65,10 @@ def test_stock_peft_on_a_stock_base_gives_the_same_logits(comparer, saved, featu
 @pytest.mark.parametrize("part", ["lora_A", "linear_1.weight"])
 def test_a_missing_tensor_is_an_error_and_changes_nothing(comparer, saved, part):
     change(saved, lambda tensors: tensors.pop(next(key for key in tensors if part in key)))
-    before = {k: v.clone() for k, v in checkpoint_tensors(comparer.adapted).items()}
+    before = {k: v.clone() for k, v in comparer.trained_state().items()}
     with pytest.raises(CheckpointError, match=rf"is missing 1 tensor.*{part}"):
         load_checkpoint(comparer, saved)
-    torch.testing.assert_close(checkpoint_tensors(comparer.adapted), before, atol=0, rtol=0)
+    torch.testing.assert_close(comparer.trained_state(), before, atol=0, rtol=0)
 
 
 def test_an_extra_tensor_is_an_error(comparer, saved):
@@ -78,7 +78,7 @@ def test_an_extra_tensor_is_an_error(comparer, saved):
 
 
 def test_a_tensor_of_another_shape_is_an_error(comparer, saved):
-    key = next(key for key in load_file(saved / WEIGHTS) if "linear_2.bias" in key)
+    key = next(key for key in load_file(saved / Comparer.weights_file) if "linear_2.bias" in key)
     change(saved, lambda tensors: tensors.update({key: torch.zeros(3)}))
     with pytest.raises(CheckpointError, match=r"linear_2.bias of shape \(3,\); expected shape"):
         load_checkpoint(comparer, saved)
@@ -87,7 +87,7 @@ def test_a_tensor_of_another_shape_is_an_error(comparer, saved):
 def test_a_damaged_or_absent_file_is_an_error(comparer, saved, tmp_path):
     with pytest.raises(CheckpointError, match="no readable checkpoint"):
         load_checkpoint(comparer, tmp_path / "nothing")
-    (saved / WEIGHTS).write_bytes(b"half")
+    (saved / Comparer.weights_file).write_bytes(b"half")
     with pytest.raises(CheckpointError, match="no readable checkpoint"):
         load_checkpoint(comparer, saved)
 

@@ -3,11 +3,11 @@
 import torch
 from PIL import Image
 
-from lmol.model.features import PixelImages, cache_features, vision_features
+from lmol.model.features import PixelImages, cache_features
 
 
 def pixels_of(comparer, faces, num=3):
-    images = PixelImages(comparer.base.processor.image_processor, faces)
+    images = PixelImages(comparer.encoder.preprocess, faces)
     names = list(images)
     return torch.stack(
         [torch.stack([images[names[2 * p]], images[names[2 * p + 1]]]) for p in range(num)]
@@ -25,7 +25,7 @@ def test_logits_equal_those_of_the_stock_forward_with_the_stock_processor(compar
 
 
 def test_cached_features_give_the_logits_of_pixels(comparer, faces):
-    cached = cache_features(comparer.base, faces, lambda images: None)
+    cached = cache_features(comparer.encoder, faces, lambda images: None)
     pixels = pixels_of(comparer, faces)
     names = list(cached)
     features = torch.stack([cached.read(names[2 * pair : 2 * pair + 2]) for pair in range(3)])
@@ -36,7 +36,7 @@ def test_cached_features_give_the_logits_of_pixels(comparer, faces):
 
 
 def test_swapping_the_images_exchanges_the_orders(comparer, faces):
-    features = vision_features(comparer.base, pixels_of(comparer, faces).flatten(0, 1))
+    features = comparer.encoder.encode(pixels_of(comparer, faces).flatten(0, 1))
     pairs = features.unflatten(0, (-1, 2))
     with torch.no_grad():
         here, there = comparer(features=pairs), comparer(features=pairs.flip(1))

@@ -4,7 +4,7 @@ import pytest
 
 from lmol.config.schema import AnswersConfig, PromptForm
 from lmol.errors import ModelError
-from lmol.model.prompt import build_prompt, find_answer_ids, render, tokenize
+from lmol.model.vlm.prompt import build_prompt, find_answer_ids, render, tokenize
 from tests.tiny import QUESTION, tiny_backbone
 
 

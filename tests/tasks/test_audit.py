@@ -100,7 +100,7 @@ def test_a_base_that_something_wrote_into_ends_the_run_before_it_is_judged(comma
 
     def writing(trainer, *arguments, **options):
         with torch.no_grad():
-            trainer.comparer.base.model.get_input_embeddings().weight[0, 0] += 1.0
+            trainer.pair_model.base.model.get_input_embeddings().weight[0, 0] += 1.0
         return step(trainer, *arguments, **options)
 
     monkeypatch.setattr(ComparisonTrainer, "training_step", writing)

@@ -28,7 +28,10 @@ LONG = (
 
 def begin(*arguments: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "lmol.run", *LONG, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
 
 
 def wait_for(condition, seconds: float = 90.0) -> None:

@@ -26,7 +26,7 @@ def merged(command, trained):
 
 @torch.no_grad()
 def test_plain_transformers_gives_the_same_logits(merged, trained, faces):
-    comparer = load_comparer(trained).comparer
+    comparer: Any = load_comparer(trained).model
     stock = LlavaForConditionalGeneration.from_pretrained(merged)
     processor = AutoProcessor.from_pretrained(merged)
     content = [{"type": "image"}, {"type": "image"}, {"type": "text", "text": QUESTION}]

@@ -11,4 +11,4 @@ from tests.tiny import build_tiny
 def data(faces):
     """Features of the faces and 24 pairs of them."""
     pairs = training_pairs(faces, UniformPairs(num_pairs=24), theta=0.2, seed=0)
-    return cache_features(build_tiny().base, faces, lambda images: None), pairs
+    return cache_features(build_tiny().encoder, faces, lambda images: None), pairs

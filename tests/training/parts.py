@@ -27,6 +27,7 @@ from lmol.training.watching import Watching, watch
 OPTIM = OptimConfig(
     lr_lora=1e-2,
     lr_projector=1e-3,
+    lr=0.0,
     weight_decay=0.1,
     beta1=0.9,
     beta2=0.99,
@@ -96,7 +97,7 @@ def trainer_of(
 ):
     images, pairs = data
     return ComparisonTrainer(
-        comparer=comparer,
+        model=comparer,
         config=config,
         optim=optim,
         seed=1,

@@ -12,6 +12,7 @@ def config(schedule: Schedule, warmup=0.05, floor=0.01, cycles=2) -> OptimConfig
     return OptimConfig(
         lr_lora=1.0,
         lr_projector=1.0,
+        lr=0.0,
         weight_decay=0.0,
         beta1=0.9,
         beta2=0.99,

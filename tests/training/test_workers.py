@@ -31,7 +31,7 @@ def test_an_image_that_disappears_in_mid_training_is_named(comparer, faces, tmp_
     kept = faces["image"] == first
     paths = moved.assign(path=moved["path"].where(~kept, faces["path"]))
     paths.loc[paths["image"] == pairs["img2"].iloc[0], "path"] = faces["path"].iloc[0]
-    images = PixelImages(comparer.base.processor.image_processor, paths)
+    images = PixelImages(comparer.encoder.preprocess, paths)
     trainer = trainer_of(comparer, (images, pairs), tmp_path, replace(TRAIN, workers=workers))
     with pytest.raises(DataError, match=r"gone/.*: got missing; expected an image file"):
         trainer.train()

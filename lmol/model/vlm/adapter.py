@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 import warnings
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from peft import LoraConfig as PeftLoraConfig
 from peft import PeftModel, get_peft_model, get_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration
 
-from lmol.config.schema import LoraConfig, ProjectorStart
+from lmol.config.schema import ProjectorStart
 from lmol.errors import ModelError
-from lmol.model.projector import LMOLProjector
+from lmol.model.names import PROJECTOR, tensor_group
+from lmol.model.vlm.projector import LMOLProjector
 
-PROJECTOR = "multi_modal_projector"
+if TYPE_CHECKING:
+    from lmol.model.vlm.spec import LoraConfig
 
 
 def adapt(
@@ -86,35 +88,11 @@ def checkpoint_tensors(adapted: PeftModel) -> dict[str, Tensor]:
     return get_peft_model_state_dict(adapted, save_embedding_layers=False)
 
 
-def parameter_group(name: str) -> str:
-    """lora_A, lora_B or projector, from a trainable parameter's full name."""
-    for group in ("lora_A", "lora_B"):
-        if f".{group}." in name:
-            return group
-    assert PROJECTOR in name, f"{name} is trainable but belongs to no group"
-    return "projector"
-
-
-def trainable_table(model: nn.Module) -> pd.DataFrame:
-    """One row a trainable tensor: name, shape (as text), group, count (numbers in it)."""
-    rows = [
-        (name, "x".join(map(str, parameter.shape)), parameter_group(name), parameter.numel())
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad
-    ]
-    return pd.DataFrame(rows, columns=["name", "shape", "group", "count"])
-
-
-def trainable_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """The trainable table with equal layers folded into one row; `tensors` tells how many."""
-    folded = table.assign(name=table["name"].map(_without_layer_index))
-    by = folded.groupby(["name", "shape", "group"], sort=False)
-    return by["count"].agg(tensors="size", count="sum").reset_index()
-
-
-def _without_layer_index(name: str) -> str:
-    short = name.removeprefix("adapted.base_model.model.model.")
-    return re.sub(r"\.\d+\.", ".*.", short)
+def optimizer_group(name: str) -> str:
+    """Return lora, projector or projector_bias, from a trainable parameter's full name."""
+    if tensor_group(name) != "projector":
+        return "lora"
+    return "projector_bias" if name.endswith(".bias") else "projector"
 
 
 def _set_fresh_projector(model: LlavaForConditionalGeneration) -> None:

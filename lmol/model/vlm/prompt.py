@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lmol.config.schema import AnswersConfig, PromptForm
 from lmol.errors import ModelError
-from lmol.model.backbone import Base
+from lmol.model.vlm.backbone import Base
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,43 +6,54 @@ the vision tower, H width of the language model.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import PeftModel
-from pydantic import TypeAdapter
+from peft import PeftModel, set_peft_model_state_dict
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import DynamicCache
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from lmol.config import instantiate
-from lmol.config.schema import AnswersConfig, ModelConfig
-from lmol.errors import CheckpointError
-from lmol.model.adapter import adapt
-from lmol.model.backbone import Base, LlavaBackbone
-from lmol.model.features import vision_features
-from lmol.model.prefix import CACHE, ReadPrefix, last_position_only
-from lmol.model.prompt import Prompt, build_prompt
+from lmol.config.schema import AnswersConfig
+from lmol.model.fingerprint import digest
+from lmol.model.pair_model import PairModel
+from lmol.model.vlm.adapter import adapt, checkpoint_tensors, optimizer_group
+from lmol.model.vlm.backbone import Base, LlavaBackbone
+from lmol.model.vlm.encoder import VisionTower
+from lmol.model.vlm.export import write_merged
+from lmol.model.vlm.fingerprint import base_fingerprint, quantized_layers
+from lmol.model.vlm.prefix import CACHE, ReadPrefix, last_position_only
+from lmol.model.vlm.prompt import Prompt, build_prompt
+from lmol.model.vlm.scorer import PrefixScorer
+
+if TYPE_CHECKING:
+    from lmol.model.vlm.spec import VisionLanguageModel
 
 
-class Comparer(nn.Module):
-    """Answer logits of pairs of images, both orders at once.
+class Comparer(PairModel):
+    """A vision-language model that is asked about two images at once.
 
-    recipe: what build_comparer made it from, as JSON knows it; comparer_of builds it again.
+    spec: what build_comparer made it from, as JSON knows it; build_model makes it again.
     """
 
+    frozen_from = "model.backbone.weights"
+    weights_file = "adapter_model.safetensors"
+
     def __init__(
-        self, base: Base, adapted: PeftModel, prompt: Prompt, recipe: dict[str, Any]
+        self, base: Base, adapted: PeftModel, prompt: Prompt, spec: Mapping[str, Any]
     ) -> None:
         super().__init__()
-        self.recipe = recipe
+        self.spec = spec
         self.base = base
+        self.encoder = VisionTower(base)
         self.adapted = adapted
         self.prompt = prompt
+        config: Any = base.model.config
+        self.image_token = int(config.image_token_index)
 
     @property
     def device(self) -> torch.device:
@@ -52,23 +63,60 @@ class Comparer(nn.Module):
         """Recompute activations in the backward pass: less memory, more time."""
         self.base.model.activation_checkpointing_enable({"use_reentrant": False})
 
-    def forward(
-        self,
-        features: Tensor | None = None,
-        pixel_values: Tensor | None = None,
-        both_orders: bool = True,
-    ) -> Tensor:
-        """Logits (P, O, 3) of First, Second, Similar; order 0 is (A, B), order 1 is (B, A).
-
-        Exactly one of features (P, 2, T, V) and pixel_values (P, 2, 3, height, width), A before B.
-        """
-        if features is None:
-            assert pixel_values is not None, "a batch holds features or pixel_values"
-            features = vision_features(self.base, pixel_values.flatten(0, 1)).unflatten(0, (-1, 2))
+    def pair_logits(self, features: Tensor, *, both_orders: bool) -> Tensor:
+        """Return logits (P, O, 3) from features (P, 2, T, V)."""
         images = self.project(features)
         orders = [images, images.flip(1)] if both_orders else [images]
         logits = self.answer_logits(torch.stack(orders, dim=1).flatten(0, 1))
         return logits.unflatten(0, (-1, len(orders)))
+
+    def scorer(self, features: Iterable[Tensor], num: int, memory_gb: float) -> PrefixScorer:
+        """Return what answers about num images; a first image's prompt is read once."""
+        return PrefixScorer(self, features, num, memory_gb)
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return adapters (lora), the projector's weights and its biases."""
+        groups: dict[str, list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                groups.setdefault(optimizer_group(name), []).append(parameter)
+        return groups
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """Return adapter and projector under PEFT's names."""
+        return checkpoint_tensors(self.adapted)
+
+    def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what trained_state returned; PEFT passes over names that do not fit."""
+        set_peft_model_state_dict(self.adapted, dict(state))
+
+    def save_trained(self, folder: Path) -> None:
+        """Write adapter_model.safetensors, adapter_config.json and the processor."""
+        self.adapted.save_pretrained(
+            str(folder), safe_serialization=True, save_embedding_layers=False
+        )
+        (folder / "README.md").unlink(missing_ok=True)
+        self.base.processor.save_pretrained(folder)
+
+    @property
+    def prompt_text(self) -> str:
+        """The prompt as rendered."""
+        return self.prompt.text
+
+    def write_stock(self, folder: Path) -> tuple[Tensor, Tensor]:
+        """Write a stock LLaVA with adapters and projector merged; see write_merged."""
+        return write_merged(self, folder)
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return the digests of its base."""
+        return base_fingerprint(self.base.model)
+
+    def identity(self) -> str:
+        """Return the SHA-256 (hexadecimal) of base, trained tensors, quantisation and prompt."""
+        ids = torch.cat([self.prompt.input_ids.cpu(), torch.tensor(self.prompt.answer_ids)])
+        tensors = sorted(self.trained_state().items())
+        seed = f"{self.fingerprint()} {quantized_layers(self)}"
+        return digest([("prompt", ids), *tensors], seed=seed)
 
     def project(self, features: Tensor) -> Tensor:
         """Vision features (..., T, V) to embeddings (..., T, H) by the trained projector."""
@@ -147,46 +195,13 @@ def _as_encoded(images: Tensor) -> dict[str, Any]:
 
 
 def build_comparer(
-    backbone: LlavaBackbone, config: ModelConfig, question: str, answers: AnswersConfig
+    backbone: LlavaBackbone, config: VisionLanguageModel, question: str, answers: AnswersConfig
 ) -> Comparer:
     """Load the base, put projector and adapters on it, and derive the answers' tokens."""
     base = backbone.load()
     prompt = build_prompt(base, config.prompt, question, answers)
     adapted = adapt(base.model, config.lora, config.projector)
-    comparer = Comparer(base, adapted, prompt, recipe_of(config, question, answers))
+    comparer = Comparer(base, adapted, prompt, config.stored(question, answers))
     if config.compile:
         base.model.model.language_model.compile()
     return comparer
-
-
-def recipe_of(config: ModelConfig, question: str, answers: AnswersConfig) -> dict[str, Any]:
-    """The arguments of build_comparer, but for the backbone that config.model names."""
-    model = TypeAdapter(ModelConfig).dump_python(config, mode="json")
-    weights = Path(str(model["backbone"].get("weights")))
-    if weights.exists():  # a folder, wherever the recipe is read
-        model["backbone"] |= {"weights": str(weights.absolute())}
-    return {
-        "model": model,
-        "question": question,
-        "answers": TypeAdapter(AnswersConfig).dump_python(answers, mode="json"),
-    }
-
-
-def comparer_of(recipe: dict[str, Any], weights: str | None = None) -> Comparer:
-    """Build the comparer of a recipe anew, untrained. weights: where its base is now.
-
-    Raises CheckpointError where the recipe is none, or one of another version.
-    """
-    try:
-        config = TypeAdapter(ModelConfig).validate_json(json.dumps(recipe["model"]), strict=True)
-        answers = TypeAdapter(AnswersConfig).validate_python(recipe["answers"])
-        question = str(recipe["question"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            "meta.json",
-            got=f"no recipe of a comparer ({str(error).splitlines()[0]})",
-            expected="one as this version writes it",
-            remedy="load it with the version that it was trained with, or train it again",
-        ) from error
-    changes = {} if weights is None else {"weights": weights}
-    return build_comparer(instantiate({**config.backbone, **changes}), config, question, answers)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration
 
 from lmol.errors import ModelError
-from lmol.model.comparer import Comparer
-from lmol.model.projector import LMOLProjector
-from lmol.tracking.files import follow_umask
+from lmol.model.vlm.projector import LMOLProjector
+
+if TYPE_CHECKING:
+    from lmol.model.vlm.comparer import Comparer
 
 TANH_GELU = "gelu_pytorch_tanh"
 TOLERANCE = 1e-4
@@ -26,30 +24,6 @@ HALF_TOLERANCE = 0.05
 
 PROBES = 8
 """Pairs of random pictures on which both are compared."""
-
-
-@contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside its place, which is moved there if the block ends well.
-
-    Raises ModelError where something is there already.
-    """
-    if folder.exists():
-        raise ModelError(
-            "export.folder",
-            got=f"{folder}, which exists",
-            expected="a new folder: nothing is overwritten",
-            remedy="choose another with export.folder=..., or leave it out",
-        )
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        follow_umask(partial)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_merged(comparer: Comparer, folder: Path) -> tuple[Tensor, Tensor]:

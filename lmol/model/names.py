@@ -1,0 +1,49 @@
+"""What the tensors and modules of models are called in tables, pictures and messages.
+
+All of it is read off full names, so that a table can be read without the model that it is about.
+"""
+
+from __future__ import annotations
+
+import re
+
+from torch import nn
+
+LAYER = re.compile(r"\.layers\.(\d+)\.")
+PROJECTOR = "multi_modal_projector"
+LANGUAGE_MODEL = "language_model."
+EMBEDDING = "embed_tokens"
+WRAPPED = "adapted.base_model.model.model."
+"""What stands before a base's own module names where it is adapted."""
+
+ADAPTER_PARTS = (".lora_A.", ".lora_B.", ".modules_to_save.")
+"""What PEFT calls the tensors that it trains: adapters, and whole modules beside them."""
+
+
+def tensor_group(name: str) -> str:
+    """Return lora_A, lora_B, projector, or the outermost module of a tensor's full name."""
+    for group in ("lora_A", "lora_B"):
+        if f".{group}." in name:
+            return group
+    return "projector" if PROJECTOR in name else name.partition(".")[0]
+
+
+def layer_of(name: str) -> int | None:
+    """Return the number of the layer that a tensor or module belongs to."""
+    found = LAYER.search(f"{name}.")
+    return int(found[1]) if found else None
+
+
+def short_name(name: str) -> str:
+    """Return layers.0.self_attn.q_proj.lora_A or projector.linear_1.weight, of a full name."""
+    if f"{PROJECTOR}." in name:
+        return "projector." + name.rpartition("default.")[2]
+    if LANGUAGE_MODEL not in name and WRAPPED not in name:
+        return name
+    bare = name.replace(".default", "").removesuffix(".weight")
+    return bare.rpartition(f".{LANGUAGE_MODEL}")[2].removeprefix(WRAPPED)
+
+
+def adapter_names(model: nn.Module) -> list[str]:
+    """Return the full names of all tensors that adapters consist of, trained or not."""
+    return [name for name, _ in model.named_parameters() if any(p in name for p in ADAPTER_PARTS)]

@@ -1,0 +1,198 @@
+"""The contract of models: whatever answers First, Second or Similar about two images.
+
+P pairs, O orders, B ordered pairs, N images, U first images, T tokens an image, V width of their
+features.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from lmol.model.fingerprint import digest, samples
+
+
+class ImageEncoder(Protocol):
+    """The frozen part that sees one image alone: the features of an image never change."""
+
+    def preprocess(self, images: Sequence[Image.Image]) -> Tensor:
+        """Return pixels (N, 3, height, width) of RGB images."""
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Return features (N, T, V) of pixels (N, 3, height, width), without gradients."""
+
+
+class PairBlock(Protocol):
+    """Some first images, read once for all of their questions."""
+
+    def logits(self, which: Tensor, second: Tensor) -> Tensor:
+        """Return logits (B, 3). which: (B,) of the first images; second: rows (B,)."""
+
+
+class PairScorer(Protocol):
+    """Inference over a table of N images, addressed by row."""
+
+    def __len__(self) -> int:
+        """Return N."""
+
+    def block(self, first: Tensor) -> PairBlock:
+        """Read first images, rows (U,)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """Answers of a model that was made to speak: of B ordered pairs.
+
+    scores: (B, 3), of the three answers. answers: (B,), the class that was said. invalid: (B,),
+    whether it would have said something else, had it been free to.
+    """
+
+    scores: Tensor
+    answers: Tensor
+    invalid: Tensor
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """The ability of a scorer to answer by generation; not every model speaks."""
+
+    def generate(self, first: Tensor, second: Tensor) -> Generated:
+        """Answer ordered pairs; rows (B,) each."""
+
+
+@runtime_checkable
+class Exportable(Protocol):
+    """The ability of a model to become one that stock classes load."""
+
+    @property
+    def prompt_text(self) -> str:
+        """The prompt as rendered."""
+
+    def write_stock(self, folder: Path) -> tuple[Tensor, Tensor]:
+        """Write it, and read it back; return answer logits (n, 3) before and after.
+
+        The model is used up. Raises ModelError where they differ by more than rounding.
+        """
+
+
+class PairModel(nn.Module, ABC):
+    """Answers about pairs of images, from features of both.
+
+    spec: what build_model made it from, as JSON knows it. encoder: of its images. frozen_from: the
+    setting that names its frozen weights. weights_file: of a checkpoint. image_token: the id that
+    stands for images among its words, where it has words.
+    """
+
+    spec: Mapping[str, Any]
+    encoder: ImageEncoder
+    frozen_from = "model"
+    weights_file = "model.safetensors"
+    image_token: int | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """The device that it computes on."""
+        return next(self.parameters()).device
+
+    def forward(
+        self,
+        features: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        both_orders: bool = True,
+    ) -> Tensor:
+        """Return logits (P, O, 3) of First, Second, Similar; order 0 is (A, B), order 1 (B, A).
+
+        Exactly one of features (P, 2, T, V) and pixel_values (P, 2, 3, height, width), A before B.
+        """
+        if features is None:
+            assert pixel_values is not None, "a batch holds features or pixel_values"
+            features = self.encoder.encode(pixel_values.flatten(0, 1)).unflatten(0, (-1, 2))
+        return self.pair_logits(features, both_orders=both_orders)
+
+    @abstractmethod
+    def pair_logits(self, features: Tensor, *, both_orders: bool) -> Tensor:
+        """Return logits (P, O, 3) from features (P, 2, T, V)."""
+
+    def scorer(self, features: Iterable[Tensor], num: int, memory_gb: float) -> PairScorer:
+        """Return what answers about num images, whose features (n, T, V) come in batches.
+
+        memory_gb: how much (10^9 bytes) may be kept in memory, for models that keep more than that.
+        """
+        return FeatureScorer(self, torch.cat([batch.cpu() for batch in features]))
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return the trained parameters by group; optim.lr_<group> is a group's learning rate.
+
+        Those of a group whose name ends in _bias have the rate of the group before it, and no
+        weight decay.
+        """
+        groups: dict[str, list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                group = "model_bias" if name.endswith("bias") else "model"
+                groups.setdefault(group, []).append(parameter)
+        return groups
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """Return the trained tensors under the names that a checkpoint gives them."""
+        return {n: p.detach() for n, p in self.named_parameters() if p.requires_grad}
+
+    def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over trained tensors; their names and shapes were compared before."""
+        self.load_state_dict(dict(state), strict=False)
+
+    def save_trained(self, folder: Path) -> None:
+        """Write weights_file, and whatever other programs need beside it, into a new folder."""
+        folder.mkdir(parents=True)
+        save_file({k: v.contiguous() for k, v in self.trained_state().items()},
+                  folder / self.weights_file)  # fmt: skip
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return SHA-256 digests (hexadecimal) of samples of every frozen tensor.
+
+        A checkpoint fits a model where the digests that both have agree.
+        """
+        frozen = ((n, p) for n, p in self.named_parameters() if not p.requires_grad)
+        return {"frozen": digest((name, samples(tensor)) for name, tensor in frozen)}
+
+    def identity(self) -> str:
+        """Return the SHA-256 (hexadecimal) of all that decides its answers."""
+        return digest(sorted(self.trained_state().items()), seed=str(self.fingerprint()))
+
+    def enable_activation_checkpointing(self) -> None:
+        """Recompute activations in the backward pass: less memory, more time."""
+        raise NotImplementedError(f"{type(self).__name__} keeps its activations")
+
+
+class FeatureScorer:
+    """Answers from features alone, in one forward a batch."""
+
+    def __init__(self, model: PairModel, features: Tensor) -> None:
+        self._model, self._features = model, features
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def block(self, first: Tensor) -> FeatureBlock:
+        """Take the features of first images, rows (U,)."""
+        return FeatureBlock(self._model, self._features, first)
+
+
+class FeatureBlock:
+    """Some first images of a FeatureScorer."""
+
+    def __init__(self, model: PairModel, features: Tensor, first: Tensor) -> None:
+        self._model, self._features, self._first = model, features, first
+
+    def logits(self, which: Tensor, second: Tensor) -> Tensor:
+        """Return logits (B, 3). which: (B,) of the first images; second: rows (B,)."""
+        pairs = torch.stack([self._features[self._first[which]], self._features[second]], dim=1)
+        return self._model.pair_logits(pairs.to(self._model.device), both_orders=False)[:, 0]

@@ -1,0 +1,33 @@
+"""What the config group `model` builds: a light object that names a model, and makes it when asked.
+
+Its class may be read before any library is loaded; `build` imports what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from lmol.config.schema import AnswersConfig
+from lmol.errors import LmolError
+
+if TYPE_CHECKING:
+    from lmol.model.pair_model import PairModel
+
+
+class ModelSpec(Protocol):
+    """A dataclass whose fields are the settings of a model.
+
+    cache_features: encode an image once and keep its features, instead of at every step.
+    """
+
+    cache_features: bool
+
+    def build(self, question: str, answers: AnswersConfig) -> PairModel:
+        """Make the model, untrained; its `spec` builds it again."""
+
+    def problems(self) -> Iterator[LmolError]:
+        """Yield what this machine cannot honour."""
+
+    def relocated(self, frozen: str) -> ModelSpec:
+        """Return the same model with its frozen weights at another place."""

@@ -1,0 +1,32 @@
+"""Tables of what is trained."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+from torch import nn
+
+from lmol.model.names import tensor_group
+
+
+def trainable_table(model: nn.Module) -> pd.DataFrame:
+    """One row a trainable tensor: name, shape (as text), group, count (numbers in it)."""
+    rows = [
+        (name, "x".join(map(str, parameter.shape)), tensor_group(name), parameter.numel())
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    ]
+    return pd.DataFrame(rows, columns=["name", "shape", "group", "count"])
+
+
+def trainable_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """The trainable table with equal layers folded into one row; `tensors` tells how many."""
+    folded = table.assign(name=table["name"].map(_without_layer_index))
+    by = folded.groupby(["name", "shape", "group"], sort=False)
+    return by["count"].agg(tensors="size", count="sum").reset_index()
+
+
+def _without_layer_index(name: str) -> str:
+    short = name.removeprefix("adapted.base_model.model.model.")
+    return re.sub(r"\.\d+\.", ".*.", short)

@@ -1,0 +1,1 @@
+"""Vision-language models: all that knows LLaVA, PEFT, bitsandbytes and prompts."""

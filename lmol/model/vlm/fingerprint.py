@@ -1,0 +1,44 @@
+"""By what the frozen base of a vision-language model is known again."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from lmol.model.fingerprint import digest, samples
+from lmol.model.names import PROJECTOR
+
+LINEAR_IN = "language_model."
+"""Where the linear layers are that quantisation replaces; the head is none of them."""
+
+
+def base_fingerprint(base: nn.Module) -> dict[str, str]:
+    """Return digests of samples of the frozen weights; the same with adapters and without.
+
+    The projector is trained, or replaced, and its frozen original is part of no answer.
+
+    unquantized: of those that are never quantised. whole: of all, where none is: quantised numbers
+    depend on the device that made them. Neither is the same in another precision (dtype).
+    """
+    linear = {
+        f"{name}.weight"
+        for name, module in base.named_modules()
+        if isinstance(module, nn.Linear) and LINEAR_IN in name
+    }
+    frozen = {
+        name: samples(parameter)
+        for name, parameter in base.named_parameters()
+        if not parameter.requires_grad and PROJECTOR not in name
+    }
+    found = {"unquantized": [name for name in frozen if name not in linear]}
+    if not quantized_layers(base):
+        found["whole"] = list(frozen)
+    return {
+        kind: digest((name.replace(".base_layer", ""), frozen[name]) for name in names)
+        for kind, names in found.items()
+    }
+
+
+def quantized_layers(model: nn.Module) -> list[str]:
+    """Return the kinds of quantised layers that a model has."""
+    layers = {type(module).__name__ for module in model.modules()}
+    return sorted(layers & {"Linear4bit", "Linear8bitLt"})

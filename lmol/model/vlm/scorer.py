@@ -1,0 +1,96 @@
+"""Inference of a vision-language model: what is read of a first image serves all second ones.
+
+N images, U first images, B ordered pairs, T tokens an image, V width of the vision tower, H of the
+language model.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from lmol.config.disk import require_space
+from lmol.model.pair_model import Generated
+from lmol.model.vlm.generation import generate_answers
+
+if TYPE_CHECKING:
+    from lmol.model.vlm.comparer import Comparer
+
+
+class PrefixScorer:
+    """N images as the language model takes them, computed once for all questions about them."""
+
+    def __init__(
+        self, model: Comparer, features: Iterable[Tensor], num: int, memory_gb: float
+    ) -> None:
+        self.model = model
+        self._embedded = embed(model, features, num, memory_gb)
+
+    def __len__(self) -> int:
+        return len(self._embedded)
+
+    def block(self, first: Tensor) -> PrefixBlock:
+        """Read the prompt up to and including each first image, rows (U,)."""
+        return PrefixBlock(self, self.model.read_first(self.images(first)))
+
+    def generate(self, first: Tensor, second: Tensor) -> Generated:
+        """Answer ordered pairs by generation; rows (B,) each."""
+        return generate_answers(self.model, self.images(torch.stack([first, second], 1)))
+
+    def images(self, rows: Tensor) -> Tensor:
+        """Return projected images on the model's device, of rows of any shape."""
+        return self._embedded[rows].to(self.model.device)
+
+
+class PrefixBlock:
+    """Some first images, read as far as they go."""
+
+    def __init__(self, scorer: PrefixScorer, prefix: Any) -> None:
+        self._scorer, self._prefix = scorer, prefix
+
+    def logits(self, which: Tensor, second: Tensor) -> Tensor:
+        """Return logits (B, 3). which: (B,) of the first images; second: rows (B,)."""
+        seconds = self._scorer.images(second)
+        follows = which.to(seconds.device)
+        return self._scorer.model.answer_second(self._prefix, follows, seconds)
+
+
+def embed(model: Comparer, features: Iterable[Tensor], num: int, memory_gb: float) -> Tensor:
+    """Return projected features (N, T, H) of num images, whose features come in batches.
+
+    In the host's memory and in the language model's precision, to which it would cast them anyway:
+    1,100 images of LLaVA-1.5-7B take 5.2 GB in bf16. A batch of them is brought to the device when
+    it is asked about, which takes a hundredth of the time of its forward. More than memory_gb (10^9
+    bytes) stand in a temporary file, of which the system keeps in memory what there is room for.
+    """
+    dtype, start, embedded = model.base.embedding_dtype, 0, torch.empty(0)
+    for batch in features:
+        part = model.project(batch).to(dtype)
+        if start == 0:
+            embedded = room(torch.Size([num, *part.shape[1:]]), dtype, memory_gb)
+        embedded[start : start + len(part)] = part
+        start += len(part)
+    return embedded
+
+
+def room(shape: torch.Size, dtype: torch.dtype, memory_gb: float) -> Tensor:
+    """Return an empty tensor in memory or, if it is larger, in a file that goes with the tensor.
+
+    Raises DiskError where the folder of temporary files has too little space: a file with holes
+    would end the process at the write that finds no room.
+    """
+    size = shape.numel() * dtype.itemsize
+    if size <= memory_gb * 1e9:
+        return torch.empty(shape, dtype=dtype)
+    require_space(Path(tempfile.gettempdir()), size, "images beyond eval.memory_gb (TMPDIR)")
+    with tempfile.NamedTemporaryFile(prefix="lmol_images_") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        mapped = torch.from_file(file.name, shared=True, size=shape.numel(), dtype=dtype)
+    return mapped.view(shape)

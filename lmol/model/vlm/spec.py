@@ -1,0 +1,96 @@
+"""The settings of a vision-language model; light, so that they are checked before torch loads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, TypeAdapter
+
+from lmol.config.fields import Count, Pattern, node
+from lmol.config.fields import Target as Target
+from lmol.config.schema import AnswersConfig, Attention, ProjectorStart, PromptForm, Quantization
+from lmol.errors import LmolError
+
+if TYPE_CHECKING:
+    from lmol.model.vlm.comparer import Comparer
+
+
+@node
+class LoraConfig:
+    """Low-rank adapters on the language model."""
+
+    r: Annotated[Count, Field(description="rank")]
+    alpha: Annotated[Count, Field(description="scale; the update is alpha / r times B A")]
+    dropout: Annotated[float, Field(ge=0, lt=1, description="dropout before A")]
+    targets: Annotated[Pattern, Field(description="regular expression over full module paths")]
+
+
+@node
+class VisionLanguageModel:
+    """A frozen base, what is trained on it, and how it is asked."""
+
+    backbone: Annotated[Target, Field(description="loads the frozen base and its processor")]
+    projector: Annotated[ProjectorStart, Field(description="fresh weights, or the base's own")]
+    lora: Annotated[LoraConfig, Field(description="adapters on the language model")]
+    prompt: Annotated[PromptForm, Field(description="the processor's chat template, or plain")]
+    compile: Annotated[bool, Field(description="torch.compile the base")]
+    cache_features: Annotated[
+        bool, Field(description="run the frozen vision tower once an image, keep its output")
+    ]
+
+    def build(self, question: str, answers: AnswersConfig) -> Comparer:
+        """Load the base and put projector and adapters on it."""
+        from lmol.config import instantiate
+        from lmol.model.vlm.comparer import build_comparer
+
+        return build_comparer(instantiate(self.backbone), self, question, answers)
+
+    def problems(self) -> Iterator[LmolError]:
+        """Yield what needs a package or a device that is not here."""
+        return device_problems(self.backbone)
+
+    def relocated(self, frozen: str) -> VisionLanguageModel:
+        """Return the same model with its base in another folder."""
+        return replace(self, backbone={**self.backbone, "weights": frozen})
+
+    def stored(self, question: str, answers: AnswersConfig) -> dict[str, Any]:
+        """Return what build_model takes, as JSON knows it."""
+        model = TypeAdapter(VisionLanguageModel).dump_python(self, mode="json")
+        weights = Path(str(model["backbone"].get("weights")))
+        if weights.exists():  # a folder, from wherever the spec is read
+            model["backbone"] |= {"weights": str(weights.absolute())}
+        return {
+            "model": {"_target_": f"{__name__}.{type(self).__name__}", **model},
+            "question": question,
+            "answers": TypeAdapter(AnswersConfig).dump_python(answers, mode="json"),
+        }
+
+
+def device_problems(backbone: Mapping[str, Any]) -> Iterator[LmolError]:
+    """Yield what a backbone's settings ask of this machine in vain."""
+    flash = backbone.get("attention") == Attention.FLASH_ATTENTION_2.value
+    if flash and not _flash_attention():
+        yield LmolError(
+            "model.backbone.attention",
+            got="flash_attention_2, which is not available here",
+            expected="a CUDA device and the package flash-attn",
+            remedy="install flash-attn, or set model.backbone.attention=sdpa",
+        )
+    quantized = backbone.get("quantization") not in (None, Quantization.NONE.value)
+    if quantized and find_spec("bitsandbytes") is None:
+        yield LmolError(
+            "model.backbone.quantization",
+            got=f"{backbone['quantization']} without the package bitsandbytes",
+            expected="bitsandbytes, which quantises",
+            remedy="pip install 'lmol[quantized]', or set model.backbone.quantization=none",
+        )
+
+
+def _flash_attention() -> bool:
+    from transformers.utils.import_utils import is_flash_attn_2_available
+
+    return bool(is_flash_attn_2_available())
