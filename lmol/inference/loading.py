@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -32,7 +33,8 @@ def load_comparer(
     """
     folder = _checkpoint_folder(run_or_checkpoint, checkpoint)
     base = None if weights is None else read_path("weights", weights)
-    with torch.random.fork_rng():  # what is drawn for adapters is replaced at once
+    # What is drawn for adapters is replaced at once; libraries that a model needs set filters.
+    with torch.random.fork_rng(), warnings.catch_warnings():
         comparer = build_model(read_meta(folder)["comparer"], base)
     load_checkpoint(comparer, folder)
     defaults = load_config()

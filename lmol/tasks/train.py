@@ -96,7 +96,8 @@ def seed_everything(config: Config) -> None:
 def build(config: Config) -> PairModel:
     """The model that the configuration describes, untrained."""
     spec: ModelSpec = instantiate(config.model)
-    log.info("Loading the model: %s", (config.model.get("backbone") or config.model)["_target_"])
+    frozen = (config.model.get("backbone") or {}).get("weights")
+    log.info("Loading the model: %s", frozen or config.model["_target_"])
     model = spec.build(config.data.question, config.data.answers)
     if config.train.activation_checkpointing:
         model.enable_activation_checkpointing()

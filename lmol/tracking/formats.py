@@ -15,9 +15,9 @@ KEY = "format"
 def require_format(path: Path, stored: Mapping[str, Any]) -> None:
     """Raise RunFolderError where a stored mapping is of another version.
 
-    One without a version was written before versions were, in the layout of 1.
+    One without a version is of 0: its model names no class, and its base has another fingerprint.
     """
-    found = stored.get(KEY, FORMAT)
+    found = stored.get(KEY, 0)
     if found != FORMAT:
         raise RunFolderError(
             path,

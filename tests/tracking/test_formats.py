@@ -38,5 +38,6 @@ def test_a_checkpoint_carries_it(tmp_path):
         load_checkpoint(comparer, tmp_path / "last")
 
 
-def test_what_was_written_before_versions_is_of_the_first(tmp_path):
-    require_format(tmp_path, {})
+def test_what_was_written_before_versions_is_refused_by_its_format(tmp_path):
+    with pytest.raises(RunFolderError, match="got format 0; expected format 1"):
+        require_format(tmp_path, {})
