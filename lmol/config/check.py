@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -20,7 +20,7 @@ from lmol.config.paths import read_paths
 from lmol.config.problems import problems_of
 from lmol.config.rules import broken_rules
 from lmol.config.schema import Config, Target
-from lmol.config.targets import target_missing, target_problems
+from lmol.config.targets import normalised, target_missing, target_problems
 from lmol.errors import ConfigError, LmolError
 
 WITHOUT_MODEL = ("prepare", "report")
@@ -47,7 +47,7 @@ def check(values: DictConfig) -> Config:
     problems += _of_targets(plain, heavy=not problems or "torch" in sys.modules)
     if problems or config is None:
         raise ConfigError(_causes(problems, values))
-    return config
+    return replace(config, model=normalised(config.model))
 
 
 def _causes(problems: list[LmolError], values: DictConfig) -> list[LmolError]:

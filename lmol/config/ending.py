@@ -82,7 +82,7 @@ def _remember(config: DictConfig, key: str) -> Path:
 
 
 def refuse(error: LmolError) -> NoReturn:
-    """End the command from within a callback, whose exceptions Hydra passes over."""
+    """End the command at once, also from a callback, whose exceptions Hydra ignores."""
     tell(error)
     raise SystemExit(MISTAKE)
 
@@ -101,11 +101,11 @@ def reported(job: Callable[[DictConfig], Result]) -> Callable[[DictConfig], Resu
     @wraps(job)
     def run(values: DictConfig) -> Result:
         hydra = HydraConfig.get()
+        if "new_folders" not in hydra.callbacks:
+            refuse(_foreign(hydra.job.config_name))
         if hydra.mode is RunMode.MULTIRUN:
             return recorded(job, values)
         try:
-            if "new_folders" not in hydra.callbacks:
-                raise _foreign(hydra.job.config_name)
             return job(values)
         except (LmolError, OmegaConfBaseException) as error:
             tell(mistake_of(error) or error, values.get("debug") is True)

@@ -21,7 +21,7 @@ from lmol.config.groups import Groups, add_experiments, find_groups
 from lmol.config.keys import did_you_mean, is_known, tree_keys
 from lmol.config.paths import HYDRA, home_written_out, path_problems
 from lmol.config.problems import unknown_key
-from lmol.errors import ConfigError, LmolError
+from lmol.errors import LmolError
 
 NUMBER = r"-?\d+(?:\.\d+)?"
 FOLD = re.compile(
@@ -60,16 +60,6 @@ def _refuse_config_path(given: str | None) -> None:
             expected="conf/ of LMOL as the first place of its groups",
             remedy=f"--config-dir={given} adds a folder, --config-name chooses a file of it",
         )
-
-
-def rewrite_overrides(
-    overrides: Sequence[str], *, config_dir: str | None = None, multirun: bool = False
-) -> list[str]:
-    """Like read_overrides; raises ConfigError with all problems."""
-    found = read_overrides(overrides, config_dir=config_dir, multirun=multirun)
-    if found.problems:
-        raise ConfigError(found.problems)
-    return found.rewritten
 
 
 def read_overrides(

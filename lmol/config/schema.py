@@ -100,7 +100,7 @@ class OptimConfig:
 
     lr_lora: Annotated[NonNegative, Field(description="peak learning rate of the adapters")]
     lr_projector: Annotated[NonNegative, Field(description="peak learning rate of the projector")]
-    lr: Annotated[NonNegative, Field(description="peak learning rate of models with neither")]
+    lr: Annotated[NonNegative, Field(description="peak learning rate of models without either")]
     weight_decay: Annotated[NonNegative, Field(description="decoupled decay, not on biases")]
     beta1: Annotated[float, Field(ge=0, lt=1, description="decay of the first moment")]
     beta2: Annotated[float, Field(ge=0, lt=1, description="decay of the second moment")]

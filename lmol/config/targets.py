@@ -43,6 +43,17 @@ def instantiate(target: Mapping[str, Any], **objects: Any) -> Any:
     return filled if target.get("_partial_") else filled(**objects)
 
 
+def normalised(target: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a node whose values are valid as its class reads them: a dropout of 0 is 0.0."""
+    kind = _load("", str(target["_target_"]))
+    if not is_dataclass(kind):
+        return dict(target)
+    adapter = _parameters(kind, False)
+    typed = adapter.validate_json(json.dumps(_arguments(target)), strict=True)
+    own = {name: target[name] for name in HYDRA_KEYS if name in target}
+    return own | adapter.dump_python(typed, mode="json")
+
+
 def target_problems(
     key: str, target: Mapping[str, Any], *, complete: bool, nested: bool = True
 ) -> list[LmolError]:

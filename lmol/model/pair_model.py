@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from lmol.errors import ModelError
 from lmol.model.fingerprint import digest, samples
 
 
@@ -156,20 +157,30 @@ class PairModel(nn.Module, ABC):
                   folder / self.weights_file)  # fmt: skip
 
     def fingerprint(self) -> dict[str, str]:
-        """Return SHA-256 digests (hexadecimal) of samples of every frozen tensor.
+        """Return SHA-256 digests (hexadecimal) of samples of every tensor that is not trained.
 
-        A checkpoint fits a model where the digests that both have agree.
+        A checkpoint fits a model if the digests that both have agree. Buffers count: one that
+        changes in training belongs to trained_state.
         """
-        frozen = ((n, p) for n, p in self.named_parameters() if not p.requires_grad)
-        return {"frozen": digest((name, samples(tensor)) for name, tensor in frozen)}
+        trained = self.trained_state()
+        frozen = {n: tensor for n, tensor in self.state_dict().items() if n not in trained}
+        return {"frozen": digest((n, samples(tensor)) for n, tensor in frozen.items())}
 
     def identity(self) -> str:
         """Return the SHA-256 (hexadecimal) of all that decides its answers."""
         return digest(sorted(self.trained_state().items()), seed=str(self.fingerprint()))
 
     def enable_activation_checkpointing(self) -> None:
-        """Recompute activations in the backward pass: less memory, more time."""
-        raise NotImplementedError(f"{type(self).__name__} keeps its activations")
+        """Recompute activations in the backward pass: less memory, more time.
+
+        Raises ModelError if the model cannot.
+        """
+        raise ModelError(
+            "train.activation_checkpointing",
+            got=f"true with {type(self).__name__}, which keeps its activations",
+            expected="false, or a model that recomputes them",
+            remedy="leave it out, or lower train.batch_pairs",
+        )
 
 
 class FeatureScorer:

@@ -138,10 +138,11 @@ def test_a_primary_config_of_ones_own_builds_upon_ours(command) -> None:
     assert manifest("run")["seed"] == 7 + 1
 
 
-def test_a_primary_config_without_ours_is_told_what_it_lacks(command) -> None:
+@pytest.mark.parametrize("multirun", [[], ["-m"]])
+def test_a_primary_config_without_ours_is_told_what_it_lacks(command, multirun: list[str]) -> None:
     Path("mine").mkdir()
     Path("mine/bare.yaml").write_text("defaults: [{task: prepare}, {data: synthetic}, _self_]\n")
-    code, _, err = command("--config-dir=mine", "--config-name=bare", "hydra.run.dir=run")
+    code, _, err = command(*multirun, "--config-dir=mine", "--config-name=bare")
     assert code == 2
     assert "defaults: [config, _self_]" in err
     assert "Traceback" not in err

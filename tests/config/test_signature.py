@@ -26,3 +26,9 @@ def test_a_value_counts_and_not_how_it_was_written() -> None:
 
 def test_choices_are_written_by_name() -> None:
     assert as_dict(load_config("task=prepare"))["fold"]["kind"] == "seeded"
+
+
+def test_a_number_of_the_model_is_the_same_however_it_is_written() -> None:
+    assert signature(load_config("model.lora.dropout=0")) == signature(
+        load_config("model.lora.dropout=0.0")
+    )

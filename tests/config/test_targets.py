@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from lmol.config import instantiate
+from lmol.config import instantiate, load_config
 from lmol.config.schema import Precision
 from lmol.config.targets import target_problems
 from lmol.errors import ConfigError
@@ -82,3 +82,9 @@ def test_unknown_arguments_of_a_class_that_is_no_dataclass_are_found() -> None:
 def test_building_refuses_what_the_check_refuses() -> None:
     with pytest.raises(ConfigError, match="outside lmol is refused"):
         instantiate({"_target_": "os.system", "command": "true"})
+
+
+def test_a_class_that_moved_is_told_with_its_new_name() -> None:
+    old, new = "lmol.model.backbone.LlavaBackbone", "lmol.model.vlm.backbone.LlavaBackbone"
+    with pytest.raises(ConfigError, match=f"it is {new} now"):
+        load_config(f"model.backbone._target_={old}")

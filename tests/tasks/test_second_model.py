@@ -91,6 +91,9 @@ def test_what_it_cannot_do_is_refused(run, command):
     code, told = command("task=evaluate", "run=run", "eval.decode=generate", "tracking=off")
     assert code == 2
     assert "ScoreModel, which has no words" in told
+    code, told = command(*SECOND, "train.activation_checkpointing=true")
+    assert code == 2
+    assert "true with ScoreModel, which keeps its activations" in told
 
 
 def test_a_wrong_setting_of_it_is_told_with_the_right_one(run, command):
