@@ -33,13 +33,13 @@ BASE = "f11771f"
 """The commit before the house was rebuilt."""
 
 ON_PURPOSE: dict[str, dict[str, str]] = {}
-"""By file pattern: old names of keys and columns with their new ones."""
+"""Renamed keys and columns: file pattern -> old name -> new name."""
 
 CHANGED = ("format", "base", "comparer", "signature", "_target_")
-"""Keys and columns that are new since BASE, or that hold names of classes, which have moved."""
+"""Keys and columns that are new since BASE, or whose values are names of moved classes."""
 
 VARYING = re.compile(r"seconds|time|memory|rss|_gb$|bytes|path|version|commit|pid|host|start|end$")
-"""Keys and columns that no two runs share."""
+"""Keys and columns that differ between any two runs."""
 
 SMALL = (
     "data.source.num_images=60",
@@ -100,7 +100,7 @@ def run_all(packages: Path, folder: Path) -> None:
 
 
 def results(folder: Path) -> dict[str, Any]:
-    """What the commands left, by file: tables, values and tensors, less what varies."""
+    """Return the results by file: tables, values and tensors, without what varies."""
     found: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
@@ -136,7 +136,7 @@ def plain(value: Any, names: dict[str, str]) -> Any:
 
 
 def left_out(name: str) -> bool:
-    """Whether a key or column is not compared."""
+    """Return whether a key or column is not compared."""
     return name in CHANGED or bool(VARYING.search(name))
 
 

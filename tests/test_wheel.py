@@ -20,7 +20,7 @@ SOURCES = ("lmol", "conf", "experiments", "setup.cfg", "pyproject.toml", "README
     "command", [["-m", "lmol.run", "--cfg", "job"], ["-c", "from lmol import load_comparer"]]
 )
 def test_a_folder_of_that_name_is_not_taken_for_the_package(tmp_path, command):
-    """As in the folder above a clone. The environment is the one that make sets up."""
+    """The folder above a clone looks like this. Needs the environment that make sets up."""
     (tmp_path / "lmol").mkdir()
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     ended = subprocess.run(

@@ -13,7 +13,7 @@ from lmol.audit.record import Table
 from lmol.model.names import short_name
 
 BESIDE = {"lora_A": -0.14, "lora_B": 0.14, "projector": 0.0}
-"""How far beside its column a group stands; those that are not here stand in it."""
+"""Horizontal offset of a group from its column; 0 for other groups."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -28,7 +28,7 @@ from lmol.tracking.files import replacing
 DPI = 90
 COLOURS = {"lora_A": "#0072B2", "lora_B": "#D55E00", "projector": "#009E73"}
 FURTHER = ("#CC79A7", "#E69F00", "#56B4E9")
-"""Of groups that are not named. Told apart by the colour-blind too (Okabe and Ito 2008)."""
+"""Colours of other groups. All are distinct for colour-blind readers (Okabe and Ito 2008)."""
 
 GREY, RED = "#767676", "#B00020"
 NAMES = {"lora_A": "LoRA A", "lora_B": "LoRA B", "projector": "projector"}

@@ -48,7 +48,7 @@ def _composed(overrides: Sequence[str]) -> Config:
 
 
 def _of_values(overrides: Sequence[str]) -> list[LmolError]:
-    """What is wrong with values beside wrong keys; missing ones may be what those keys meant."""
+    """Return the wrong values beside wrong keys; a missing value may be what a wrong key meant."""
     ours = [override for override in overrides if not override.startswith("hydra")]
     try:
         _composed(ours)

@@ -1,4 +1,4 @@
-"""How this process was started, alone or as one of several, and the environment it works in."""
+"""The distributed environment of this process, and the environment variables it needs."""
 
 from __future__ import annotations
 

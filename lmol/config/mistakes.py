@@ -1,4 +1,4 @@
-"""What Hydra, OmegaConf or the disk raise because of a mistake of the user's, told as one."""
+"""Turn exceptions of Hydra, OmegaConf and the disk into messages about the user's mistake."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def no_folder(error: OSError, key: str) -> LmolError:
 
 
 def composition_mistake(error: Exception) -> LmolError:
-    """What Hydra or OmegaConf could not compose, as an error of ours."""
+    """Return the message for a configuration that Hydra or OmegaConf cannot compose."""
     if isinstance(error, OmegaConfBaseException) and error.full_key:
         return LmolError(
             error.full_key,

@@ -47,10 +47,10 @@ class SweepPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class JobPlace:
-    """Where a job writes.
+    """The folder of a job.
 
-    sweep: the folder of its multirun, None outside of one. hydras: names in the job's folder of
-    what Hydra itself writes there where its options ask for it.
+    sweep: the folder of its multirun, None outside of one. hydras: names of the files and folders
+    that Hydra itself writes into the job's folder.
     """
 
     path: Path
@@ -58,7 +58,7 @@ class JobPlace:
     hydras: frozenset[str] = frozenset()
 
     def is_used(self) -> bool:
-        """Whether anything but Hydra's own is in the folder."""
+        """Return whether the folder holds files other than Hydra's own."""
         return self.path.is_dir() and any(f.name not in self.hydras for f in self.path.iterdir())
 
 

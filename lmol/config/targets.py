@@ -78,7 +78,7 @@ def target_problems(
 
 
 def _of_nested(key: str, kind: Any, target: Mapping[str, Any]) -> Iterator[LmolError]:
-    """What is wrong with the swappable nodes among a node's own arguments."""
+    """Yield the problems of the swappable nodes among a node's arguments."""
     for name, hint in get_type_hints(kind).items():
         if hint == Target and isinstance(target.get(name), dict):
             if "_target_" in target[name]:

@@ -124,7 +124,7 @@ def unreadable(folder: Path, reason: object) -> CheckpointError:
 
 
 def _check_base(folder: Path, facts: dict[str, Any], model: PairModel) -> None:
-    """What is frozen must be what it was trained on, as far as both are known alike."""
+    """Raise CheckpointError if the frozen weights are not those of the training."""
     trained_on, found = facts["base"], model.fingerprint()
     shared = trained_on.keys() & found.keys() if isinstance(trained_on, dict) else set()
     if not shared or any(trained_on[kind] != found[kind] for kind in shared):

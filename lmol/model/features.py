@@ -84,7 +84,7 @@ def features_of(encoder: ImageEncoder, images: ImageStore, names: Sequence[str])
 
 
 def cache_features(encoder: ImageEncoder, images: pd.DataFrame, advance: Advance) -> CachedFeatures:
-    """Encode all images of a score table once; `advance` is told how many are done."""
+    """Encode all images of a score table once; call `advance` with the number of each batch."""
     pixels = PixelImages(encoder.preprocess, images)
     names = list(pixels)
     features = []

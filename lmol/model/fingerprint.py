@@ -1,4 +1,4 @@
-"""Digests of tensors, by which frozen weights and trained models are known again."""
+"""Digests of tensors, which identify frozen weights and trained models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from torch import Tensor
 
 SAMPLE = 256
-"""Numbers of a tensor that are looked at: enough to tell any two trainings apart."""
+"""Numbers hashed per tensor: enough to distinguish any two trainings."""
 
 
 def samples(tensor: Tensor) -> Tensor:

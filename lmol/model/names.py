@@ -1,6 +1,6 @@
-"""What the tensors and modules of models are called in tables, pictures and messages.
+"""Short names of tensors and modules for tables, pictures and messages.
 
-All of it is read off full names, so that a table can be read without the model that it is about.
+They are computed from full names alone, so that a table can be read without its model.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ PROJECTOR = "multi_modal_projector"
 LANGUAGE_MODEL = "language_model."
 EMBEDDING = "embed_tokens"
 WRAPPED = "adapted.base_model.model.model."
-"""What stands before a base's own module names where it is adapted."""
+"""Prefix that PEFT and our wrapper put before the module names of a base."""
 
 ADAPTER_PARTS = (".lora_A.", ".lora_B.", ".modules_to_save.")
-"""What PEFT calls the tensors that it trains: adapters, and whole modules beside them."""
+"""Parts of the names of tensors that PEFT trains: adapters and whole modules."""
 
 
 def tensor_group(name: str) -> str:

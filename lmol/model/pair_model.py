@@ -32,7 +32,7 @@ class ImageEncoder(Protocol):
 
 
 class PairBlock(Protocol):
-    """Some first images, read once for all of their questions."""
+    """A set of first images whose shared computation is done once."""
 
     def logits(self, which: Tensor, second: Tensor) -> Tensor:
         """Return logits (B, 3). which: (B,) of the first images; second: rows (B,)."""
@@ -50,10 +50,10 @@ class PairScorer(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Generated:
-    """Answers of a model that was made to speak: of B ordered pairs.
+    """Generated answers to B ordered pairs.
 
-    scores: (B, 3), of the three answers. answers: (B,), the class that was said. invalid: (B,),
-    whether it would have said something else, had it been free to.
+    scores: (B, 3), of the three answers. answers: (B,), the generated class. invalid: (B,), whether
+    generation without constraint gives another word.
     """
 
     scores: Tensor
@@ -63,7 +63,7 @@ class Generated:
 
 @runtime_checkable
 class Generates(Protocol):
-    """The ability of a scorer to answer by generation; not every model speaks."""
+    """A scorer that can also answer by text generation."""
 
     def generate(self, first: Tensor, second: Tensor) -> Generated:
         """Answer ordered pairs; rows (B,) each."""
@@ -71,7 +71,7 @@ class Generates(Protocol):
 
 @runtime_checkable
 class Exportable(Protocol):
-    """The ability of a model to become one that stock classes load."""
+    """A model that can be written for stock classes to load."""
 
     @property
     def prompt_text(self) -> str:
@@ -85,7 +85,7 @@ class Exportable(Protocol):
 
 
 class PairModel(nn.Module, ABC):
-    """Answers about pairs of images, from features of both.
+    """A model that classifies pairs of images from the features of both.
 
     spec: what build_model made it from, as JSON knows it. encoder: of its images. frozen_from: the
     setting that names its frozen weights. weights_file: of a checkpoint. image_token: the id that
@@ -167,7 +167,7 @@ class PairModel(nn.Module, ABC):
         return {"frozen": digest((n, samples(tensor)) for n, tensor in frozen.items())}
 
     def identity(self) -> str:
-        """Return the SHA-256 (hexadecimal) of all that decides its answers."""
+        """Return a SHA-256 (hexadecimal) of everything that determines the answers."""
         return digest(sorted(self.trained_state().items()), seed=str(self.fingerprint()))
 
     def enable_activation_checkpointing(self) -> None:
@@ -184,7 +184,7 @@ class PairModel(nn.Module, ABC):
 
 
 class FeatureScorer:
-    """Answers from features alone, in one forward a batch."""
+    """The default PairScorer: keeps the features and runs one forward per batch."""
 
     def __init__(self, model: PairModel, features: Tensor) -> None:
         self._model, self._features = model, features
@@ -198,7 +198,7 @@ class FeatureScorer:
 
 
 class FeatureBlock:
-    """Some first images of a FeatureScorer."""
+    """The default PairBlock: the features of some first images."""
 
     def __init__(self, model: PairModel, features: Tensor, first: Tensor) -> None:
         self._model, self._features, self._first = model, features, first

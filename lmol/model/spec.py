@@ -1,6 +1,6 @@
-"""What the config group `model` builds: a light object that names a model, and makes it when asked.
+"""The settings of a model, as the config group `model` gives them; they build the model.
 
-Its class may be read before any library is loaded; `build` imports what it needs.
+The module of such a class imports no heavy library; `build` imports them.
 """
 
 from __future__ import annotations

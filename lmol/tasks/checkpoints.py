@@ -25,10 +25,10 @@ COPIES = 3
 """Checkpoints on the disk at once: best, last, and one that is written beside its place."""
 
 PAIR_BYTES = 250
-"""Of a pair in the tables of pairs and answers."""
+"""Bytes per pair in the tables of pairs and answers."""
 
 OTHER_BYTES = 8_000_000
-"""Pictures, logs, the tracker's files and the small tables."""
+"""Bytes of pictures, logs, tracker files and small tables."""
 
 
 def space_of_training(config: Config, model: PairModel, prepared: PreparedFold) -> tuple[int, str]:

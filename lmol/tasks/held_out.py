@@ -1,4 +1,4 @@
-"""What is concluded from a trained model: metrics, ranking, tables and pictures of a fold."""
+"""Evaluate a trained model on a fold: metrics, ranking, tables and pictures."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def open_tracker(config: Config, run: RunFolder) -> Iterator[Tracker]:
 
 
 def _known(run: RunFolder) -> dict[str, Any]:
-    """The manifest but for how the run ended, which is not known yet; W&B tells it itself."""
+    """Return the manifest without status, error and end, which W&B records itself."""
     return {key: value for key, value in run.facts.items() if key not in ("status", "error", "end")}
 
 
@@ -68,7 +68,7 @@ def require_tracking(config: Config) -> None:
 
 
 def installed() -> bool:
-    """Whether W&B is; a folder wandb/ of runs, which Python imports as well, has no origin."""
+    """Return whether W&B is installed; a folder wandb/ of runs has no origin."""
     found = find_spec("wandb")
     return found is not None and found.origin is not None
 

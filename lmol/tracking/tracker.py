@@ -1,4 +1,4 @@
-"""Where a run's numbers and pictures go beside its folder: here nowhere, in a subclass to W&B."""
+"""The interface of trackers; this class drops everything, the subclass in wandb.py records it."""
 
 from __future__ import annotations
 

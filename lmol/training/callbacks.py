@@ -17,7 +17,7 @@ from lmol.tracking.tracker import Tracker
 log = logging.getLogger(__name__)
 
 SHORT = {"projector": "Proj", "lora": "LoRA"}
-"""What groups of parameters are called in the log."""
+"""Names of parameter groups in the log."""
 
 
 def log_line(batch: int, logs: dict[str, float]) -> str:

@@ -12,7 +12,7 @@ from lmol.model.pair_model import PairModel
 from lmol.training.schedule import learning_rate_share
 
 BIAS = "_bias"
-"""What the name of a group without weight decay ends in."""
+"""Suffix of groups without weight decay."""
 
 
 def build_optimizer(model: PairModel, config: OptimConfig) -> AdamW:

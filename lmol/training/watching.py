@@ -108,7 +108,7 @@ def watch(
     explain: Callable[[], str] = lambda: "",
     every: bool = False,
 ) -> Watching:
-    """What watches the training of a model, writing to a run folder and its tracker.
+    """Return the monitor of a training, which writes to a run folder and its tracker.
 
     explain: told after a non-finite loss, what it comes from. every: audit each step.
     """

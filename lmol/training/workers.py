@@ -33,7 +33,7 @@ SILENCE = 30 * 60
 """Seconds without a batch after which the workers count as hanging."""
 
 SHARED_MEMORY = Path("/dev/shm")
-"""Where Linux keeps the tensors that workers hand over; a container often has 64 MB of it."""
+"""Shared memory on Linux, through which workers pass tensors; containers often have 64 MB."""
 
 FAILURES = ("DataLoader ", "Pin memory thread", "Too many open files")
 """First words of the RuntimeErrors by which torch reports workers that died or are silent."""

@@ -1,4 +1,4 @@
-"""All tasks run a model that is no vision-language model; what it cannot do is refused in words."""
+"""Every task runs with a model of another kind; abilities that it lacks are refused."""
 
 import json
 import shutil

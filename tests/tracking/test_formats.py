@@ -1,4 +1,4 @@
-"""What is stored carries the version of its layout, and another version is refused whole."""
+"""Stored files carry the version of their layout; other versions are refused."""
 
 import json
 

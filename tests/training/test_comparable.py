@@ -36,7 +36,7 @@ def test_of_training_pairs_it_is_the_loss_of_training() -> None:
 
 
 def test_a_judge_that_is_as_good_on_both_has_the_same_number_for_another_mix_of_gaps() -> None:
-    """A judge whose certainty depends on label and gap alone, as trained on, and as validated."""
+    """Simulate a judge whose certainty depends only on label and gap."""
 
     def judged(pairs: pd.DataFrame) -> np.ndarray:
         gap = (pairs["score1"] - pairs["score2"]).abs().to_numpy()

@@ -1,4 +1,4 @@
-"""Workers that read images: their errors are ours, and nobody waits for them without end."""
+"""Errors of worker processes end the training with a clear message, without a deadlock."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""By what the frozen base of a vision-language model is known again."""
+"""The fingerprint of the frozen base of a vision-language model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lmol.model.fingerprint import digest, samples
 from lmol.model.names import PROJECTOR
 
 LINEAR_IN = "language_model."
-"""Where the linear layers are that quantisation replaces; the head is none of them."""
+"""Part of the names of the linear layers that quantisation replaces; the head is kept."""
 
 
 def base_fingerprint(base: nn.Module) -> dict[str, str]:

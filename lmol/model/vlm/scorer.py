@@ -1,4 +1,4 @@
-"""Inference of a vision-language model: what is read of a first image serves all second ones.
+"""Inference of a vision-language model: the prefix of a first image is shared by all its pairs.
 
 N images, U first images, B ordered pairs, T tokens an image, V width of the vision tower, H of the
 language model.
@@ -49,7 +49,7 @@ class PrefixScorer:
 
 
 class PrefixBlock:
-    """Some first images, read as far as they go."""
+    """A set of first images with the keys and values of their prompts."""
 
     def __init__(self, scorer: PrefixScorer, prefix: Any) -> None:
         self._scorer, self._prefix = scorer, prefix
