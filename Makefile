@@ -14,7 +14,7 @@ CHECKOUT_FIRST := -c 'import pathlib, sysconfig; \
     pathlib.Path(sysconfig.get_path("purelib"), "lmol_checkout.pth").write_text("$(CURDIR)\n")'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test guard test-newest setup-newest newest setup clean
+.PHONY: help run test test-all guard test-newest setup-newest newest setup clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ test: $(READY)  ## ruff, mypy, pytest
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 $(ARGS)
+
+test-all: $(READY)  ## also the slow tests: launchers, several processes, signals, benchmarks
+	$(MAKE) test ARGS="--all $(ARGS)"
 
 test-newest: $(NEWEST_READY)  ## a small main job and some tests with setup.cfg's own ranges on the newest Python
 	cd .venv-newest && bin/python -m lmol.run data.source.num_images=60 data.schedule.num_pairs=96 \

@@ -45,6 +45,7 @@ def installed(tmp_path):
     return site
 
 
+@pytest.mark.slow
 def test_the_wheel_runs_the_main_job_and_its_recipes(installed, tmp_path):
     folder = tmp_path / "elsewhere"
     folder.mkdir()

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 from PIL import Image
@@ -13,6 +14,8 @@ from lmol.evaluation.diagnostic_plots import (
     plot_subgroups,
 )
 from lmol.evaluation.figures import BLUE, ORANGE
+
+pytestmark = pytest.mark.pictures
 
 GAPS = pd.DataFrame(
     {

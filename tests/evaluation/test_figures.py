@@ -8,6 +8,8 @@ from PIL import Image
 from lmol.errors import DataError
 from lmol.evaluation.figures import DPI, THUMBNAIL, save, thumbnail, titled
 
+pytestmark = pytest.mark.pictures
+
 
 def test_a_figure_has_its_size_and_the_same_bytes_twice(tmp_path: Path) -> None:
     for name in ("one.png", "two.png"):

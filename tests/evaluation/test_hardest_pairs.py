@@ -11,6 +11,8 @@ from lmol.evaluation.figures import DPI
 from lmol.evaluation.hardest_pairs import CELL, HEADER, hardest_pairs, plot_hardest_pairs
 from lmol.evaluation.metrics import predictions_table
 
+pytestmark = pytest.mark.pictures
+
 SWAP = [1, 0, 2]
 
 

@@ -19,6 +19,8 @@ from lmol.evaluation.plots import (
     plot_ranking,
 )
 
+pytestmark = pytest.mark.pictures
+
 CONFUSION = confusion_table(["First", "First", "Second"], ["First", "Similar", "Second"])
 RECORDS = [
     {"step": 1, "loss": 1.5, "cross_entropy": 1.1, "accuracy": 0.3},

@@ -15,6 +15,7 @@ from lmol.experiments.bench.report import report
 from tests.tasks.conftest import SMALL
 
 
+@pytest.mark.pictures
 def test_rows_are_printed_drawn_and_written(tmp_path, capsys):
     rows = [{"way": "a", "seconds": 1.25}, {"way": "b", "seconds": "not measured"}]
     paths = argparse.Namespace(plot=tmp_path / "new" / "plot.png", json=tmp_path / "rows.json")
@@ -56,6 +57,7 @@ def test_folds_are_summed_up_by_data_seed(tmp_path):
     assert (tmp_path / "folds.png").is_file()
 
 
+@pytest.mark.slow
 def test_trainings_beside_busy_processes_are_timed_and_their_weights_compared(
     tmp_path, monkeypatch
 ):

@@ -23,16 +23,20 @@ SMALL = (
 )
 
 
-@pytest.fixture(scope="session")
-def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which a run was trained to its end, once for all tests."""
-    folder = tmp_path_factory.mktemp("trained")
+def run_in(folder: Path, *arguments: str) -> Path:
+    """Run `lmol` in a folder, which is returned; for fixtures that several tests share."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("HYDRA_FULL_ERROR", "1")
-        patch.setattr(sys, "argv", ["lmol", *SMALL, "hydra.run.dir=outputs/one/run"])
+        patch.setattr(sys, "argv", ["lmol", *arguments])
         main()
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a run was trained to its end, once for all tests."""
+    return run_in(tmp_path_factory.mktemp("trained"), *SMALL, "hydra.run.dir=outputs/one/run")
 
 
 @pytest.fixture

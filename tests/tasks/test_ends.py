@@ -70,6 +70,7 @@ def test_a_signal_ends_a_training_which_keeps_its_last_weights(tmp_path, monkeyp
     assert step > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_processes_of_a_sweep_end_with_the_command(tmp_path, monkeypatch, number):
     monkeypatch.chdir(tmp_path)

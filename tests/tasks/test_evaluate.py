@@ -125,6 +125,7 @@ def two_processes(*settings):
     subprocess.run([sys.executable, *shared, *settings], check=True, env=environment)
 
 
+@pytest.mark.slow
 def test_two_processes_are_one(command, trained):
     settings = ["task=evaluate", "threads=1", "eval.batch_pairs=8"]
     two_processes(*settings)
@@ -137,6 +138,7 @@ def test_two_processes_are_one(command, trained):
     assert not (trained / "judged").exists()
 
 
+@pytest.mark.slow
 def test_two_processes_generate_and_share_a_sweep(command, sweep):
     settings = ["task=evaluate", f"run={sweep}", "eval.decode=generate", "eval.pairs=11"]
     two_processes(*settings, "threads=1", "hydra.run.dir=two")

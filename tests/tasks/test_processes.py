@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from safetensors.torch import load_file
 
 SMALL = (
@@ -53,6 +54,7 @@ def test_two_processes_are_one_with_twice_the_batch(command):
     assert [path.name for path in Path("outputs").iterdir()] == ["data"]  # of the other process
 
 
+@pytest.mark.slow
 def test_processes_go_on_with_a_sweep_and_tell_how_it_ended(command):
     settings = ("train.batch_pairs=8", "hydra.sweep.dir=sweep")
     assert command("-m", "fold=1", *SMALL, *settings) == (0, "")
@@ -76,6 +78,7 @@ def test_processes_go_on_with_a_sweep_and_tell_how_it_ended(command):
     assert "a finished job of 2 process(es)" in told
 
 
+@pytest.mark.slow
 def test_a_run_that_health_stops_says_so(tmp_path, monkeypatch):
     """All processes stop at once, which torchrun answers by ending those that still write."""
     monkeypatch.chdir(tmp_path)

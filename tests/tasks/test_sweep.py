@@ -289,6 +289,7 @@ def test_a_launcher_that_is_not_installed_names_its_extra(command):
     assert "pip install 'lmol[ray]'" in str(composition_mistake(missing))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["joblib", "slurm_local"])
 def test_launchers_run_the_jobs_in_their_own_processes(command, launcher):
     ended = lmol("-m", "fold=1,9", f"+launcher={launcher}", *REAL, SWEEP)
@@ -302,6 +303,7 @@ def test_launchers_run_the_jobs_in_their_own_processes(command, launcher):
     assert len(pd.read_csv(FOLDER / "sweep.csv")) == 2
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on(command):
     settings = ("-m", "fold=1,2", *REAL, SWEEP)
     killed = lmol(*settings)
@@ -319,6 +321,7 @@ def test_a_killed_sweep_goes_on(command):
     assert found["groups"][0]["folds_done"] == [1, 2]
 
 
+@pytest.mark.slow
 def test_two_commands_in_one_folder_share_its_folds(command):
     settings = ("-m", "fold=1,2", *REAL, SWEEP)
     both = [lmol(*settings) for _ in range(2)]
@@ -332,6 +335,7 @@ def test_two_commands_in_one_folder_share_its_folds(command):
     assert out.count("Run folder:") == 2
 
 
+@pytest.mark.slow
 def test_optuna_goes_by_the_validation_metric(command):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs lmol[optuna]")
     ended = lmol("+sweep=optuna", "hydra.sweeper.n_trials=2", *REAL, SWEEP)
@@ -344,6 +348,7 @@ def test_optuna_goes_by_the_validation_metric(command):
     assert again.communicate(timeout=240)[0].count("finished before") == 2
 
 
+@pytest.mark.slow
 def test_ray_runs_the_jobs(command):
     pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="needs lmol[ray]")
     ended = lmol("-m", "fold=1,2", "+launcher=ray", *REAL, SWEEP)
