@@ -8,14 +8,14 @@ from importlib import import_module
 import hydra
 from omegaconf import DictConfig
 
+from lmol.cli.exit_codes import command_ending, reported
+from lmol.cli.open_run import open_run
+from lmol.cli.saved import with_saved
 from lmol.config import check
 from lmol.config.compose import hydra_arguments
-from lmol.config.ending import command_ending, reported
-from lmol.config.launched import set_environment
-from lmol.config.saved import with_saved
 from lmol.config.sweeping import job_place
-from lmol.tracking.past_runs import saved_runs
-from lmol.tracking.processes import open_run
+from lmol.runs.past_runs import saved_runs
+from lmol.system.distributed import set_environment
 
 
 @hydra.main(version_base="1.3", config_path="pkg://lmol.conf", config_name="config")
@@ -29,7 +29,7 @@ def job(values: DictConfig) -> float | None:
 
 
 def main() -> None:
-    """Run the command line; exit codes are those of lmol.config.ending."""
+    """Run the command line; exit codes are those of lmol.cli.exit_codes."""
     set_environment()
     with command_ending(debug="debug=true" in sys.argv):
         sys.argv[1:] = hydra_arguments(sys.argv[1:])

@@ -13,7 +13,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lmol.data.synthetic import SyntheticFaces
+from lmol.data.sources.synthetic import SyntheticFaces
 from lmol.model.vlm.comparer import Comparer
 from tests.tiny import build_tiny
 

@@ -16,19 +16,23 @@ SIZED = [*FILES, *sorted((ROOT / "experiments").rglob("*.py"))]
 LAYERS: dict[str, int] = {
     "errors": 0,
     "verdict": 0,
-    "config": 1,
-    "tracking": 2,
-    "data": 3,
-    "model": 3,
-    "audit": 3,
-    "training": 4,
-    "evaluation": 4,
-    "ranking": 4,
-    "report": 4,
-    "inference": 5,
-    "tasks": 6,
-    "run": 7,
-    "__init__": 8,
+    "system": 1,
+    "config": 2,
+    "runs": 3,
+    "tracking": 4,
+    "data": 4,
+    "model": 4,
+    "audit": 4,
+    "training": 5,
+    "evaluation": 5,
+    "ranking": 5,
+    "report": 5,
+    "inference": 6,
+    "workflow": 7,
+    "tasks": 8,
+    "cli": 9,
+    "run": 10,
+    "__init__": 11,
 }
 """A part imports from lower layers and its own; where two share a layer, BESIDE says who may."""
 
@@ -37,24 +41,25 @@ BESIDE = {
     ("model", "data"),
     ("evaluation", "ranking"),
     ("report", "evaluation"),
+    ("audit", "tracking"),
 }
 
 ONLY_IN = {
     "peft": ("model/vlm",),
     "bitsandbytes": ("model/vlm",),
-    "lmol.model.vlm": ("model/vlm", "tasks/model_card"),
-    "hydra": ("run", "config", "tasks"),
-    "omegaconf": ("run", "config", "tasks"),
+    "lmol.model.vlm": ("model/vlm", "workflow/model_card"),
+    "hydra": ("run", "config", "cli", "runs/job_record"),
+    "omegaconf": ("run", "config", "cli"),
     "wandb": ("tracking/wandb", "tracking/wandb_session"),
 }
 """Parts, parts of them, or single modules. All that knows LLaVA, prompts and PEFT is in one."""
 
-LIGHT = ("errors", "verdict", "config", "tracking", "run")
+LIGHT = ("errors", "verdict", "system", "config", "runs", "tracking", "cli", "run")
 IN_FUNCTIONS = (
-    "tracking/libraries",
+    "cli/libraries",
+    "system/distributed",
     "tracking/wandb",
     "tracking/wandb_session",
-    "tracking/processes",
 )
 """Light modules that import a heavy library where it is used."""
 

@@ -31,8 +31,8 @@ from lmol.experiments.bench.audit_steps import Build, default_comparer, step_row
 from lmol.experiments.bench.fault_runs import found, prepared_fold
 from lmol.experiments.bench.faults import FAULTS
 from lmol.experiments.bench.report import Row, bars
+from lmol.runs.run_folder import RunFolder
 from lmol.tasks.train import seed_everything, trainer_of, watched
-from lmol.tracking.run_folder import RunFolder
 from lmol.tracking.tracker import Tracker
 
 WAYS = {

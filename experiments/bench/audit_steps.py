@@ -25,8 +25,8 @@ from lmol.experiments.bench.llava_shape import write_random_llava
 from lmol.experiments.bench.report import Row
 from lmol.model.features import CachedFeatures, ImageStore
 from lmol.model.pair_model import PairModel
+from lmol.runs.run_folder import RunFolder
 from lmol.tasks.train import build, image_store, seed_everything, trainer_of, watched
-from lmol.tracking.run_folder import RunFolder
 from lmol.tracking.tracker import Tracker
 
 LARGE_STEPS, LARGE_IMAGES = 12, 12

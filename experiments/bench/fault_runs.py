@@ -18,9 +18,9 @@ from lmol.config import Config, instantiate, load_config
 from lmol.data.preparation import PreparedFold, pair_fold
 from lmol.errors import HealthError
 from lmol.model.features import ImageStore
+from lmol.runs.silent_folder import SilentFolder
 from lmol.tasks.prepare import load_folds
 from lmol.tasks.train import build, image_store, seed_everything, trainer_of, watched
-from lmol.tracking.processes import SilentFolder
 from lmol.tracking.tracker import Tracker
 from lmol.training.trainer import ComparisonTrainer
 

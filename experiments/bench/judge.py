@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 
 from lmol.config.schema import Precision
 from lmol.data.evaluation_pairs import all_pairs
-from lmol.data.synthetic import SyntheticFaces
+from lmol.data.sources.synthetic import SyntheticFaces
 from lmol.evaluation.judge import answering
 from lmol.experiments.bench.judge_ways import WAYS, Probabilities
 from lmol.experiments.bench.llava_shape import EMBEDDED, build, write_random_llava

@@ -19,7 +19,7 @@ from lmol.evaluation.judge import fingerprint, judge
 from lmol.evaluation.part_file import PartFile
 from lmol.model.features import PixelImages
 from lmol.model.vlm.comparer import Comparer
-from lmol.tracking.progress import progress
+from lmol.system.progress import progress
 
 Probabilities = NDArray[np.floating]
 Ask = Callable[[Comparer, pd.DataFrame, pd.DataFrame, int], Iterator[Probabilities]]

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lmol.data.scut_copy import FOLDS, LISTS
+from lmol.data.sources.scut_copy import FOLDS, LISTS
 from lmol.experiments.bench.report import Row, add_options, report
 
 NUM_IMAGES, SIZE = 5500, 350

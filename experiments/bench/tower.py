@@ -20,8 +20,8 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_predict
 
 from lmol.config.schema import Attention, Precision, Quantization
-from lmol.data.faces import FEATURES, FLAWS
-from lmol.data.synthetic import PARAMETERS, SyntheticFaces
+from lmol.data.sources.faces import FEATURES, FLAWS
+from lmol.data.sources.synthetic import PARAMETERS, SyntheticFaces
 from lmol.experiments.bench.report import Row, add_options, report
 from lmol.model.features import cache_features
 from lmol.model.vlm.backbone import LlavaBackbone

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
-from lmol.data.faces import (
+from lmol.data.sources.faces import (
     FEATURES,
     FLAWS,
     SIGNED_NUISANCES,

@@ -32,7 +32,7 @@ from lmol.audit.step_rules import FEWEST_ANSWERS
 from lmol.audit.updates import changed, frozen_hashes
 from lmol.config.schema import AuditConfig, AuditLevel, Precision
 from lmol.model.pair_model import PairModel
-from lmol.tracking.processes import of_first
+from lmol.system.distributed import of_first
 
 HALVES = {Precision.FP16: torch.float16}
 """The type whose underflow is counted, by train.precision; bf16 where it is none of these."""

@@ -18,7 +18,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.optim import Optimizer
 
 from lmol.audit.parameters import AuditedTensor
-from lmol.tracking.environment import remember_cuda_peak
+from lmol.runs.environment import remember_cuda_peak
 
 PROCESS = psutil.Process()
 PHASES = ("before", "forward", "backward", "optimizer")

@@ -11,7 +11,7 @@ from lmol.audit.record import AuditRecord
 from lmol.audit.signals import StepSignals
 from lmol.audit.summary import Summary
 from lmol.audit.tables import csv_text, rows_text
-from lmol.tracking.result_folder import ResultFolder
+from lmol.runs.result_folder import ResultFolder
 from lmol.tracking.tracker import Tracker
 
 AUDIT = "audit"

@@ -23,7 +23,7 @@ from PIL import Image
 
 from lmol.audit.flow import EMPTY, Group, common_norm, decades, grouped, joined, within
 from lmol.audit.record import Table
-from lmol.tracking.files import replacing
+from lmol.system.files import replacing
 
 DPI = 90
 COLOURS = {"lora_A": "#0072B2", "lora_B": "#D55E00", "projector": "#009E73"}

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lmol.tracking.processes import over_processes
+from lmol.system.distributed import over_processes
 from lmol.verdict import SWAPPED, TITLES
 
 NUM = len(TITLES)

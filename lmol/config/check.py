@@ -21,10 +21,8 @@ from lmol.config.problems import problems_of
 from lmol.config.rules import broken_rules
 from lmol.config.schema import Config, Target
 from lmol.config.targets import normalised, target_missing, target_problems
+from lmol.config.task_kinds import WITHOUT_MODEL
 from lmol.errors import ConfigError, LmolError
-
-WITHOUT_MODEL = ("prepare", "report")
-"""Tasks that build neither model nor trainer: their targets, which import torch, stay unread."""
 
 COMPLETED_BY_PROGRAM = "train"
 

@@ -21,7 +21,12 @@ from lmol.errors import ConfigError, LmolError
 
 PACKAGE = "lmol."
 HYDRA_KEYS = ("_target_", "_partial_", "_recursive_", "_convert_")
-MOVED = {"lmol.model.backbone.LlavaBackbone": "lmol.model.vlm.backbone.LlavaBackbone"}
+MOVED = {
+    "lmol.model.backbone.LlavaBackbone": "lmol.model.vlm.backbone.LlavaBackbone",
+    "lmol.data.scores.ScoreTable": "lmol.data.sources.score_table.ScoreTable",
+    "lmol.data.scores.ScutFBP5500": "lmol.data.sources.scut.ScutFBP5500",
+    "lmol.data.synthetic.SyntheticFaces": "lmol.data.sources.synthetic.SyntheticFaces",
+}
 """Classes under their names in earlier versions."""
 
 PARAMETERS = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from lmol.config.choices import FoldKind
 from lmol.config.schema import FoldConfig
-from lmol.data.scut import ScutFBP5500
+from lmol.data.sources.scut import ScutFBP5500
 from lmol.errors import DataError
 
 Indices = NDArray[np.int64]
@@ -191,4 +192,16 @@ def split_hash(split: Split) -> str:
     digest = hashlib.sha256()
     for part in (split.train, split.validation, split.held_out):
         digest.update(("\n".join(part["image"]) + "\n\n").encode())
+    return digest.hexdigest()
+
+
+def data_hash(scores: pd.DataFrame) -> str:
+    """SHA-256, in hex, of ids, scores and groups and of the images' sizes in bytes.
+
+    Sizes, not contents: reading every byte of a large set would cost more than it tells.
+    """
+    digest = hashlib.sha256()
+    for row in scores.itertuples():
+        size = Path(str(row.path)).stat().st_size
+        digest.update(f"{row.image}\t{row.score!r}\t{row.group}\t{size}\n".encode())
     return digest.hexdigest()

@@ -17,8 +17,8 @@ from lmol.data.contents import content_hash
 from lmol.data.formats import refuse_unread
 from lmol.data.image_files import find_images, refuse_unwritable
 from lmol.data.images import Picture, open_rgb, read_images
-from lmol.data.label_file import BadLines, parse_score
-from lmol.data.table_file import read_rows
+from lmol.data.sources.label_file import BadLines, parse_score
+from lmol.data.sources.table_file import read_rows
 from lmol.errors import DataError
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from lmol.data.folds import Source, Split
 from lmol.data.image_files import refuse_unwritable
 from lmol.data.pairs import Schedule, training_pairs
 from lmol.errors import DataError
-from lmol.tracking.progress import progress
+from lmol.system.progress import progress
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 from lmol.data.images import Picture, open_rgb
-from lmol.tracking.files import replacing
+from lmol.system.files import replacing
 
 DPI = 150
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"

@@ -27,8 +27,8 @@ from lmol.evaluation.part_file import PartFile
 from lmol.evaluation.questions import Indices, Questions, even_batches, rows_of
 from lmol.model.features import ImageStore, feature_batches
 from lmol.model.pair_model import PairModel
-from lmol.tracking.processes import process_state
-from lmol.tracking.progress import Advance
+from lmol.system.distributed import process_state
+from lmol.system.progress import Advance
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from lmol.evaluation.metrics import Floats, average_orders, win_share
 from lmol.model.checkpoint import unreadable
 from lmol.ranking.bradley_terry import BradleyTerryFit, fit_strengths
 from lmol.ranking.scale import ScoreScale, matched_ties
-from lmol.tracking.files import replacing, write_text
+from lmol.system.files import replacing, write_text
 from lmol.verdict import Verdict
 
 TABLE, FACTS = "validation.csv", "validation.json"

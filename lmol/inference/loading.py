@@ -14,7 +14,7 @@ from lmol.inference.comparer import ImageComparer
 from lmol.model.building import build_model
 from lmol.model.checkpoint import META, load_checkpoint, read_meta
 from lmol.model.references import References
-from lmol.tracking.past_runs import one_run
+from lmol.runs.past_runs import one_run
 
 
 def load_comparer(

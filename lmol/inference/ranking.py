@@ -34,7 +34,7 @@ from lmol.ranking.pairing import (
     spread_references,
 )
 from lmol.ranking.scale import ScoreScale
-from lmol.tracking.progress import progress
+from lmol.system.progress import progress
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

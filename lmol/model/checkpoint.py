@@ -17,11 +17,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lmol.config.signals import held
 from lmol.errors import CheckpointError
 from lmol.model.pair_model import PairModel
-from lmol.tracking.files import follow_umask
-from lmol.tracking.formats import FORMAT, KEY, require_format
+from lmol.runs.formats import FORMAT, KEY, require_format
+from lmol.system.files import follow_umask
+from lmol.system.signals import held
 
 META = "meta.json"
 

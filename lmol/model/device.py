@@ -8,9 +8,10 @@ import torch
 
 from lmol.config import Config, instantiate
 from lmol.config.schema import Precision
+from lmol.config.task_kinds import TRAINING
 from lmol.errors import ConfigError, LmolError
 from lmol.model.spec import ModelSpec
-from lmol.tracking.processes import TRAINING, process_state
+from lmol.system.distributed import process_state
 
 
 def this_device() -> torch.device:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lmol.data.images import open_rgb
 from lmol.model.pair_model import ImageEncoder
-from lmol.tracking.progress import Advance
+from lmol.system.progress import Advance
 
 BATCH_IMAGES = 64
 """Images that pass the encoder together."""

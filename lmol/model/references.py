@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lmol.model.checkpoint import unreadable
-from lmol.tracking.files import replacing
+from lmol.system.files import replacing
 
 FILE = "references.safetensors"
 

@@ -17,7 +17,7 @@ from lmol.report.numbers import fixed
 from lmol.report.recipes import recipes_of
 from lmol.report.runs import ReportedRun, is_run, runs_in
 from lmol.report.statistics import summarise
-from lmol.tracking.past_runs import TRAINED
+from lmol.runs.past_runs import TRAINED
 
 LISTING = "report"
 """Runs of the task that lists are left out, unless they are asked for."""

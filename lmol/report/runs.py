@@ -16,10 +16,10 @@ import yaml
 from lmol.config.schema import RunStatus
 from lmol.config.sweeping import FOLD
 from lmol.errors import ConfigError, LmolError, RunFolderError
-from lmol.tracking.formats import KEY
-from lmol.tracking.past_runs import TRAINED
-from lmol.tracking.run_folder import DONE, FAILED, MANIFEST
-from lmol.tracking.sweep_folder import SWEEP
+from lmol.runs.formats import KEY
+from lmol.runs.past_runs import TRAINED
+from lmol.runs.run_folder import DONE, FAILED, MANIFEST
+from lmol.runs.sweep_folder import SWEEP
 
 TRACES = (MANIFEST, "config.yaml", "run.log")
 """What a run writes first: a folder with any of them is a run's, however early it was killed."""

@@ -13,11 +13,13 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers.trainer_utils import SaveStrategy
 
+from lmol.audit.monitor import Watching
 from lmol.audit.output import SUMMARY
 from lmol.config import Config
 from lmol.config.schema import Action, AuditConfig, AuditLevel, AuditRules, Severity
 from lmol.errors import ConfigError, HealthError, LmolError
 from lmol.model.device import require_device
+from lmol.runs.run_folder import RunFolder
 from lmol.tasks.prepare import prepare_fold
 from lmol.tasks.train import (
     build,
@@ -29,11 +31,9 @@ from lmol.tasks.train import (
     watched,
 )
 from lmol.tracking.opening import open_tracker
-from lmol.tracking.run_folder import RunFolder
 from lmol.tracking.tracker import Tracker
 from lmol.training.callbacks import RunLog
 from lmol.training.trainer import ComparisonTrainer
-from lmol.training.watching import Watching
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from lmol.errors import DataError
 from lmol.evaluation.figures import save
 from lmol.inference.comparer import ImageComparer
 from lmol.model.device import require_device
+from lmol.runs.past_runs import one_run
+from lmol.runs.run_folder import RunFolder
 from lmol.tasks.evaluate import trained
-from lmol.tasks.tables import table_of_comparison
 from lmol.tasks.train import seed_everything
-from lmol.tracking.past_runs import one_run
-from lmol.tracking.run_folder import RunFolder
+from lmol.workflow.tables import table_of_comparison
 
 
 def run(config: Config, run: RunFolder) -> None:

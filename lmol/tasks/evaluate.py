@@ -16,17 +16,17 @@ from lmol.evaluation.metrics import Metrics
 from lmol.model.checkpoint import load_checkpoint
 from lmol.model.device import require_device
 from lmol.model.pair_model import PairModel
-from lmol.tasks.checkpoints import PAIR_BYTES
-from lmol.tasks.held_out import judge_held_out, judge_validation, save
-from lmol.tasks.overall import save_overall
+from lmol.runs.past_runs import PastRun, find_runs
+from lmol.runs.result_folder import ResultFolder
+from lmol.runs.run_folder import RunFolder
 from lmol.tasks.prepare import IMAGES, load_folds
-from lmol.tasks.tracked import tell_conclusion
 from lmol.tasks.train import build, image_store, seed_everything
 from lmol.tracking.opening import open_tracker
-from lmol.tracking.past_runs import PastRun, find_runs
-from lmol.tracking.result_folder import ResultFolder
-from lmol.tracking.run_folder import RunFolder
 from lmol.tracking.tracker import Tracker
+from lmol.workflow.checkpoints import PAIR_BYTES
+from lmol.workflow.held_out import judge_held_out, judge_validation, save
+from lmol.workflow.overall import save_overall
+from lmol.workflow.tracked import tell_conclusion
 
 log = logging.getLogger(__name__)
 

@@ -13,20 +13,20 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lmol.config import Config
-from lmol.config.disk import require_space
 from lmol.config.schema import ExportForm, Quantization
 from lmol.errors import ModelError
 from lmol.evaluation.figures import GREY, save, titled
 from lmol.evaluation.metrics import Floats
 from lmol.model.device import require_device
 from lmol.model.pair_model import Exportable, PairModel
+from lmol.runs.past_runs import PastRun, one_run
+from lmol.runs.run_folder import RunFolder
+from lmol.system.disk import require_space
+from lmol.system.files import follow_umask, write_text
 from lmol.tasks.evaluate import trained
-from lmol.tasks.model_card import model_card
 from lmol.tasks.train import seed_everything
-from lmol.tracking.files import follow_umask, write_text
-from lmol.tracking.past_runs import PastRun, one_run
-from lmol.tracking.run_folder import RunFolder
 from lmol.verdict import Verdict
+from lmol.workflow.model_card import model_card
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,10 @@ import pandas as pd
 
 from lmol.config import Config, instantiate
 from lmol.data.contents import near_duplicates, refuse_leaks
-from lmol.data.folds import Split, split_folds, split_hash
+from lmol.data.folds import Split, data_hash, split_folds, split_hash
 from lmol.data.pairs import pairs_csv
 from lmol.data.preparation import PreparedFold, load_scores, pair_fold
-from lmol.data.scores import data_hash
-from lmol.tracking.run_folder import RunFolder
+from lmol.runs.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 

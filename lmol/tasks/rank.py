@@ -18,11 +18,11 @@ from lmol.inference.pictures import plot_ranked
 from lmol.inference.ranking import RankedImages, Ranker
 from lmol.model.device import require_device
 from lmol.model.references import References
+from lmol.runs.past_runs import PastRun, one_run
+from lmol.runs.run_folder import RunFolder
 from lmol.tasks.evaluate import held_out_images, images_of, trained
-from lmol.tasks.tables import table_of_ranking
 from lmol.tasks.train import seed_everything
-from lmol.tracking.past_runs import PastRun, one_run
-from lmol.tracking.run_folder import RunFolder
+from lmol.workflow.tables import table_of_ranking
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from lmol.report.online import online_report, spec, upload
 from lmol.report.page import render_page
 from lmol.report.runs import reported_runs
 from lmol.report.subject import Subject, subject_of
-from lmol.tracking.files import write_text
-from lmol.tracking.past_runs import OUTPUTS
-from lmol.tracking.run_folder import RunFolder
+from lmol.runs.past_runs import OUTPUTS
+from lmol.runs.run_folder import RunFolder
+from lmol.system.files import write_text
 
 log = logging.getLogger(__name__)
 

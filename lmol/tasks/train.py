@@ -11,9 +11,9 @@ import pandas as pd
 import torch
 from transformers import TrainerCallback, set_seed
 
+from lmol.audit.monitor import Watching, watch
 from lmol.audit.rules import FROZEN
 from lmol.config import Config, instantiate
-from lmol.config.signals import Stopped
 from lmol.data.dataset import PairDataset
 from lmol.data.preparation import PreparedFold
 from lmol.errors import HealthError
@@ -23,19 +23,19 @@ from lmol.model.features import ImageStore, PixelImages, cache_features
 from lmol.model.pair_model import PairModel
 from lmol.model.spec import ModelSpec
 from lmol.model.trainable import trainable_summary, trainable_table
-from lmol.tasks.checkpoints import complete_checkpoints, complete_stopped, space_of_training
-from lmol.tasks.held_out import judge_held_out, save, validation_metrics
+from lmol.runs.run_folder import RunFolder
+from lmol.system.progress import progress
+from lmol.system.signals import Stopped
 from lmol.tasks.prepare import prepare_fold
-from lmol.tasks.tracked import tell_conclusion
 from lmol.tracking.opening import open_tracker
-from lmol.tracking.progress import progress
-from lmol.tracking.run_folder import RunFolder
 from lmol.tracking.tracker import Tracker
 from lmol.training.callbacks import ProgressBar, RunLog
 from lmol.training.kept import keep_last, kept
 from lmol.training.trainer import ComparisonTrainer
-from lmol.training.watching import Watching, watch
 from lmol.training.workers import worker_failures
+from lmol.workflow.checkpoints import complete_checkpoints, complete_stopped, space_of_training
+from lmol.workflow.held_out import judge_held_out, save, validation_metrics
+from lmol.workflow.tracked import tell_conclusion
 
 log = logging.getLogger(__name__)
 

@@ -9,12 +9,10 @@ from typing import Any
 
 from lmol.config import Config
 from lmol.config.schema import TrackingMode
+from lmol.config.task_kinds import TRACKED
 from lmol.errors import ConfigError, LmolError
-from lmol.tracking.run_folder import RunFolder
+from lmol.runs.run_folder import RunFolder
 from lmol.tracking.tracker import Tracker
-
-TRACKED = ("train", "audit", "evaluate")
-"""Tasks that send their results to a tracker."""
 
 REPORT, WORKSPACES = "report", "wandb-workspaces"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmol.config import Config, as_dict
 from lmol.config.schema import TrackingMode
-from lmol.tracking.files import follow_umask, plain
+from lmol.system.files import follow_umask, plain
 from lmol.tracking.tracker import Tracker
 from lmol.tracking.wandb_session import explained, settings_of, staged_in
 

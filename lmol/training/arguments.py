@@ -8,7 +8,7 @@ import torch
 from transformers import TrainingArguments
 
 from lmol.config.schema import OptimConfig, Precision, TrainConfig, ValidationMetric
-from lmol.tracking.processes import PATIENCE
+from lmol.system.distributed import PATIENCE
 
 MIXED = {Precision.BF16: "bf16", Precision.FP16: "fp16"}
 """train.precision in accelerate's words."""

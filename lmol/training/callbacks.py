@@ -10,8 +10,8 @@ from typing import Any
 from accelerate.utils import set_seed
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from lmol.config.signals import SIGNALS_OF_PROCESS
-from lmol.tracking.progress import Advance, progress
+from lmol.system.progress import Advance, progress
+from lmol.system.signals import SIGNALS_OF_PROCESS
 from lmol.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)

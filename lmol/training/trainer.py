@@ -14,18 +14,18 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
+from lmol.audit.health import early_stopping
+from lmol.audit.monitor import Watching
 from lmol.audit.signals import values
 from lmol.config.schema import OptimConfig, TrainConfig
 from lmol.model.checkpoint import save_checkpoint
 from lmol.model.pair_model import PairModel
-from lmol.tracking.processes import process_state
+from lmol.system.distributed import process_state
 from lmol.training.arguments import training_arguments
 from lmol.training.callbacks import LastRecord, OwnDropout, WholeSteps
-from lmol.training.health import early_stopping
 from lmol.training.kept import keep_last
 from lmol.training.losses import needs_swapped_order, pair_loss
 from lmol.training.optim import build_optimizer, build_scheduler, learning_rates
-from lmol.training.watching import Watching
 from lmol.training.workers import for_workers, guarded
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from lmol.audit.output import MOST_TOLD, AuditOutput, stacked
 from lmol.audit.plots import Marks
 from lmol.audit.record import AuditRecord
 from lmol.audit.summary import Summary
-from lmol.tracking.result_folder import ResultFolder
+from lmol.runs.result_folder import ResultFolder
 from lmol.tracking.tracker import Tracker
 
 

@@ -5,11 +5,11 @@ from dataclasses import fields
 import pytest
 
 from lmol.audit.advice import ADVICE
+from lmol.audit.health_rules import AT_ONCE, AT_VALIDATION, BY_WINDOW
 from lmol.audit.rules import FROZEN, MODEL_RULES, PAIR_RULES, STEP_RULES
 from lmol.config.schema import AuditRules, HealthRules
 from lmol.experiments.bench.fault_runs import Fault, found
 from lmol.experiments.bench.faults import FAULTS
-from lmol.training.health_rules import AT_ONCE, AT_VALIDATION, BY_WINDOW
 from tests.audit.planted import PLANTED, along_depth, write_deep_base
 
 AUDIT = {field.name for field in fields(AuditRules)}

@@ -74,7 +74,7 @@ def test_a_function_is_no_class() -> None:
 
 
 def test_unknown_arguments_of_a_class_that_is_no_dataclass_are_found() -> None:
-    trainer = {"_target_": "lmol.tracking.run_folder.RunFolder", "debugg": True}
+    trainer = {"_target_": "lmol.runs.run_folder.RunFolder", "debugg": True}
     [problem] = target_problems("train.trainer", trainer, complete=False)
     assert "did you mean train.trainer.debug?" in str(problem)
 

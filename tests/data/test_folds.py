@@ -8,9 +8,10 @@ import pytest
 
 from lmol.config.schema import FoldConfig, FoldKind
 from lmol.data.folds import Split, official_folds, seeded_folds, split_folds, split_hash
-from lmol.data.scores import ScoreTable, ScutFBP5500
+from lmol.data.sources.score_table import ScoreTable
+from lmol.data.sources.scut import ScutFBP5500
 from lmol.errors import DataError
-from tests.data.scut_release import lists_of, write_release
+from tests.data.sources.scut_release import lists_of, write_release
 
 
 def fold_config(kind=FoldKind.SEEDED, seed=1):

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from lmol.data.preparation import load_scores
-from lmol.data.scores import ScoreTable
+from lmol.data.sources.score_table import ScoreTable
 from lmol.errors import DataError
 
 

@@ -17,7 +17,7 @@ from lmol.data.evaluation_pairs import all_pairs
 from lmol.evaluation.diagnosis import Diagnosis, diagnose, plot_diagnosis
 from lmol.evaluation.metrics import classification_metrics
 from lmol.ranking.bradley_terry import fit_strengths
-from lmol.tracking.files import to_json
+from lmol.system.files import to_json
 
 NUM = 40
 

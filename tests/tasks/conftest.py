@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lmol.config.task_kinds import TRACKED
 from lmol.run import main
-from lmol.tracking.opening import TRACKED
 
 Command = Callable[..., tuple[object, str]]
 

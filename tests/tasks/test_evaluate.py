@@ -254,7 +254,7 @@ def test_a_command_that_fails_leaves_what_others_have_just_begun(command, traine
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lmol.tracking.past_runs.PastRun.config", begun)
+        patch.setattr("lmol.runs.past_runs.PastRun.config", begun)
         assert command("task=evaluate")[0] == 130
     assert len(list(Path("outputs").glob("2*/other/plots"))) == 1
 

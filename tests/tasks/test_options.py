@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torch.utils.checkpoint
 from safetensors.torch import load_file
 
 from lmol.model.names import PROJECTOR
-from lmol.training import trainer
+from lmol.training import workers
 from tests.tasks.conftest import SMALL, run_in
 from tests.tiny import TINY
 
@@ -90,19 +91,26 @@ def test_quantisation_changes_the_frozen_weights(run_with, plain, kind):
 
 
 def test_recomputed_activations_give_the_same_weights(run_with, plain, monkeypatch):
-    counted, stock = [], torch.utils.checkpoint.checkpoint
-    monkeypatch.setattr(
-        "transformers.modeling_utils.checkpoint",
-        lambda *given, **options: counted.append(1) or stock(*given, **options),
-    )
+    stock, calls = torch.utils.checkpoint.checkpoint, []
+
+    def counted(*given: Any, **options: Any) -> Any:
+        calls.append(given)
+        return stock(*given, **options)
+
+    monkeypatch.setattr("transformers.modeling_utils.checkpoint", counted)
     recomputed = run_with("train.activation_checkpointing=true")
-    assert len(counted) >= STEPS
+    assert len(calls) >= STEPS
     assert same_weights(recomputed, plain)
 
 
 def test_pixels_are_read_by_workers(run_with, plain, monkeypatch):
-    loaders, stock = [], trainer.guarded
-    monkeypatch.setattr(trainer, "guarded", lambda loader: loaders.append(loader) or stock(loader))
+    loaders, stock = [], workers.guarded
+
+    def remembered(loader: Any) -> Any:
+        loaders.append(loader)
+        return stock(loader)
+
+    monkeypatch.setattr("lmol.training.trainer.guarded", remembered)
     read = run_with("model.cache_features=false", "train.workers=2")
     assert [loader.num_workers for loader in loaders] == [2]
     assert next(iter(loaders[0].dataset))[0].dim() == 3  # pixels: channels, height, width

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.data.scut_release import lists_of, write_release
+from tests.data.sources.scut_release import lists_of, write_release
 
 
 def test_all_folds_are_written(command):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from lmol.tasks.tables import table_of_ranking
+from lmol.workflow.tables import table_of_ranking
 
 PAIRINGS = ("all", "random", "adaptive", "reference")
 

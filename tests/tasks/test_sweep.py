@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from lmol.tracking.environment import describe_process
+from lmol.runs.environment import describe_process
 from tests.tasks.conftest import SMALL
 
 SWEEP = "hydra.sweep.dir=outputs/sweeps/mine"
@@ -283,7 +283,7 @@ def test_a_sweep_over_an_unknown_key_is_refused_before_it_begins(command, quick)
 def test_a_launcher_that_is_not_installed_names_its_extra(command):
     from hydra.errors import MissingConfigException
 
-    from lmol.config.mistakes import composition_mistake
+    from lmol.cli.mistakes import composition_mistake
 
     missing = MissingConfigException("no", "hydra/launcher/ray", ["basic"])
     assert "pip install 'lmol[ray]'" in str(composition_mistake(missing))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
-from lmol.data.synthetic import SyntheticFaces
+from lmol.data.sources.synthetic import SyntheticFaces
 from lmol.model.checkpoint import load_checkpoint
 from tests.tasks.conftest import SMALL
 from tests.tiny import build_tiny

@@ -18,9 +18,9 @@ from PIL import Image
 from lmol.config import Config, as_dict, load_config
 from lmol.config.schema import TrackingMode
 from lmol.errors import ConfigError, LmolError
+from lmol.runs.run_folder import RunFolder
+from lmol.runs.silent_folder import SilentFolder
 from lmol.tracking.opening import open_tracker, require_tracking
-from lmol.tracking.processes import SilentFolder
-from lmol.tracking.run_folder import RunFolder
 from lmol.tracking.tracker import Tracker
 from lmol.tracking.wandb import run_id
 from tests.tracking.wandb_file import stored_run, stored_runs
@@ -214,7 +214,7 @@ SCRIPT = """
 import signal, sys, time
 from pathlib import Path
 from lmol.config import load_config
-from lmol.tracking.run_folder import RunFolder
+from lmol.runs.run_folder import RunFolder
 from lmol.tracking.opening import open_tracker
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 def hosts(event, details):

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from lmol.audit.monitor import Watching, watch
 from lmol.config import load_config
 from lmol.config.schema import (
     AuditConfig,
@@ -19,10 +20,9 @@ from lmol.config.schema import (
 )
 from lmol.data.collator import PairCollator
 from lmol.data.dataset import PairDataset
-from lmol.tracking.result_folder import ResultFolder
+from lmol.runs.result_folder import ResultFolder
 from lmol.tracking.tracker import Tracker
 from lmol.training.trainer import ComparisonTrainer
-from lmol.training.watching import Watching, watch
 
 OPTIM = OptimConfig(
     lr_lora=1e-2,

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lmol.config.disk import require_space
 from lmol.model.pair_model import Generated
 from lmol.model.vlm.generation import generate_answers
+from lmol.system.disk import require_space
 
 if TYPE_CHECKING:
     from lmol.model.vlm.comparer import Comparer

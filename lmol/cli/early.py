@@ -1,0 +1,45 @@
+"""What a job loads, and silences, before anything else."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from lmol import __version__
+from lmol.cli.libraries import quiet_libraries
+from lmol.config.schema import TrackingMode
+from lmol.config.task_kinds import TRACKED, WITHOUT_MODEL
+from lmol.system.distributed import process_index
+from lmol.tracking.opening import installed
+
+
+class FirstLine(Callback):
+    """Says what was begun, before the seconds that the libraries take to load."""
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        if process_index() == 0 and "torch" not in sys.modules:
+            task = OmegaConf.select(config, "task.name")
+            print(f"LMOL {__version__}, task={task}: loading libraries ...", flush=True)
+
+
+class EarlyTracking(Callback):
+    """Loads W&B first: its import searches all loaded modules, and so takes twice as long later."""
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        told = OmegaConf.select(config, "tracking.mode")
+        modes = {mode.value: mode for mode in (TrackingMode.OFFLINE, TrackingMode.ONLINE)}
+        tracked = process_index() == 0 and OmegaConf.select(config, "task.name") in TRACKED
+        if tracked and told in modes and installed():
+            from lmol.tracking.wandb_session import load
+
+            load(modes[told])
+
+
+class QuietLibraries(Callback):
+    """Silences other libraries in the command; an import of lmol changes no logging."""
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        quiet_libraries(loaders=OmegaConf.select(config, "task.name") not in WITHOUT_MODEL)

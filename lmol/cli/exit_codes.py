@@ -1,0 +1,213 @@
+"""How a command ends: what is told on standard error, the exit code, and nothing left behind.
+
+0: done. 1: a fault of the program, with its traceback. 2: a mistake of the user's, told in a line
+or two. 3: jobs of the sweep are not done, as other processes are at them. 130: Ctrl-C; 143:
+SIGTERM; 129: SIGHUP.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lmol.cli.mistakes import MISTAKES, composition_mistake, mistake_of, no_folder
+from lmol.cli.unused_folders import remove_unused
+from lmol.errors import LmolError
+from lmol.runs.job_record import (
+    MISTAKE,
+    JobFailed,
+    failures,
+    forget_failures,
+    recorded,
+)
+from lmol.system.distributed import process_index
+from lmol.system.job_process import LONGEST_END, wait_for_jobs
+from lmol.system.signals import (
+    BASE_CODE,
+    SIGNALS,
+    Stopped,
+    describe_interrupt,
+    ending_by_signals,
+    exit_code,
+)
+
+BY_SIGNAL = {BASE_CODE + number for number in SIGNALS}
+UNFINISHED_SWEEP = 3
+
+Result = TypeVar("Result")
+
+_new_folders: list[Path] = []
+_sweeps: list[Path] = []
+_last_words: list[Callable[[], int]] = []
+
+
+class NewFolders(Callback):
+    """Remembers which folders Hydra is about to make, so that unused ones can be taken away."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        _remember(config, "hydra.run.dir")
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        sweep = _remember(config, "hydra.sweep.dir")
+        _sweeps.append(sweep)
+        forget_failures(sweep)
+
+
+def _remember(config: DictConfig, key: str) -> Path:
+    """The folder and its parents, as far as they do not exist, deepest first; makes it.
+
+    Hydra would make it next; what it raises then says nothing of the setting.
+    """
+    try:
+        path = Path(OmegaConf.select(config, key)).absolute()
+        _new_folders.extend(place for place in (path, *path.parents) if not place.exists())
+        path.mkdir(parents=True, exist_ok=True)
+    except OmegaConfBaseException as error:
+        refuse(composition_mistake(error))
+    except OSError as error:
+        refuse(no_folder(error, key))
+    return path
+
+
+def refuse(error: LmolError) -> NoReturn:
+    """End the command at once, also from a callback, whose exceptions Hydra ignores."""
+    tell(error)
+    raise SystemExit(MISTAKE)
+
+
+def at_sweep_end(word: Callable[[], int]) -> None:
+    """Call a function once the jobs are through, also where the sweep was ended early.
+
+    It returns an exit code, which counts unless a job failed.
+    """
+    _last_words.append(word)
+
+
+def reported(job: Callable[[DictConfig], Result]) -> Callable[[DictConfig], Result]:
+    """A job whose mistake ends the command at once, or in a multirun is told at its end."""
+
+    @wraps(job)
+    def run(values: DictConfig) -> Result:
+        hydra = HydraConfig.get()
+        if "new_folders" not in hydra.callbacks:
+            refuse(_foreign(hydra.job.config_name))
+        if hydra.mode is RunMode.MULTIRUN:
+            return recorded(job, values)
+        try:
+            return job(values)
+        except (LmolError, OmegaConfBaseException) as error:
+            tell(mistake_of(error) or error, values.get("debug") is True)
+            raise SystemExit(MISTAKE) from error
+
+    return run
+
+
+def _foreign(config: str | None) -> LmolError:
+    return LmolError(
+        "--config-name",
+        got=f"{config}, which does not build upon LMOL's config",
+        expected="a defaults list that begins with it, and with _self_ after it",
+        remedy="write   defaults: [config, _self_]   at its top; name in it only what differs",
+    )
+
+
+def tell(error: Exception, debug: bool = False) -> None:
+    """The message alone for a mistake of the user's, the traceback for all else and in debug."""
+    if debug or not isinstance(error, LmolError):
+        traceback.print_exception(error)
+    else:
+        print(error, file=sys.stderr)
+
+
+@contextmanager
+def command_ending(debug: bool) -> Iterator[None]:
+    """Turns what ends a command early into a message and an exit code; removes unused folders.
+
+    Of several processes that fail, the first is left the time to write how the run ended: when any
+    of them is gone, torchrun ends the others.
+    """
+    try:
+        with _handling_signals(), _told(debug):
+            yield
+    except Exception:
+        _let_first_end()
+        raise
+    except SystemExit as ended:
+        if ended.code not in (None, 0, *BY_SIGNAL):
+            _let_first_end()
+        raise
+
+
+@contextmanager
+def _handling_signals() -> Iterator[None]:
+    """Let the first of several processes handle signals; torchrun ends the others."""
+    if process_index() != 0:
+        yield
+        return
+    with ending_by_signals(lambda: wait_for_jobs(_sweeps)):
+        yield
+
+
+def _let_first_end() -> None:
+    if process_index() != 0:
+        time.sleep(LONGEST_END)  # torchrun ends this process when the first has failed too
+
+
+@contextmanager
+def _told(debug: bool) -> Iterator[None]:
+    try:
+        codes: list[int] = []
+        try:
+            yield
+        finally:
+            codes = [_last_words.pop()() for _ in [*_last_words]]
+        _end_with([*_tell_failures(), *filter(None, codes)])
+    except KeyboardInterrupt as error:
+        _tell_failures()
+        kept = f"; {error.kept}" if isinstance(error, Stopped) and error.kept else ""
+        print(f"{describe_interrupt(error)}{kept}", file=sys.stderr)
+        raise SystemExit(exit_code(error)) from None
+    except JobFailed:
+        _end_with(_tell_failures())
+    except SystemExit:
+        _tell_failures()
+        raise
+    except (*MISTAKES, OSError) as error:
+        codes, told = _tell_failures(), mistake_of(error)
+        if told is None:
+            raise
+        tell(told, debug)
+        _end_with([*codes, MISTAKE])
+    finally:
+        remove_unused(_sweeps, _new_folders)
+        _new_folders.clear()
+        _sweeps.clear()
+
+
+def _end_with(codes: list[int]) -> None:
+    """A fault of the program outweighs mistakes of the user's."""
+    if codes:
+        raise SystemExit(min(codes)) from None
+
+
+def _tell_failures() -> list[int]:
+    """The failed jobs of a multirun, those of one reason together; returns their exit codes."""
+    failed = [failure for sweep in _sweeps for failure in failures(sweep)]
+    by_reason: dict[str, list[str]] = {}
+    for failure in failed:
+        by_reason.setdefault(failure.text, []).append(f"Failed: {failure.folder}")
+    for text, folders in by_reason.items():
+        print("", *folders, text, sep="\n", file=sys.stderr)
+    return [failure.code for failure in failed]

@@ -1,0 +1,98 @@
+"""Open the run of a job: claim its folder, or leave a finished job of a sweep alone.
+
+Of several processes, as torchrun starts them, one writes and all compute.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from rich import get_console
+
+from lmol.config import Config
+from lmol.config.sweeping import JobPlace
+from lmol.config.task_kinds import SHARED, TRAIN, TRAINING
+from lmol.errors import ConfigError, LmolError
+from lmol.runs.run_folder import RunFolder
+from lmol.runs.silent_folder import SilentFolder
+from lmol.runs.sweep_folder import Left, SweepRecord, open_job
+from lmol.system.distributed import num_processes, of_first, process_index
+from lmol.tracking.opening import require_tracking
+
+
+def open_run(place: JobPlace, config: Config) -> RunFolder:
+    """The run folder, claimed by the process that writes; what the others write goes nowhere.
+
+    A job of a sweep of trainings that is not to be begun gives a LeftAlone. All processes get the
+    same, or raise the same.
+    """
+    opened = _open(place, config) if num_processes() == 1 else _open_together(place, config)
+    return LeftAlone(place.path, opened) if isinstance(opened, Left) else opened
+
+
+def _open(place: JobPlace, config: Config) -> RunFolder | Left:
+    require_tracking(config)
+    record = SweepRecord.read(place.sweep) if place.sweep else None
+    if record is None or place.sweep is None or config.task.name != TRAIN:
+        return RunFolder.claim(place, config)
+    return open_job(place, place.sweep, record, config)
+
+
+def _open_together(place: JobPlace, config: Config) -> RunFolder | Left:
+    _refuse_unshared(config)
+    mine: RunFolder | Left | Exception | None = None
+    if process_index() == 0:
+        try:
+            mine = _open(place, config)
+        except Exception as error:  # whatever it is, the others wait to be told
+            mine = error if isinstance(error, LmolError) else RuntimeError(repr(error))
+    told = of_first(mine.path if isinstance(mine, RunFolder) else mine)
+    if isinstance(told, Exception):
+        raise told
+    if isinstance(told, Left):
+        return told
+    assert told is not None, "the first process opened something"
+    return mine if isinstance(mine, RunFolder) else SilentFolder(told)
+
+
+def _refuse_unshared(config: Config) -> None:
+    """Raise ConfigError where so many processes, or their strategy, are of no use to a task."""
+    task, train = config.task.name, config.train
+    strategies = [name for name in ("FSDP", "DEEPSPEED") if _is_on(f"ACCELERATE_USE_{name}")]
+    num_pairs = config.data.schedule.get("num_pairs")
+    step = train.batch_pairs * train.accumulation * num_processes()
+    if task not in SHARED:
+        got, expected = f"task={task}", f"one process; {', '.join(SHARED)} share their work"
+    elif strategies:
+        got, expected = strategies[0], "plain data parallelism: the base fits each device"
+    elif task in TRAINING and isinstance(num_pairs, int) and num_pairs < step:
+        got, expected = f"{num_pairs} pairs", f"at least one step of {step} pairs"
+    else:
+        return
+    problem = LmolError(
+        "torchrun",
+        got=f"{num_processes()} processes for {got}",
+        expected=expected,
+        remedy="start it without torchrun, with fewer processes, or without that strategy",
+    )
+    raise ConfigError([problem])
+
+
+def _is_on(name: str) -> bool:
+    return os.environ.get(name, "false").lower() in ("1", "true", "yes")
+
+
+class LeftAlone(SilentFolder):
+    """Stands for the folder of a job that is done already, or is not to be begun."""
+
+    def __init__(self, path: Path, left: Left) -> None:
+        super().__init__(path)
+        self._result = left.result
+        if left.reason and process_index() == 0:
+            get_console().print(f"{path.name}: {left.reason}", markup=False, highlight=False)
+
+    def result_of(self, task: Callable[[], float | None]) -> float | None:
+        """As it was returned when the job was done; the task is not run."""
+        return self._result

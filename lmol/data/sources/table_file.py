@@ -1,0 +1,82 @@
+"""Tables as spreadsheets write them: a header, then a row an image, between columns one sign."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lmol.data.sources.label_file import BadLine, BadLines, read_text
+from lmol.errors import DataError
+
+log = logging.getLogger(__name__)
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+SHOWN = 12
+"""Columns of a header that a message shows."""
+
+Row = dict[str, str]
+
+
+def read_rows(path: Path, required: Sequence[str], faults: BadLines) -> Iterator[tuple[int, Row]]:
+    """Line number and values by column of each row; bad rows go to the faults.
+
+    The columns stand between commas or, where only so the required ones are there, between
+    semicolons, tabs or vertical bars. Raises DataError where they are not there.
+    """
+    text = read_text(path)
+    headers = {sign: _header(text, sign) for sign in DELIMITERS}
+    fitting = [sign for sign, header in headers.items() if {*required} <= {*header}]
+    if not fitting:
+        raise _no_column(path, required, max(headers.items(), key=lambda item: len(item[1])))
+    if fitting[0] != ",":
+        log.info("%s: read with %s between its columns", path, DELIMITERS[fitting[0]])
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=fitting[0])
+    try:
+        for row in reader:
+            with faults.at(reader.line_num):
+                yield reader.line_num, _whole(row, required)
+    except csv.Error as error:
+        raise _no_table(path, reader.line_num, error) from error
+
+
+def _header(text: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+    except csv.Error:  # such as a field of a megabyte: no header of ours
+        return []
+
+
+def _whole(row: dict[str, str | None], required: Sequence[str]) -> Row:
+    """The row, where every required column has a value and no value is left over."""
+    if None in row or row["image"] == "" or any(row[name] is None for name in required):
+        raise BadLine(
+            "a row that has not one value for each column",
+            expected="as many values as the header has columns",
+            remedy="correct the row; names that hold the sign between columns need quotes",
+        )
+    return {name: value or "" for name, value in row.items()}
+
+
+def _no_column(path: Path, required: Sequence[str], found: tuple[str, list[str]]) -> DataError:
+    sign, header = found
+    missing = ", ".join(name for name in required if name not in header)
+    named = ", ".join(map(repr, header[:SHOWN])) + (", ..." if len(header) > SHOWN else "")
+    return DataError(
+        f"{path}:1",
+        got=f"no column {missing}; read were {named or 'no columns'}"
+        + (f", with {DELIMITERS[sign]} between them" if len(header) > 1 else ""),
+        expected=f"a header with {', '.join(required)}, and what else may be there",
+        remedy="name the columns in the first line, with commas between them",
+    )
+
+
+def _no_table(path: Path, line: int, error: csv.Error) -> DataError:
+    return DataError(
+        f"{path}:{line}",
+        got=f"a row that cannot be read ({error})",
+        expected="a CSV file",
+        remedy="look for a quote that is opened and not closed",
+    )

@@ -1,0 +1,180 @@
+"""Runs that were made before: found by name or as the latest, and read."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lmol.config.paths import read_path
+from lmol.errors import RunFolderError
+from lmol.runs.formats import KEY, require_format
+from lmol.runs.run_folder import DONE, MANIFEST
+from lmol.runs.sweep_folder import SweepRecord
+from lmol.runs.sweep_jobs import sweep_jobs
+
+log = logging.getLogger(__name__)
+
+OUTPUTS = Path("outputs")
+TRAINED = "train"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastRun:
+    """A run folder, absolute, and what its manifest says."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> PastRun:
+        """Raises RunFolderError where the folder is no run's."""
+        try:
+            return cls(path=path.absolute(), manifest=json.loads((path / MANIFEST).read_text()))
+        except (OSError, ValueError) as error:
+            raise _no_run(path, f"no readable {MANIFEST} ({error})") from error
+
+    @property
+    def fold(self) -> int:
+        """The fold that it held out."""
+        return int(self.manifest["fold"])
+
+    def config(self) -> dict[str, Any]:
+        """The values that it ran with. Raises RunFolderError where they cannot be read."""
+        try:
+            values = yaml.safe_load((self.path / "config.yaml").read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise _no_run(self.path, f"no readable config.yaml ({error})") from error
+        require_format(self.path / "config.yaml", values)
+        return {key: value for key, value in values.items() if key != KEY}
+
+    def checkpoint(self, kind: str) -> Path:
+        """The folder of its checkpoint best or last; raises RunFolderError where it has none."""
+        folder = self.path / "checkpoints" / kind
+        if not folder.is_dir():
+            raise _no_run(self.path, f"no checkpoint {kind} (status {self.manifest['status']})")
+        return folder
+
+
+def find_runs(run: str | None, fold: int | None) -> list[PastRun]:
+    """The run, or all folds of the sweep, in the order of the folds.
+
+    run: a run folder or a sweep's; None: the latest finished run below outputs/. fold: the one to
+    take. Raises RunFolderError where there is no such run, or it held out another fold.
+    """
+    found = [_latest()] if run is None else _at(Path(read_path("run", run)))
+    chosen = [past for past in found if fold is None or past.fold == fold]
+    if not chosen:
+        raise _other_fold(found, fold)
+    return chosen
+
+
+def saved_runs(run: str | None, fold: int | None) -> list[tuple[Path, dict[str, Any], Path]]:
+    """Folder, values and folder of the command of each of find_runs."""
+    found = find_runs(run, fold)
+    return [(past.path, past.config(), Path(past.manifest.get("cwd", "."))) for past in found]
+
+
+def one_run(run: str | None) -> PastRun:
+    """As find_runs; raises RunFolderError where a sweep's folds are left open."""
+    found = find_runs(run, None)
+    if len(found) > 1:
+        raise RunFolderError(
+            "run",
+            got=f"a sweep of {len(found)} folds",
+            expected="one run",
+            remedy="choose a fold with fold=1, or name its folder",
+        )
+    return found[0]
+
+
+def _at(path: Path) -> list[PastRun]:
+    """The run in a folder, or the folds of the sweep."""
+    return [_named(path)] if (path / MANIFEST).is_file() else _of_sweep(path)
+
+
+def _latest() -> PastRun:
+    places = [path.parent for depth in (2, 3) for path in OUTPUTS.glob("*/" * depth + MANIFEST)]
+    finished = [past for past in _readable(places) if _finished(past)]
+    if not finished:
+        raise RunFolderError(
+            "run",
+            got=f"no finished run below {OUTPUTS.absolute()}",
+            expected="a run that was trained to its end",
+            remedy="train one with python -m lmol.run, or name a folder with run=...",
+        )
+    return max(finished, key=lambda past: str(past.manifest["end"]))
+
+
+def _readable(places: list[Path]) -> Iterator[PastRun]:
+    """Without those that are damaged, or that begin at this moment: neither is a finished run."""
+    for place in places:
+        with suppress(RunFolderError):
+            yield PastRun.read(place)
+
+
+def _named(path: Path) -> PastRun:
+    """A run that was named; it may have been stopped after a checkpoint was written."""
+    past = PastRun.read(path)
+    task, status = past.manifest.get("task"), past.manifest.get("status")
+    if task != TRAINED:
+        raise RunFolderError(
+            path,
+            got=f"the folder of task={task}",
+            expected="the folder of a run that was trained",
+            remedy=f"name the run that it used: run={past.manifest.get('run')}",
+        )
+    if status != DONE:
+        log.warning("%s did not end well (status %s); its checkpoints are used", path, status)
+    return past
+
+
+def _finished(past: PastRun) -> bool:
+    return past.manifest.get("task") == TRAINED and past.manifest.get("status") == DONE
+
+
+def _of_sweep(folder: Path) -> list[PastRun]:
+    """All jobs of a sweep; raises RunFolderError where one did not finish or two share a fold."""
+    jobs = sorted(_jobs(folder), key=lambda past: past.fold)
+    if not jobs:
+        raise _no_run(folder, "no run in it")
+    unfinished = [past.path.name for past in jobs if not _finished(past)]
+    record = SweepRecord.read(folder)
+    wanted = sweep_jobs(folder, record) if record else []
+    unfinished += [f"fold {job.fold}" for job in wanted if job.folder is None]
+    if unfinished:
+        raise _no_run(folder, f"a sweep in which {', '.join(unfinished)} did not finish")
+    folds = [past.fold for past in jobs]
+    if len(set(folds)) < len(folds):
+        raise _no_run(folder, "a sweep over more than folds")
+    return jobs
+
+
+def _jobs(folder: Path) -> Iterator[PastRun]:
+    for manifest in folder.glob("*/" + MANIFEST):
+        yield PastRun.read(manifest.parent)
+
+
+def _no_run(path: Path, got: str) -> RunFolderError:
+    return RunFolderError(
+        path,
+        got=got,
+        expected="the folder of a trained run, or of a sweep over folds",
+        remedy="name one with run=outputs/..., or leave run out to take the latest finished one",
+    )
+
+
+def _other_fold(found: list[PastRun], fold: int | None) -> RunFolderError:
+    held_out = ", ".join(str(past.fold) for past in found)
+    return RunFolderError(
+        "fold",
+        got=f"{fold}, of a run that held out {held_out}",
+        expected="the held-out fold: the images of all others were trained on",
+        remedy="leave fold out, or name the run that held it out",
+    )

@@ -1,0 +1,62 @@
+"""Where results are written: every file whole or absent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmol.system.files import replacing, to_json, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class ResultFolder:
+    """A folder of results. path: absolute. Files appear whole or not at all.
+
+    writes: whether this process writes at all.
+    """
+
+    writes = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def part(self, name: str) -> ResultFolder:
+        """A folder in this one, for results of a part, such as one fold of a sweep."""
+        return ResultFolder(self.path / name)
+
+    def folder(self, name: str) -> Path:
+        """A folder in this one, made where it is missing."""
+        path = self.path / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def write_table(self, name: str, table: pd.DataFrame) -> Path:
+        """Write a table as CSV without its index; name may hold a folder, as pairs/x.csv."""
+        path = self._place(name)
+        with replacing(path) as temporary:
+            table.to_csv(temporary, index=False, lineterminator="\n")
+        return path
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a text; name may hold a folder."""
+        path = self._place(name)
+        write_text(path, text)
+        return path
+
+    def append(self, name: str, text: str) -> Path:
+        """Add whole lines to a file, made where it is missing; on disk when this returns."""
+        path = self._place(name)
+        with path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        return path
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Write JSON; NaN and infinity become null, NumPy values plain ones."""
+        return self.write_text(name, to_json(value, indent=2) + "\n")
+
+    def _place(self, name: str) -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path

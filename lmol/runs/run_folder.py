@@ -1,0 +1,165 @@
+"""A run folder: claimed once, never overwritten, with a manifest that says how the run went."""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import yaml
+
+from lmol.config import Config, as_dict, signature
+from lmol.config.sweeping import JobPlace
+from lmol.errors import LmolError, RunFolderError
+from lmol.runs.environment import describe_environment, describe_process, peak_memory
+from lmol.runs.formats import FORMAT, KEY
+from lmol.runs.result_folder import ResultFolder
+from lmol.runs.run_log import LOGGER, run_log
+from lmol.system.disk import ANY_SPACE, disk_error, require_space
+from lmol.system.files import to_json, write_text
+from lmol.system.signals import describe_interrupt
+
+MANIFEST = "manifest.json"
+RUNNING, DONE, FAILED = "running", "done", "failed"
+
+RESERVE = ".reserve"
+RESERVED = 128 * 1024
+"""Bytes that a run keeps, so that it can write how it ended where the disk is full.
+
+Random ones: a file system that compresses would keep no room for zeros.
+"""
+
+
+class RunFolder(ResultFolder):
+    """Where a run writes; open it with `with`, so that the manifest learns how the run ended.
+
+    path: absolute. Files appear whole or not at all; only run.log, metrics.jsonl and what is
+    appended to grow.
+    """
+
+    def __init__(self, path: Path, facts: dict[str, Any], *, debug: bool) -> None:
+        super().__init__(path)
+        self._facts, self._debug = facts, debug
+        self._space = ANY_SPACE
+        self._open = ExitStack()
+
+    @classmethod
+    def claim(cls, place: Path | JobPlace, config: Config, **more: Any) -> RunFolder:
+        """Make the folder this run's own, and write config.yaml and the manifest.
+
+        more: facts for the manifest.
+        Raises RunFolderError where it holds anything already, or another run claims it; what Hydra
+        writes for a job is no reason.
+        """
+        if not isinstance(place, JobPlace):
+            place = JobPlace(path=Path(place), sweep=None)
+        path = place.path.absolute()
+        path.mkdir(parents=True, exist_ok=True)
+        if place.is_used() or not _claimed(path / MANIFEST):
+            raise _exists(path)
+        seed = config.seed + config.fold.index
+        known = {"task": config.task.name, "name": config.name, "fold": config.fold.index}
+        known |= {"cwd": str(Path.cwd()), **more, **describe_process()}
+        facts = known | {"seed": seed, "signature": signature(config)} | describe_environment()
+        folder = cls(path, {"status": RUNNING, "error": None} | facts, debug=config.debug)
+        try:
+            (path / RESERVE).write_bytes(os.urandom(RESERVED))
+            folder.note(start=_now(), end=None)
+            values = {KEY: FORMAT} | as_dict(config)
+            write_text(path / "config.yaml", yaml.safe_dump(values, sort_keys=False))
+        except OSError as error:
+            for name in (RESERVE, "config.yaml", MANIFEST):
+                (path / name).unlink(missing_ok=True)
+            raise disk_error(error, path) or error from error
+        return folder
+
+    def __enter__(self) -> RunFolder:
+        self._file_handler = self._open.enter_context(
+            run_log(self.path / "run.log", debug=self._debug)
+        )
+        LOGGER.info("Run folder: %s", self.path)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        (self.path / RESERVE).unlink(missing_ok=True)
+        unwritable = None if error is None else disk_error(error, self.path, self._space)
+        shown = unwritable or error
+        failed = shown.status if isinstance(shown, LmolError) else FAILED
+        status = DONE if shown is None else failed
+        described = None if shown is None else _describe(shown)
+        self.note(status=status, error=described, end=_now(), **peak_memory())
+        if shown is not None:
+            self._log_error(shown)
+        self._open.close()
+        if unwritable is not None and unwritable is not error:
+            raise unwritable from error
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says so far."""
+        return dict(self._facts)
+
+    def note(self, **facts: Any) -> None:
+        """Add facts such as data_hash to the manifest, which is written anew."""
+        self._facts |= facts
+        write_text(self.path / MANIFEST, to_json(self._facts, indent=2) + "\n")
+
+    def require_space(self, needed: int, purpose: str) -> None:
+        """Raise DiskError where fewer bytes are free here than a task will need."""
+        self._space = require_space(self.path, needed, purpose)
+
+    def result_of(self, task: Callable[[], float | None]) -> float | None:
+        """Run the task; what it returns stands in the manifest, for a sweep that asks again."""
+        result = task()
+        self.note(result=result)
+        return result
+
+    def append_metrics(self, metrics: dict[str, Any]) -> None:
+        """Add a line to metrics.jsonl; it is on disk when this returns."""
+        self.append("metrics.jsonl", to_json(metrics) + "\n")
+
+    def _log_error(self, error: BaseException) -> None:
+        """Into run.log alone: the console is told by the command."""
+        mistake = isinstance(error, LmolError) and not self._debug
+        text = str(error) if mistake else "".join(traceback.format_exception(error))
+        record = logging.LogRecord(LOGGER.name, logging.ERROR, __file__, 0, text, None, None)
+        self._file_handler.handle(record)
+
+
+def _claimed(manifest: Path) -> bool:
+    """Whether this call made the file: of several runs at once, one does."""
+    try:
+        manifest.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _exists(path: Path) -> RunFolderError:
+    return RunFolderError(
+        path,
+        got="a run folder that exists",
+        expected="a folder that is new or empty: results are never overwritten",
+        remedy="choose another with hydra.run.dir=..., or leave the choice to the program",
+    )
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return describe_interrupt(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -1,0 +1,225 @@
+"""A sweep's folder: what its jobs share, and which of them are done, under way, or to be begun.
+
+sweep.yaml holds the values that all jobs have in common, the keys that differ, and the jobs wanted.
+A job that was killed or failed is moved to unfinished/ before it is begun anew.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich import get_console
+
+from lmol.config import Config, signature
+from lmol.config.signature import digest, with_effect
+from lmol.config.sweeping import Cell, JobPlace, SweepPlan, job_base, job_cell
+from lmol.errors import LmolError, RunFolderError
+from lmol.runs.environment import process_lives
+from lmol.runs.job_record import failures
+from lmol.runs.run_folder import DONE, MANIFEST, RUNNING, RunFolder
+from lmol.system.distributed import num_processes
+from lmol.system.files import write_text
+
+SWEEP = "sweep.yaml"
+LOCK = ".lock"
+LOCK_PATIENCE = 600
+"""Seconds."""
+UNFINISHED = "unfinished"
+KILLED, MISSING = "killed", "missing"
+SHOWN_DIFFERENCES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRecord:
+    """What sweep.yaml says; keys and wanted as in SweepPlan."""
+
+    name: str
+    keys: list[str]
+    wanted: list[Cell]
+    signature: str
+    config: dict[str, Any]
+
+    @classmethod
+    def read(cls, sweep: Path) -> SweepRecord | None:
+        """None where there is no sweep of trainings."""
+        try:
+            return cls(**yaml.safe_load((sweep / SWEEP).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+
+    def write(self, sweep: Path) -> None:
+        """As read reads it."""
+        write_text(sweep / SWEEP, yaml.safe_dump(asdict(self), sort_keys=False))
+
+    def refuse_other(self, sweep: Path, base: dict[str, Any]) -> None:
+        """Raise RunFolderError where a job would differ from the others in more than it may."""
+        if digest(base) != self.signature:
+            raise _other(sweep, ", ".join(_differences(self.config, base)))
+
+
+def begin_sweep(plan: SweepPlan) -> None:
+    """Write sweep.yaml, or add the wanted jobs to what is there.
+
+    Raises RunFolderError where the folder is of a sweep over other keys, or of other values.
+    """
+    with locked(plan.path):
+        known = SweepRecord.read(plan.path)
+        if known is not None and known.keys != plan.keys:
+            told = ", ".join(known.keys) or "folds alone"
+            raise _other(plan.path, f"a sweep over {told}")
+        if known is not None:
+            known.refuse_other(plan.path, plan.base)
+        before = known.wanted if known else []
+        record = SweepRecord(
+            name=plan.name,
+            signature=digest(plan.base),
+            keys=plan.keys,
+            wanted=[*before, *(cell for cell in plan.wanted if cell not in before)],
+            config=plan.base,
+        )
+        record.write(plan.path)
+
+
+def forget_impossible(sweep: Path) -> None:
+    """Jobs that no configuration can have, such as fold 9 of 5, are wanted no more."""
+    with locked(sweep):
+        record = SweepRecord.read(sweep)
+        impossible = [failure for failure in failures(sweep) if failure.impossible]
+        if record is not None and impossible:
+            possible = [c for c in record.wanted if not any(f.is_of(c) for f in impossible)]
+            replace(record, wanted=possible).write(sweep)
+
+
+def open_job(place: JobPlace, sweep: Path, record: SweepRecord, config: Config) -> RunFolder | Left:
+    """The folder of a job that is to be done, claimed; or why it is left as it is.
+
+    Raises RunFolderError where the job would be of another experiment than the sweep.
+    """
+    record.refuse_other(sweep, job_base(record.keys))
+    with locked(sweep):
+        left = _left(place.path, sweep, config)
+        if left is not None:
+            return left
+        if place.is_used():
+            _move_aside(place.path, sweep)
+        return RunFolder.claim(place, config, swept=job_cell(record.keys))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """A job that is not begun. result: the metric that it returned when it was done."""
+
+    reason: str
+    result: float | None
+
+
+def job_status(folder: Path) -> tuple[str, dict[str, Any]]:
+    """The status of a job, and its manifest; a half-written folder is that of a killed job."""
+    facts = _manifest(folder)
+    if facts is None:
+        return (KILLED if folder.is_dir() and any(folder.iterdir()) else MISSING), {}
+    status = str(facts["status"])
+    dead = status == RUNNING and process_lives(facts) is False
+    return (KILLED if dead else status), facts
+
+
+@contextmanager
+def locked(sweep: Path) -> Iterator[None]:
+    """One process at a time looks at the jobs of a sweep and begins one.
+
+    Raises RunFolderError where another one holds the lock for minutes.
+    """
+    from filelock import FileLock, Timeout
+
+    logging.getLogger("filelock").setLevel(logging.WARNING)
+    lock = FileLock(sweep / LOCK, timeout=LOCK_PATIENCE)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunFolderError(
+            sweep / LOCK,
+            got=f"a lock that another process has held for {LOCK_PATIENCE} s",
+            expected="one that is held for a moment",
+            remedy="end the process that hangs there; on a file system without locks, remove it",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _left(folder: Path, sweep: Path, config: Config) -> Left | None:
+    status, facts = job_status(folder)
+    if status == DONE and facts.get("signature") != signature(config):
+        raise _other(folder, "a finished job of other settings")
+    if status == DONE and facts.get("num_processes", 1) != num_processes():
+        raise _other(folder, f"a finished job of {facts.get('num_processes', 1)} process(es), each "
+                     "of which takes a batch of its own")  # fmt: skip
+    if status == DONE:
+        return Left(reason="finished before, left as it is", result=facts.get("result"))
+    if status == RUNNING:
+        where = f"process {facts.get('pid')} of {facts.get('host')}"
+        told = f"{where} is at it, left alone; move its folder away if that was killed"
+        return Left(reason=told, result=None)
+    failed = failures(sweep) if config.fail_fast else []
+    if failed:
+        return Left(reason=f"not begun, as {failed[0].job} failed (fail_fast=true)", result=None)
+    return None
+
+
+def _move_aside(folder: Path, sweep: Path) -> None:
+    """An unfinished job keeps what it wrote, under another name."""
+    place, number = sweep / UNFINISHED / f"{folder.name}_1", 1
+    while place.exists():
+        number += 1
+        place = place.with_name(f"{folder.name}_{number}")
+    place.parent.mkdir(exist_ok=True)
+    folder.rename(place)
+    get_console().print(f"{folder.name}: unfinished, moved to {place}", markup=False)
+
+
+def _manifest(folder: Path) -> dict[str, Any] | None:
+    try:
+        facts: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return facts
+    except (OSError, ValueError):
+        return None
+
+
+def _differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """The keys that differ, each with both values, of many the first few."""
+    flat, flat_other = (dict(_flat(with_effect(values), "")) for values in (one, other))
+    absent = "nothing"
+    pairs = {
+        key: (flat.get(key, absent), flat_other.get(key, absent)) for key in {**flat, **flat_other}
+    }
+    keys = [key for key, (value, other_value) in pairs.items() if value != other_value]
+    shown = [
+        f"{key} {pairs[key][1]} where the sweep has {pairs[key][0]}"
+        for key in keys[:SHOWN_DIFFERENCES]
+    ]
+    return [*shown, *(["..."] if len(keys) > SHOWN_DIFFERENCES else [])]
+
+
+def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _other(path: Path, got: str) -> LmolError:
+    return RunFolderError(
+        path,
+        got=got,
+        expected="jobs that differ in the fold and the swept keys alone",
+        remedy="repeat the command that began the sweep, or choose another hydra.sweep.dir=...",
+    )
