@@ -73,4 +73,4 @@ def comparer() -> Comparer:
 def faces(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """The score table of 60 synthetic faces."""
     root = Path(tmp_path_factory.mktemp("faces"))
-    return SyntheticFaces(root=root, num_images=60, image_size=64, seed=7).load()
+    return SyntheticFaces(root=root, num_images=60, image_size=64, seed=7).load().images

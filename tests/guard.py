@@ -103,7 +103,7 @@ def results(folder: Path) -> dict[str, Any]:
     """Return the results by file: tables, values and tensors, without what varies."""
     found: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
-        name = str(path.relative_to(folder))
+        name = re.sub(r"_[0-9a-f]{8}/", "/", str(path.relative_to(folder)))  # faces, by their code
         if path.suffix == ".csv":
             table = pd.read_csv(path, dtype=str, keep_default_na=False)
             columns = table.rename(columns=renamed(name)).to_dict("list")

@@ -49,7 +49,7 @@ ONLY_IN = {
     "bitsandbytes": ("model/vlm",),
     "lmol.model.vlm": ("model/vlm", "workflow/model_card"),
     "hydra": ("run", "config", "cli", "runs/job_record"),
-    "omegaconf": ("run", "config", "cli"),
+    "omegaconf": ("run", "config", "cli", "runs/job_record"),
     "wandb": ("tracking/wandb", "tracking/wandb_session"),
 }
 """Parts, parts of them, or single modules. All that knows LLaVA, prompts and PEFT is in one."""

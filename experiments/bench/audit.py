@@ -26,14 +26,17 @@ import torch
 from transformers import TrainerCallback
 
 from lmol.config import Config, load_config
-from lmol.data.preparation import PreparedFold
-from lmol.experiments.bench.audit_steps import Build, default_comparer, step_rows
-from lmol.experiments.bench.fault_runs import found, prepared_fold
+from lmol.experiments.bench.audit_steps import step_rows
+from lmol.experiments.bench.fault_runs import (
+    Build,
+    bench_session,
+    bench_trainer,
+    default_model,
+    found,
+)
 from lmol.experiments.bench.faults import FAULTS
 from lmol.experiments.bench.report import Row, bars
 from lmol.runs.run_folder import RunFolder
-from lmol.tasks.train import seed_everything, trainer_of, watched
-from lmol.tracking.tracker import Tracker
 
 WAYS = {
     "off": ("audit=off",),
@@ -68,18 +71,14 @@ def live_bytes() -> int:
     return sum(storages.values())
 
 
-def train_once(
-    config: Config, prepared: PreparedFold, make: Build, folder: Path
-) -> tuple[float, int]:
-    """Seconds that training took, its pictures, tables and summary among them; bytes at rest."""
-    seed_everything(config)
-    comparer, images = make(config, prepared)
-    run, rest = RunFolder(folder, {}, debug=False), AtRest()
-    watching = watched(config, run, comparer, prepared, images, Tracker())
-    trainer = trainer_of(config, run, comparer, prepared, images, watching, [rest])
+def train_once(config: Config, make: Build, folder: Path) -> tuple[float, int]:
+    """Return the seconds of training, with pictures, tables and summary; and the bytes at rest."""
+    rest = AtRest()
+    session = bench_session(config, RunFolder(folder, {}, debug=False), make)
+    trainer, monitor = bench_trainer(session, rest)
     start = time.monotonic()
     trainer.train()
-    watching.close()
+    monitor.close()
     return time.monotonic() - start, rest.bytes
 
 
@@ -89,12 +88,11 @@ def overhead(
     """A row a way: seconds, and how much more than without audit, in time and in bytes at rest."""
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     at_rest: dict[str, int] = {}
-    prepared = prepared_fold(load_config(*overrides))
     for turn in range(turns + 1):
         for way in ways:
             config = load_config(*overrides, *WAYS[way])
             with tempfile.TemporaryDirectory() as folder:
-                taken, at_rest[way] = train_once(config, prepared, make, Path(folder))
+                taken, at_rest[way] = train_once(config, make, Path(folder))
             if turn > 0:  # the first one warms up
                 seconds[way].append(taken)
     return [
@@ -143,14 +141,11 @@ def healthy_rows() -> list[Row]:
     rows = []
     for fold in range(1, 6):
         config = load_config(f"fold={fold}", "audit.interval=20")
-        prepared = prepared_fold(config)
         with tempfile.TemporaryDirectory() as name:
-            seed_everything(config)
-            comparer, images = default_comparer(config, prepared)
-            run = RunFolder(Path(name), {}, debug=False)
-            watching = watched(config, run, comparer, prepared, images, Tracker())
-            trainer_of(config, run, comparer, prepared, images, watching, []).train()
-            findings = watching.close()["findings"]
+            session = bench_session(config, RunFolder(Path(name), {}, debug=False))
+            trainer, monitor = bench_trainer(session)
+            trainer.train()
+            findings = monitor.close()["findings"]
         counts = {
             s: sum(f["severity"] == s for f in findings) for s in ("info", "warning", "error")
         }
@@ -168,7 +163,7 @@ def main() -> None:
     arguments = parser.parse_args()
     measures: dict[str, Callable[[], list[Row]]] = {
         "overhead": lambda: overhead(
-            "embedded default", ("threads=1",), default_comparer, list(WAYS), arguments.turns
+            "embedded default", ("threads=1",), default_model, list(WAYS), arguments.turns
         ),
         "steps": step_rows,
         "faults": fault_rows,

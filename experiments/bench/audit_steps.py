@@ -8,7 +8,6 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,15 @@ from transformers import TrainerCallback
 from lmol.config import Config, load_config
 from lmol.config.schema import Precision
 from lmol.data.preparation import PreparedFold
-from lmol.experiments.bench.fault_runs import prepared_fold
+from lmol.experiments.bench.fault_runs import Build, bench_session, bench_trainer, default_model
 from lmol.experiments.bench.llava_shape import build as build_shape
 from lmol.experiments.bench.llava_shape import write_random_llava
 from lmol.experiments.bench.report import Row
 from lmol.model.features import CachedFeatures, ImageStore
 from lmol.model.pair_model import PairModel
 from lmol.runs.run_folder import RunFolder
-from lmol.tasks.train import build, image_store, seed_everything, trainer_of, watched
-from lmol.tracking.tracker import Tracker
 
 LARGE_STEPS, LARGE_IMAGES = 12, 12
-Build = Callable[[Config, PreparedFold], tuple[PairModel, ImageStore]]
 
 DEFAULT_STEPS, DEFAULT_AUDITS, DEFAULT_PICTURES = 1000, 12, 11
 """Of a run of the embedded default: steps 1, 2, 100, 200 ... 1,000; of step 2 no picture."""
@@ -58,16 +54,13 @@ def measure(model: str, config: Config, make: Build, runs: tuple[int, int, int])
 
     runs: steps, audits and pictures of the run that the default's share is told of.
     """
-    prepared = prepared_fold(config)
-    seed_everything(config)
-    comparer, images = make(config, prepared)
     with tempfile.TemporaryDirectory() as folder:
-        run = RunFolder(Path(folder), {}, debug=False)
-        watching = watched(config, run, comparer, prepared, images, Tracker())
         times = StepTimes()
-        trainer_of(config, run, comparer, prepared, images, watching, [times]).train()
+        session = bench_session(config, RunFolder(Path(folder), {}, debug=False), make)
+        trainer, monitor = bench_trainer(session, times)
+        trainer.train()
         start = time.perf_counter()
-        watching.close()  # hashes the frozen weights as the beginning of the run does
+        monitor.close()  # hashes the frozen weights as the beginning of the run does
         ends = 2 * (time.perf_counter() - start)
         drawn = {int(path.stem.rpartition("_")[2]) for path in Path(folder).rglob("*flow*.png")}
     return {"model": model, **shares(times.seconds, drawn, ends, runs)}
@@ -95,12 +88,6 @@ def shares(seconds: list[float], drawn: set[int], ends: float, runs: tuple[int, 
     }
 
 
-def default_comparer(config: Config, prepared: PreparedFold) -> tuple[PairModel, ImageStore]:
-    """The embedded base with cached features."""
-    comparer = build(config)
-    return comparer, image_store(config, comparer, prepared.split.train, prepared.split.validation)
-
-
 def large_comparer(config: Config, prepared: PreparedFold) -> tuple[PairModel, ImageStore]:
     """111 M parameters, random, fp32; the features of images are random too."""
     with tempfile.TemporaryDirectory() as folder:
@@ -126,9 +113,9 @@ def step_rows() -> list[Row]:
         "audit.picture_interval=4",
     )
     return [
-        measure("embedded default", load_config(*every_other), default_comparer, default),
+        measure("embedded default", load_config(*every_other), default_model, default),
         measure("embedded default, audit=full", load_config("audit=full", *every_other),
-                default_comparer, default),
+                default_model, default),
         measure("111 M", load_config(*large), large_comparer,
                 (RECIPE_STEPS, RECIPE_AUDITS, RECIPE_PICTURES)),
     ]  # fmt: skip

@@ -11,18 +11,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from accelerate.state import AcceleratorState
 from transformers import TrainerCallback
 
-from lmol.config import Config, instantiate, load_config
-from lmol.data.preparation import PreparedFold, pair_fold
+from lmol.audit.monitor import Monitor
+from lmol.config import Config, load_config
+from lmol.data.preparation import PreparedFold
 from lmol.errors import HealthError
 from lmol.model.features import ImageStore
+from lmol.model.pair_model import PairModel
+from lmol.runs.run_folder import RunFolder
 from lmol.runs.silent_folder import SilentFolder
-from lmol.tasks.prepare import load_folds
-from lmol.tasks.train import build, image_store, seed_everything, trainer_of, watched
 from lmol.tracking.tracker import Tracker
 from lmol.training.trainer import ComparisonTrainer
+from lmol.workflow.fit import monitor_of, trainer_of
+from lmol.workflow.folds import load_folds
+from lmol.workflow.session import Session, image_store, seed_everything, untrained_model
+from lmol.workflow.validation import Validator
 
 SMALL = (
     "data.source.num_images=100",
@@ -45,21 +51,31 @@ LONGER = (
 class Case:
     """A run that is ready to be trained; a fault changes some of it."""
 
-    config: Config
-    prepared: PreparedFold
-    comparer: Any
-    images: ImageStore
+    session: Session
     callbacks: list[TrainerCallback] = field(default_factory=list)
+
+    @property
+    def comparer(self) -> Any:
+        """The model."""
+        return self.session.model
 
     @property
     def projector(self) -> Any:
         """The trained projector."""
         return self.comparer.base.model.model.multi_modal_projector.modules_to_save["default"]
 
+    @property
+    def pairs(self) -> pd.DataFrame:
+        """The training pairs."""
+        return self.session.fold.training_pairs
+
+    def replace_pairs(self, pairs: pd.DataFrame) -> None:
+        """Train on other pairs."""
+        self.session.fold.training_pairs = pairs
+
     def relabel(self, labels: Any) -> None:
         """Give the training pairs other labels."""
-        pairs = self.prepared.training_pairs.assign(label=labels)
-        self.prepared = replace(self.prepared, training_pairs=pairs)
+        self.replace_pairs(self.pairs.assign(label=labels))
 
 
 Plant = Callable[[Case], None]
@@ -82,32 +98,44 @@ class Fault:
 
 
 def prepare(*overrides: str) -> Case:
-    """The embedded default, small, ready to be trained."""
+    """Return the embedded default, small, ready to be trained."""
     config = load_config(*SMALL, *overrides)
+    return Case(bench_session(config, SilentFolder(Path(tempfile.gettempdir()))))
+
+
+Build = Callable[[Config, PreparedFold], tuple[PairModel, ImageStore]]
+
+
+def default_model(config: Config, fold: PreparedFold) -> tuple[PairModel, ImageStore]:
+    """Build the configured model, and read the images that are trained on and validated with."""
+    model = untrained_model(config)
+    return model, image_store(config, model, fold.split.train, fold.split.validation)
+
+
+def bench_session(config: Config, run: RunFolder, make: Build = default_model) -> Session:
+    """Return a training session of the configured fold; make: builds model and images."""
     seed_everything(config)
-    prepared = prepared_fold(config)
-    comparer = build(config)
-    images = image_store(config, comparer, prepared.split.train, prepared.split.validation)
-    return Case(config=config, prepared=prepared, comparer=comparer, images=images)
+    fold = load_folds(config, SilentFolder(run.path))[config.fold.index - 1]
+    seed_everything(config)
+    model, images = make(config, fold)
+    return Session(config=config, run=run, tracker=Tracker(), fold=fold, model=model, images=images)
 
 
-def prepared_fold(config: Config) -> PreparedFold:
-    """The pairs of the configured fold; nothing is written."""
-    silent = SilentFolder(Path(tempfile.gettempdir()))
-    split = load_folds(config, silent)[config.fold.index - 1]
-    return pair_fold(split, instantiate(config.data.schedule), config)
+def bench_trainer(
+    session: Session, *callbacks: TrainerCallback
+) -> tuple[ComparisonTrainer, Monitor]:
+    """Return the Trainer of a session, and its monitor."""
+    monitor = monitor_of(session)
+    return trainer_of(session, monitor, Validator(session), list(callbacks)), monitor
 
 
 def found(fault: Fault, *overrides: str) -> dict[str, Any]:
-    """Plant the fault, train, and tell what was found: first step by rule, and how it ended."""
+    """Plant the fault, train, and return the findings by rule, and how the training ended."""
     case = prepare(*fault.overrides, *overrides)
     fault.plant(case)
     with tempfile.TemporaryDirectory() as folder:
-        run = SilentFolder(Path(folder))
-        watching = watched(case.config, run, case.comparer, case.prepared, case.images, Tracker())
-        trainer = trainer_of(
-            case.config, run, case.comparer, case.prepared, case.images, watching, case.callbacks
-        )
+        session = replace(case.session, run=SilentFolder(Path(folder)))
+        trainer, monitor = bench_trainer(session, *case.callbacks)
         fault.in_trainer(trainer, case)
         ended = "done"
         try:
@@ -116,9 +144,9 @@ def found(fault: Fault, *overrides: str) -> dict[str, Any]:
             ended = "stopped"
         finally:
             AcceleratorState._reset_state()
-            report = watching.close()
+            report = monitor.close()
         try:
-            watching.stop_where_pending()
+            monitor.stop_where_pending()
         except HealthError:
             ended = "stopped"
     by_rule = {entry["rule"]: entry for entry in report["findings"]}

@@ -30,12 +30,12 @@ def _freeze_lora(case: Case) -> None:
 
 
 def _break_image(case: Case) -> None:
-    assert isinstance(case.images, CachedFeatures)
-    name = case.prepared.training_pairs["img1"].iloc[0]
-    names = list(case.images)
-    features = case.images.read(names).clone()
+    assert isinstance(case.session.images, CachedFeatures)
+    name = case.pairs["img1"].iloc[0]
+    names = list(case.session.images)
+    features = case.session.images.read(names).clone()
     features[names.index(name)] = torch.nan
-    case.images = CachedFeatures(names, features)
+    case.session = replace(case.session, images=CachedFeatures(names, features))
 
 
 def _overflow(trainer: ComparisonTrainer, case: Case) -> None:
@@ -59,19 +59,19 @@ def activation(kind: type[nn.Module], weight: float, bias: float) -> Plant:
 
 def _mislabel(case: Case) -> None:
     exchanged = {"First": "Second", "Second": "First", "Similar": "Similar"}
-    case.relabel(case.prepared.training_pairs["label"].map(exchanged))
+    case.relabel(case.pairs["label"].map(exchanged))
 
 
 def _shuffle(case: Case) -> None:
-    labels = case.prepared.training_pairs["label"].to_numpy()
+    labels = case.pairs["label"].to_numpy()
     case.relabel(np.random.default_rng(0).permutation(labels))
 
 
 def _one_class(case: Case) -> None:
-    pairs = case.prepared.training_pairs
+    pairs = case.pairs
     chosen = pairs[pairs["label"] == "First"]
     repeated = chosen.sample(len(pairs), replace=True, random_state=0).reset_index(drop=True)
-    case.prepared = replace(case.prepared, training_pairs=repeated)
+    case.replace_pairs(repeated)
 
 
 def _misplace(case: Case) -> None:
@@ -131,12 +131,12 @@ def _always_similar(trainer: ComparisonTrainer, case: Case) -> None:
 
 def _shuffle_scores(case: Case) -> None:
     """Images that carry the scores of others: nothing that is learnt carries over."""
-    train = case.prepared.split.train
+    train = case.session.fold.split.train
     names = train["image"].to_numpy()
     other = dict(zip(names, np.random.default_rng(0).permutation(names), strict=True))
-    pairs = case.prepared.training_pairs
+    pairs = case.pairs
     moved = pairs.assign(img1=pairs["img1"].map(other), img2=pairs["img2"].map(other))
-    case.prepared = replace(case.prepared, training_pairs=moved)
+    case.replace_pairs(moved)
 
 
 FAULTS = (

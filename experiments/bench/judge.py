@@ -155,7 +155,8 @@ def model_rows(name: str, num_images: int | None, seconds: float) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         comparer = model.build(Path(folder))
         side, num = comparer.base.image_size, num_images or model.num_images
-        faces = SyntheticFaces(root=Path(folder), num_images=num, image_size=side, seed=42).load()
+        source = SyntheticFaces(root=Path(folder), num_images=num, image_size=side, seed=42)
+        faces = source.load().images
         pairs = all_pairs(faces, theta=0.2).sample(frac=1, random_state=0)
         short = Contest(comparer, faces, all_pairs(faces[: model.num_trial], theta=0.2))
         sizes = {way: fastest_batch(short, way, model.batches, TRIAL * seconds) for way in WAYS}

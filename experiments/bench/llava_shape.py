@@ -31,7 +31,7 @@ from lmol.experiments.bench.report import Row, add_options, report
 from lmol.model.vlm.backbone import LlavaBackbone
 from lmol.model.vlm.comparer import Comparer, build_comparer
 from lmol.model.vlm.spec import LoraConfig, VisionLanguageModel
-from lmol.training.losses import pair_loss
+from lmol.training.losses import PairTargets, pair_loss
 
 MEASURED = ("step_s", "sequences_per_s", "peak_gib")
 
@@ -155,7 +155,10 @@ def measure(comparer: Comparer, batch_pairs: int, steps: int, recompute: bool) -
     optimizer = torch.optim.AdamW(trained, lr=1e-5)
     side = comparer.base.image_size
     pixels = torch.randn(batch_pairs, 2, 3, side, side, device=comparer.device)
-    targets = torch.tensor([[0, 1]], device=comparer.device).expand(batch_pairs, 2)
+    first_wins = torch.eye(3, device=comparer.device)[[0, 1]].expand(batch_pairs, 2, 3)
+    targets = PairTargets(
+        shares=first_wins, weights=torch.ones(batch_pairs, device=comparer.device)
+    )
     comparer.train()
     step(comparer, optimizer, pixels, targets)
     start = _now(comparer.device)
@@ -170,7 +173,7 @@ def step(
     comparer: Comparer,
     optimizer: torch.optim.Optimizer,
     pixels: torch.Tensor,
-    targets: torch.Tensor,
+    targets: PairTargets,
 ) -> None:
     """One optimizer step over both orders of all pairs."""
     with torch.autocast(comparer.device.type, dtype=torch.bfloat16):

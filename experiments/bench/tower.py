@@ -34,7 +34,7 @@ NUM_IMAGES = 800
 def read_off(weights: str, seed: int, folder: Path) -> Row:
     """One base on one data seed."""
     source = SyntheticFaces(root=folder, num_images=NUM_IMAGES, image_size=64, seed=seed)
-    features = mean_features(weights, source.load())
+    features = mean_features(weights, source.load().images)
     drawn = pd.read_csv(source.folder / PARAMETERS)
     r2 = {name: r2_score(drawn[name], fitted(features, drawn[name])) for name in MOVING}
     return {

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch.optim import Optimizer
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -23,6 +22,7 @@ from lmol.audit.memory import (
     phase_memory,
     total_memory,
 )
+from lmol.audit.monitored import MonitoredTraining
 from lmol.audit.output import AuditOutput
 from lmol.audit.parameters import AuditedTensor, audited_tensors
 from lmol.audit.record import AuditRecord
@@ -30,8 +30,7 @@ from lmol.audit.signals import History, StepSignals
 from lmol.audit.step import OpenStep
 from lmol.audit.step_rules import FEWEST_ANSWERS
 from lmol.audit.updates import changed, frozen_hashes
-from lmol.config.schema import AuditConfig, AuditLevel, Precision
-from lmol.model.pair_model import PairModel
+from lmol.config.schema import AuditLevel, Precision
 from lmol.system.distributed import of_first
 
 HALVES = {Precision.FP16: torch.float16}
@@ -45,32 +44,22 @@ SETTLED = 2
 class AuditCallback(TrainerCallback):
     """Audits steps 1, 2, every `interval`-th and the last one; `finish` proves the rest unchanged.
 
-    model: that is trained, with all adapters on. recomputed: its activations are, in the
-    backward pass. every: audit each step (task=audit).
+    The model of the training has all of its adapters on.
     """
 
     def __init__(
         self,
-        config: AuditConfig,
-        model: PairModel,
+        training: MonitoredTraining,
         findings: Findings,
         history: History,
         output: AuditOutput,
-        *,
-        training_pairs: pd.DataFrame,
-        theta: float,
-        warmup_ratio: float,
-        precision: Precision,
-        recomputed: bool,
-        every: bool = False,
     ) -> None:
-        self._config, self._model = config, model
-        self._pairs, self._theta, self._warmup_ratio = training_pairs, theta, warmup_ratio
+        self._training, self._config, self._model = training, training.audit, training.model
         self._findings, self._history, self._output = findings, history, output
-        self._half = HALVES.get(precision, torch.bfloat16)
-        self._precision, self._recomputed = precision, recomputed
-        self._interval = 1 if every else config.interval
-        self._full = config.level is AuditLevel.FULL
+        self._precision = training.train.precision
+        self._half = HALVES.get(self._precision, torch.bfloat16)
+        self._interval = 1 if training.every_step else self._config.interval
+        self._full = self._config.level is AuditLevel.FULL
         self._open: OpenStep | None = None
         self._last = 0
         self._warmup = 0
@@ -87,7 +76,7 @@ class AuditCallback(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """Look at adapters and training pairs, and remember the frozen weights' hashes."""
-        self._warmup = math.ceil(self._warmup_ratio * state.max_steps)
+        self._warmup = math.ceil(self._training.optim.warmup_ratio * state.max_steps)
         self._scaler = getattr(optimizer, "scaler", None)
         self._tensors = audited_tensors(self._model)
         token = self._model.image_token
@@ -95,7 +84,9 @@ class AuditCallback(TrainerCallback):
         self._frozen = frozen_hashes(self._model)
         for finding in (
             *rules.of_model(self._model, self._config.rules),
-            *rules.of_pairs(self._pairs, self._theta, self._config.rules),
+            *rules.of_pairs(
+                self._training.training_pairs, self._training.theta, self._config.rules
+            ),
         ):
             self._findings.add(finding)
 
@@ -197,7 +188,8 @@ class AuditCallback(TrainerCallback):
         """Bytes by kind at this step, and the largest batch that would fit."""
         device = self._model.device
         by_kind = memory_by_kind(self._model, self._tensors, optimizer)
-        saved = 0 if self._recomputed else self._output.saved_bytes or 0
+        recomputed = self._training.train.activation_checkpointing
+        saved = 0 if recomputed else self._output.saved_bytes or 0
         total = total_memory(device, by_kind)
         batch = largest_batch(opened.memory, by_kind, saved, batch_pairs, total)
         return {**by_kind, "saved_activations": saved, "largest_batch_pairs": batch}

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from transformers import (
     EarlyStoppingCallback,
@@ -28,10 +29,12 @@ from lmol.audit.health_rules import (
     Course,
     Validated,
 )
-from lmol.audit.interventions import NON_FINITE, Remedies
+from lmol.audit.interventions import NON_FINITE, Interventions
+from lmol.audit.monitored import MonitoredTraining
 from lmol.audit.parameters import AuditedTensor
 from lmol.audit.signals import History, StepSums, values
-from lmol.config.schema import Action, EarlyStoppingConfig, HealthConfig
+from lmol.config.schema import Action, EarlyStoppingConfig
+from lmol.verdict import Verdict
 
 EVERY = 8
 """Steps between two looks at windows."""
@@ -44,28 +47,22 @@ class HealthCallback(TrainerCallback):
     """Reads the signals of a step between its backward pass and its update.
 
     Whatever the rules' actions are, a step whose gradient is not finite is never taken.
-
-    commonest: share of the most common label among validation pairs. explain: told after a
-    non-finite loss, what it comes from, or nothing.
     """
 
     def __init__(
         self,
-        config: HealthConfig,
-        remedies: Remedies,
+        training: MonitoredTraining,
+        interventions: Interventions,
         findings: Findings,
         history: History,
         sums: StepSums,
         tensors: Sequence[AuditedTensor],
-        *,
-        warmup_ratio: float,
-        commonest: float,
-        explain: Callable[[], str],
     ) -> None:
-        self._config, self._remedies = config, remedies
+        self._training, self._interventions = training, interventions
+        self._config = training.train.health
         self._findings, self._history, self._sums = findings, history, sums
-        self._tensors, self._warmup_ratio = tensors, warmup_ratio
-        self._commonest, self._explain = commonest, explain
+        self._tensors = tensors
+        self._commonest = commonest_share(training.validation_pairs["label"])
         self._validations: list[Validated] = []
         self._began = 0.0
         self._clean_since_good = True
@@ -78,10 +75,10 @@ class HealthCallback(TrainerCallback):
         optimizer: Any = None,
         **kwargs: Any,
     ) -> None:
-        self._remedies.keep(optimizer, state.global_step, state.epoch or 0.0)
+        self._interventions.keep(optimizer, state.global_step, state.epoch or 0.0)
         self._course = Course(
             num_steps=state.max_steps,
-            warmup_steps=math.ceil(self._warmup_ratio * state.max_steps),
+            warmup_steps=math.ceil(self._training.optim.warmup_ratio * state.max_steps),
             window=self._config.window,
             scaled=getattr(optimizer, "scaler", None) is not None,
         )
@@ -132,7 +129,7 @@ class HealthCallback(TrainerCallback):
         """Where a number that is not finite comes from; asked once, as looking may take a while."""
         if rule not in NON_FINITE or rule in self._findings.entries:
             return ""
-        images = self._explain() if rule == "non_finite_loss" else ""
+        images = self._training.explain() if rule == "non_finite_loss" else ""
         norms = self._sums.tensor_norms
         finite = [] if norms is None else torch.isfinite(norms).tolist()
         broken = [t.short for t, known in zip(self._tensors, finite, strict=False) if not known]
@@ -153,7 +150,7 @@ class HealthCallback(TrainerCallback):
             self._history.skipped.add(step)
             self._history.overflowed.add(step)
         elif step not in self._history.skipped:
-            self._remedies.step_was_taken()
+            self._interventions.step_was_taken()
 
     def on_step_end(
         self,
@@ -185,7 +182,7 @@ class HealthCallback(TrainerCallback):
                 self._findings.add(finding_of(name, config, step, told))
         # What was found is acted on when the next step begins: these weights are still to be saved.
         if self._clean_since_good and not self._findings.is_pending():
-            self._remedies.keep(optimizer, step, state.epoch or 0.0)
+            self._interventions.keep(optimizer, step, state.epoch or 0.0)
         self._clean_since_good = True
         self._began = time.monotonic()
 
@@ -213,7 +210,7 @@ class HealthCallback(TrainerCallback):
         if not pending:
             return False
         gravest = pending[-1]
-        drop = self._remedies.act(gravest, optimizer, scheduler)
+        drop = self._interventions.act(gravest, optimizer, scheduler)
         if gravest.action is Action.SKIP_STEP:
             if (
                 not drop
@@ -223,6 +220,12 @@ class HealthCallback(TrainerCallback):
         self._clean_since_good = False
         self._history.restart()
         return drop or any(found.action is Action.SKIP_STEP for found in pending)
+
+
+def commonest_share(labels: pd.Series) -> float:
+    """Return the share of the most common label; First and Second, swapped, are equally common."""
+    similar = float((labels == Verdict.SIMILAR.title).mean())
+    return max(similar, (1 - similar) / 2)
 
 
 def early_stopping(config: EarlyStoppingConfig) -> list[TrainerCallback]:

@@ -63,7 +63,7 @@ def _on_host(state: Any) -> Any:
     return [_on_host(value) for value in state] if isinstance(state, list) else state
 
 
-class Remedies:
+class Interventions:
     """Acts on findings, and counts how often it did. Raises HealthError to stop the run."""
 
     def __init__(self, config: HealthConfig, model: nn.Module, findings: Findings) -> None:

@@ -1,20 +1,20 @@
-"""All that watches a training run, put together: signals, health, audit, and their report."""
+"""The monitor of a training run: signals, health and audit together, and their report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
-import pandas as pd
 from transformers import TrainerCallback
 
 from lmol.audit.callback import AuditCallback
 from lmol.audit.findings import Findings
 from lmol.audit.gradients import gradient_norms
 from lmol.audit.health import HealthCallback
-from lmol.audit.interventions import Remedies
+from lmol.audit.interventions import Interventions
+from lmol.audit.monitored import MonitoredTraining
 from lmol.audit.output import AuditOutput
 from lmol.audit.parameters import AuditedTensor, audited_tensors
 from lmol.audit.plots import Marks
@@ -22,28 +22,23 @@ from lmol.audit.signals import History, StepSums
 from lmol.audit.summary import summarise
 from lmol.config.schema import (
     Action,
-    AuditConfig,
     AuditLevel,
     AuditRules,
     HealthRules,
-    OptimConfig,
-    TrainConfig,
 )
-from lmol.model.pair_model import PairModel
 from lmol.runs.result_folder import ResultFolder
 from lmol.tracking.tracker import Tracker
-from lmol.verdict import Verdict
 
 
 @dataclass(kw_only=True, eq=False)
-class Watching:
+class Monitor:
     """What the Trainer calls while it trains. audit: None where nothing is audited."""
 
     tensors: list[AuditedTensor]
     sums: StepSums
     history: History
     findings: Findings
-    remedies: Remedies
+    interventions: Interventions
     health: HealthCallback
     tracker: Tracker
     audit: AuditCallback | None = None
@@ -91,81 +86,37 @@ class Watching:
         """Raise HealthError where what was found at the last step, or after it, stops the run."""
         for finding in self.findings.take_pending():
             if finding.action is Action.STOP:
-                raise self.remedies.stopping(finding, "the rule's action is stop")
+                raise self.interventions.stopping(finding, "the rule's action is stop")
 
 
-def watch(
-    model: PairModel,
-    train: TrainConfig,
-    optim: OptimConfig,
-    audit: AuditConfig,
-    run: ResultFolder,
-    *,
-    training_pairs: pd.DataFrame,
-    validation_pairs: pd.DataFrame,
-    theta: float,
-    tracker: Tracker,
-    explain: Callable[[], str] = lambda: "",
-    every: bool = False,
-) -> Watching:
-    """Return the monitor of a training, which writes to a run folder and its tracker.
-
-    explain: told after a non-finite loss, what it comes from. every: audit each step.
-    """
+def open_monitor(training: MonitoredTraining, run: ResultFolder, tracker: Tracker) -> Monitor:
+    """Return the monitor of a training, which writes to a run folder and its tracker."""
     sums, history, findings = StepSums(), History(), Findings()
-    tensors = audited_tensors(model)
-    remedies = Remedies(train.health, model, findings)
-    health = HealthCallback(
-        train.health,
-        remedies,
-        findings,
-        history,
-        sums,
-        tensors,
-        warmup_ratio=optim.warmup_ratio,
-        commonest=commonest_share(validation_pairs["label"]),
-        explain=explain,
-    )
-    watching = Watching(
+    tensors = audited_tensors(training.model)
+    interventions = Interventions(training.train.health, training.model, findings)
+    monitor = Monitor(
         tensors=tensors,
         sums=sums,
         history=history,
         findings=findings,
-        remedies=remedies,
-        health=health,
+        interventions=interventions,
+        health=HealthCallback(training, interventions, findings, history, sums, tensors),
         tracker=tracker,
     )
-    if audit.level is not AuditLevel.OFF:
-        marks = marks_of(train, optim, audit)
-        watching.output = AuditOutput(run, marks, audit.picture_interval, tracker)
-        watching.audit = AuditCallback(
-            audit,
-            model,
-            findings,
-            history,
-            watching.output,
-            training_pairs=training_pairs,
-            theta=theta,
-            warmup_ratio=optim.warmup_ratio,
-            precision=train.precision,
-            recomputed=train.activation_checkpointing,
-            every=every,
+    if training.audit.level is not AuditLevel.OFF:
+        monitor.output = AuditOutput(
+            run, marks_of(training), training.audit.picture_interval, tracker
         )
-    return watching
+        monitor.audit = AuditCallback(training, findings, history, monitor.output)
+    return monitor
 
 
-def commonest_share(labels: pd.Series) -> float:
-    """Share of the most common label among pairs in both orders, where First is Second's equal."""
-    similar = float((labels == Verdict.SIMILAR.title).mean())
-    return max(similar, (1 - similar) / 2)
-
-
-def marks_of(train: TrainConfig, optim: OptimConfig, audit: AuditConfig) -> Marks:
-    """The thresholds that the pictures show."""
-    rules = train.health.rules
+def marks_of(training: MonitoredTraining) -> Marks:
+    """Return the thresholds that the pictures show."""
+    rules = training.train.health.rules
     return Marks(
-        tiny=audit.assert_tiny,
-        clip=optim.grad_clip or None,
+        tiny=training.audit.assert_tiny,
+        clip=training.optim.grad_clip or None,
         high=rules.gradient_norm_high.threshold,
         explosion=rules.gradient_explosion.threshold,
     )

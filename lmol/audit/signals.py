@@ -56,19 +56,22 @@ class StepSums:
         self._batches = 0
         self._pairs = 0
 
-    def add(self, terms: Sequence[Tensor], logits: Tensor, targets: Tensor) -> None:
-        """Take in a micro-batch. terms: loss, cross-entropy, consistency; logits (P, O, 3)."""
+    def add(self, terms: Sequence[Tensor], logits: Tensor, labels: Tensor) -> None:
+        """Take in a micro-batch: logits (P, O, 3), labels (P, O).
+
+        terms: loss, cross-entropy, consistency.
+        """
         kinds = torch.arange(NUM, device=logits.device)
         answers = logits.detach().argmax(-1)
         wrong = torch.zeros((), device=logits.device)
-        if targets.shape[1] > 1:
-            swapped = torch.tensor(SWAPPED, device=targets.device)[targets[:, 0]]
-            wrong = (targets[:, 1] != swapped).sum()
+        if labels.shape[1] > 1:
+            swapped = torch.tensor(SWAPPED, device=labels.device)[labels[:, 0]]
+            wrong = (labels[:, 1] != swapped).sum()
         parts = (
             torch.stack([term.detach().float() for term in terms]),
-            torch.stack([(answers == targets).sum(), wrong]),
+            torch.stack([(answers == labels).sum(), wrong]),
             (answers.unsqueeze(-1) == kinds).sum((0, 1)),
-            (targets.unsqueeze(-1) == kinds).sum((0, 1)),
+            (labels.unsqueeze(-1) == kinds).sum((0, 1)),
         )
         sums = torch.cat([part.to(torch.float32) for part in parts])
         self._sums = sums if self._sums is None else self._sums + sums

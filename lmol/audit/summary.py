@@ -27,7 +27,7 @@ class Summary:
 def summarise(
     report: Mapping[str, Any], audited: Sequence[int], memory: Mapping[str, Any], asked: int
 ) -> Summary:
-    """report: as Watching.close returns it. audited: steps; memory: bytes by kind; asked: rules."""
+    """report: as Monitor.close returns it. audited: steps; memory: bytes by kind; asked: rules."""
     values = {
         **report,
         "audited_steps": list(audited),

@@ -14,20 +14,22 @@ from omegaconf.errors import OmegaConfBaseException
 from lmol.config.check import check
 from lmol.config.groups import CONF
 from lmol.config.overrides import read_arguments, read_overrides
+from lmol.config.saved import Find, with_saved
 from lmol.config.schema import Config
 from lmol.errors import ConfigError, LmolError
 
 
-def load_config(*overrides: str) -> Config:
-    """The checked configuration that the command line with these overrides would run.
+def load_config(*overrides: str, saved: Find | None = None) -> Config:
+    """Return the checked configuration that the command line with these overrides would run.
 
-    Works inside a program that uses Hydra itself, and leaves that Hydra as it was. Raises
-    ConfigError as the command would.
+    saved: finds the runs whose settings hold for a task that uses a finished run; None: the
+    settings are those of a new run. Works inside a program that uses Hydra itself, and leaves that
+    Hydra as it was. Raises ConfigError as the command would.
     """
     found = read_overrides(overrides)
     if found.problems:
         raise ConfigError([*found.problems, *_of_values(found.rewritten)])
-    return _composed(found.rewritten)
+    return _composed(found.rewritten, saved)
 
 
 def hydra_arguments(arguments: Sequence[str]) -> list[str]:
@@ -42,9 +44,10 @@ def hydra_arguments(arguments: Sequence[str]) -> list[str]:
     return flags + found.rewritten
 
 
-def _composed(overrides: Sequence[str]) -> Config:
+def _composed(overrides: Sequence[str], saved: Find | None = None) -> Config:
     with _hydra_of_others_aside(), initialize_config_module(CONF, version_base="1.3"):
-        return check(compose("config", list(overrides)))
+        values = compose("config", list(overrides))
+        return check(values if saved is None else with_saved(values, overrides, saved))
 
 
 def _of_values(overrides: Sequence[str]) -> list[LmolError]:

@@ -38,16 +38,16 @@ from lmol.config.fields import (
     node,
 )
 from lmol.config.fields import Target as Target
+from lmol.config.monitoring import AuditConfig as AuditConfig
+from lmol.config.monitoring import AuditRules as AuditRules
+from lmol.config.monitoring import HealthConfig as HealthConfig
+from lmol.config.monitoring import HealthRules as HealthRules
+from lmol.config.monitoring import RuleConfig as RuleConfig
 from lmol.config.results import EvalConfig as EvalConfig
 from lmol.config.results import ExportConfig as ExportConfig
 from lmol.config.results import RankingConfig as RankingConfig
 from lmol.config.results import ReportConfig as ReportConfig
 from lmol.config.tracking import TrackingConfig as TrackingConfig
-from lmol.config.watching import AuditConfig as AuditConfig
-from lmol.config.watching import AuditRules as AuditRules
-from lmol.config.watching import HealthConfig as HealthConfig
-from lmol.config.watching import HealthRules as HealthRules
-from lmol.config.watching import RuleConfig as RuleConfig
 
 
 @node

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lmol.data.dataset import Pair
 from lmol.verdict import SWAPPED
 
 
@@ -23,8 +24,10 @@ class PairCollator:
 
     image_key: str
 
-    def __call__(self, pairs: Sequence[tuple[Tensor, Tensor, int]]) -> dict[str, Tensor]:
-        """Images (P, 2, ...), A before B, and targets (P, 2): the verdict of each order."""
+    def __call__(self, pairs: Sequence[Pair]) -> dict[str, Tensor]:
+        """Return images (P, 2, ...), A before B, targets (P, 2, 3) by order, and weights (P,)."""
         images = torch.stack([torch.stack((first, second)) for first, second, _ in pairs])
-        targets = torch.tensor([[verdict, SWAPPED[verdict]] for _, _, verdict in pairs])
-        return {self.image_key: images, "targets": targets}
+        told = torch.stack([target for _, _, target in pairs])
+        shares, weights = told[:, :-1], told[:, -1]
+        targets = torch.stack([shares, shares[:, list(SWAPPED)]], dim=1)
+        return {self.image_key: images, "targets": targets, "weights": weights}

@@ -7,12 +7,13 @@ order of a table, which may be sorted by score, nor by which other pairs are ask
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmol.data.pairs import Indices, pairs_table
+from lmol.data.pairs_table import Indices, pairs_table
 from lmol.errors import DataError
 
 
@@ -22,14 +23,23 @@ def all_pairs(images: pd.DataFrame, theta: float) -> pd.DataFrame:
     return _table(images, first, second, theta)
 
 
-def sampled_pairs(
-    images: pd.DataFrame, theta: float, num: int, seed: int, setting: str = "eval.pairs"
-) -> pd.DataFrame:
-    """A seeded sample of `num` of all pairs, every pair as likely as any other.
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """How many pairs to judge (None: all), drawn with which seed, and the setting that says so."""
+
+    num: int | None
+    seed: int
+    setting: str = "eval.pairs"
+
+
+def sampled_pairs(images: pd.DataFrame, theta: float, sample: Sample) -> pd.DataFrame:
+    """Return a random sample of all pairs, every pair as likely as any other.
 
     A chain through all images in random order is among them, so that they can be ranked. Raises
-    DataError, about the setting, where there are fewer pairs, or `num` is too few for a chain.
+    DataError, about the setting, where there are fewer pairs, or too few are wanted for a chain.
     """
+    num, setting = sample.num, sample.setting
+    assert num is not None, "all_pairs returns all"
     first, second = np.triu_indices(len(images), 1)
     if not len(images) - 1 <= num <= len(first):
         raise DataError(
@@ -40,7 +50,7 @@ def sampled_pairs(
             remedy=f"change it, or take them all with {setting}="
             + ("all" if setting == "eval.pairs" else f"{len(first)}"),
         )
-    chosen = _connected_sample(len(images), num, np.random.default_rng(seed))
+    chosen = _connected_sample(len(images), num, np.random.default_rng(sample.seed))
     return _table(images, first[chosen], second[chosen], theta)
 
 
@@ -56,12 +66,12 @@ def _connected_sample(num_images: int, num: int, rng: np.random.Generator) -> In
 
 def _table(images: pd.DataFrame, first: Indices, second: Indices, theta: float) -> pd.DataFrame:
     """The pairs table of rows i < j, in their order, half of the pairs turned round."""
-    turned = _turned(images["image"], first, second)
-    firsts, seconds = np.where(turned, second, first), np.where(turned, first, second)
+    turn = turned(images["image"], first, second)
+    firsts, seconds = np.where(turn, second, first), np.where(turn, first, second)
     return pairs_table(images, firsts, seconds, theta)
 
 
-def _turned(names: pd.Series, first: Indices, second: Indices) -> NDArray[np.bool_]:
+def turned(names: pd.Series, first: Indices, second: Indices) -> NDArray[np.bool_]:
     """Which pairs to turn round so that each order is a fair coin's, whatever the rows: shape (P,).
 
     Each name is hashed to a key. The sum of a pair's keys, mixed as SplitMix64 mixes its state

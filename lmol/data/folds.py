@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,20 +12,13 @@ from numpy.typing import NDArray
 
 from lmol.config.choices import FoldKind
 from lmol.config.schema import FoldConfig
-from lmol.data.sources.scut import ScutFBP5500
+from lmol.data.data_set import OfficialFolds, Source
 from lmol.errors import DataError
 
 Indices = NDArray[np.int64]
 
 TOLERANCE = 1e-6
 """Scores have six decimals; a list's may differ from All_labels by their rounding."""
-
-
-class Source(Protocol):
-    """What `data.source` builds."""
-
-    def load(self) -> pd.DataFrame:
-        """The score table image, path, score, group and, where it is known, subject."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,8 +76,8 @@ def seeded_folds(scores: pd.DataFrame, k: int, seed: int) -> Indices:
 class Subjects:
     """The m persons or objects that n images show; images of one are never split.
 
-    of_image: the subject's number of each image, shape (n,). means: their mean scores, sizes: their
-    numbers of images, shape (m,). noun: what they are called in messages.
+    of_image: the subject's number of each image, shape (n,). means: their mean scores, 0 without
+    scores; sizes: their numbers of images, shape (m,). noun: what they are called in messages.
     """
 
     of_image: Indices
@@ -100,7 +91,8 @@ class Subjects:
         named = "subject" in scores
         of_image, _ = pd.factorize(scores["subject" if named else "image"])
         sizes = np.bincount(of_image)
-        means = np.bincount(of_image, scores["score"].to_numpy()) / sizes
+        values = scores["score"].to_numpy() if "score" in scores else np.zeros(len(scores))
+        means = np.bincount(of_image, values) / sizes
         noun = "subjects" if named else "images"
         return cls(of_image=of_image, means=means, sizes=sizes, noun=noun)
 
@@ -151,11 +143,11 @@ def official_folds(source: Source, scores: pd.DataFrame) -> Indices:
     Raises DataError where a fold's lists overlap, two folds hold out the same image, an image is in
     none, or a score differs from All_labels.
     """
-    if not isinstance(source, ScutFBP5500):
+    if not isinstance(source, OfficialFolds):
         raise DataError(
             "fold",
             got=f"official, for data that has no official folds ({type(source).__name__})",
-            expected="fold=official with data=scut_fbp5500 only",
+            expected="fold=official with data that has them, such as data=scut_fbp5500",
             remedy="use fold=seeded",
         )
     known = dict(zip(scores["image"], scores["score"], strict=True))
@@ -192,16 +184,4 @@ def split_hash(split: Split) -> str:
     digest = hashlib.sha256()
     for part in (split.train, split.validation, split.held_out):
         digest.update(("\n".join(part["image"]) + "\n\n").encode())
-    return digest.hexdigest()
-
-
-def data_hash(scores: pd.DataFrame) -> str:
-    """SHA-256, in hex, of ids, scores and groups and of the images' sizes in bytes.
-
-    Sizes, not contents: reading every byte of a large set would cost more than it tells.
-    """
-    digest = hashlib.sha256()
-    for row in scores.itertuples():
-        size = Path(str(row.path)).stat().st_size
-        digest.update(f"{row.image}\t{row.score!r}\t{row.group}\t{size}\n".encode())
     return digest.hexdigest()

@@ -1,6 +1,6 @@
-"""From scored images to training pairs: the schedules that draw them, and the table of any pairs.
+"""From scored images to pairs: the policies that draw them, and the table of any pairs.
 
-n images, P pairs. A pairs table has the columns img1, img2, score1, score2, label.
+n images, P pairs. The columns of a pairs table are those of lmol.data.labels.
 """
 
 from __future__ import annotations
@@ -13,27 +13,50 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
+from lmol.data.data_set import DataSet
+from lmol.data.evaluation_pairs import Sample, all_pairs, sampled_pairs
+from lmol.data.pairs_table import Floats, Indices, pairs_table
 from lmol.errors import DataError
-from lmol.verdict import SCORE_DECIMALS, TITLES, label_pairs
-
-Indices = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from lmol.verdict import SCORE_DECIMALS
 
 
-class Schedule(Protocol):
-    """What `data.schedule` builds."""
+class PairPolicy(Protocol):
+    """What `data.schedule` builds: the pairs of a set of images, and their labels.
 
-    def draw(
-        self, scores: Floats, theta: float, rng: np.random.Generator
-    ) -> tuple[Indices, Indices]:
-        """Indices (P,) of the first and the second image of each training pair."""
+    images: an image table. theta: in points of score, for labels that come from scores.
+    """
+
+    def training(
+        self, data: DataSet, images: pd.DataFrame, theta: float, seed: int
+    ) -> pd.DataFrame:
+        """Return the table of training pairs; raise DataError where there are too few."""
+
+    def evaluation(
+        self, data: DataSet, images: pd.DataFrame, theta: float, sample: Sample
+    ) -> pd.DataFrame:
+        """Return the table of pairs to judge."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BalancedPairs:
-    """A third of the pairs for each class; which ones, a subclass says."""
+    """Scored images: a third of the training pairs for each class; which ones, a subclass says."""
 
     num_pairs: Annotated[int, Field(ge=3)]
+
+    def training(
+        self, data: DataSet, images: pd.DataFrame, theta: float, seed: int
+    ) -> pd.DataFrame:
+        """Return the drawn pairs; raise DataError where a class has too few."""
+        rng = np.random.default_rng(seed)
+        return pairs_table(images, *self.draw(images["score"].to_numpy(), theta, rng), theta)
+
+    def evaluation(
+        self, data: DataSet, images: pd.DataFrame, theta: float, sample: Sample
+    ) -> pd.DataFrame:
+        """Return every unordered pair once, or a sample that connects all images."""
+        if sample.num is None:
+            return all_pairs(images, theta)
+        return sampled_pairs(images, theta, sample)
 
     def draw(
         self, scores: Floats, theta: float, rng: np.random.Generator
@@ -183,46 +206,3 @@ def _most_pairs(similar: int, different: int) -> int:
 def _draw_from(members: list[Indices], sizes: list[int], rng: np.random.Generator) -> Indices:
     drawn = [rng.choice(m, size, replace=False) for m, size in zip(members, sizes, strict=True)]
     return np.concatenate(drawn)
-
-
-def training_pairs(
-    images: pd.DataFrame, schedule: Schedule, theta: float, seed: int
-) -> pd.DataFrame:
-    """The pairs that a schedule draws from a score table."""
-    first, second = schedule.draw(images["score"].to_numpy(), theta, np.random.default_rng(seed))
-    return pairs_table(images, first, second, theta)
-
-
-def pairs_table(
-    images: pd.DataFrame, first: Indices, second: Indices, theta: float
-) -> pd.DataFrame:
-    """The pairs table of images at the given rows of a score table."""
-    names, scores = images["image"].to_numpy(), images["score"].to_numpy()
-    verdicts = label_pairs(scores[first], scores[second], theta)
-    return pd.DataFrame(
-        {
-            "img1": names[first],
-            "img2": names[second],
-            "score1": scores[first],
-            "score2": scores[second],
-            "label": np.array(TITLES)[verdicts],
-        }
-    )
-
-
-def pairs_csv(pairs: pd.DataFrame) -> str:
-    """A pairs table as CSV text; scores read back exactly.
-
-    Each name and score is written out once and then repeated, which is several times faster than
-    DataFrame.to_csv on the 604,450 pairs of a fold of SCUT-FBP5500.
-    """
-    columns = [_texts(pairs[name]) for name in pairs.columns]
-    lines = map(",".join, zip(*columns, strict=True))
-    return "\n".join([",".join(pairs.columns), *lines, ""])
-
-
-def _texts(column: pd.Series) -> list[str]:
-    codes, values = pd.factorize(column)
-    frame = pd.DataFrame({"value": values})
-    unique = frame.to_csv(index=False, header=False, lineterminator="\0").split("\0")
-    return np.array(unique, dtype=object)[codes].tolist()

@@ -2,42 +2,82 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
-from lmol.config.schema import Config
 from lmol.data.contents import identities
-from lmol.data.evaluation_pairs import all_pairs, sampled_pairs
-from lmol.data.folds import Source, Split
+from lmol.data.data_set import DataSet, Source
+from lmol.data.evaluation_pairs import Sample
+from lmol.data.folds import Split
 from lmol.data.image_files import refuse_unwritable
-from lmol.data.pairs import Schedule, training_pairs
+from lmol.data.pairs import PairPolicy
 from lmol.errors import DataError
 from lmol.system.progress import progress
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class PairPlan:
+    """What decides which pairs a fold has. theta: in points of score; num_held_out: None for all.
+
+    seed: of the run; each fold adds its index.
+    """
+
+    policy: PairPolicy
+    theta: float
+    num_validation: int
+    num_held_out: int | None
+    seed: int
+
+
 class PreparedFold:
-    """The images of a fold and its pairs: of training, of validation, of the held-out images."""
+    """The images of a fold and its pairs, each kind drawn when it is first needed.
 
-    split: Split
-    training_pairs: pd.DataFrame
-    validation_pairs: pd.DataFrame
-    held_out_pairs: pd.DataFrame
+    Each kind has a seed of its own, so which of them are drawn, and when, changes no other.
+    """
+
+    def __init__(self, split: Split, data: DataSet, plan: PairPlan) -> None:
+        self.split, self.data, self._plan = split, data, plan
+        self._seed = plan.seed + split.fold
+
+    @cached_property
+    def training_pairs(self) -> pd.DataFrame:
+        """Pairs of the images that are trained on."""
+        plan = self._plan
+        return plan.policy.training(self.data, self.split.train, plan.theta, self._seed)
+
+    @cached_property
+    def validation_pairs(self) -> pd.DataFrame:
+        """Pairs of the training fold's other images, by which the best checkpoint is chosen."""
+        num = len(self.split.validation)
+        wanted = min(self._plan.num_validation, num * (num - 1) // 2)
+        return self._evaluation(self.split.validation, wanted, "train.validation_pairs")
+
+    @cached_property
+    def held_out_pairs(self) -> pd.DataFrame:
+        """Pairs that are judged once, at the end."""
+        return self._evaluation(self.split.held_out, self._plan.num_held_out, "eval.pairs")
+
+    def _evaluation(self, images: pd.DataFrame, num: int | None, setting: str) -> pd.DataFrame:
+        plan, sample = self._plan, Sample(num=num, seed=self._seed, setting=setting)
+        return plan.policy.evaluation(self.data, images, plan.theta, sample)
 
 
-def load_scores(source: Source) -> pd.DataFrame:
-    """The score table of a source in the order of its image names, every image opened once.
+def load_data(source: Source) -> DataSet:
+    """Return the data set of a source, its images ordered by name, and every image opened once.
 
     That order, and none of a file, decides all that follows: folds, pairs, metrics. The columns
     content and appearance are added. Raises DataError.
     """
-    scores = source.load().sort_values("image", ignore_index=True)
-    _refuse_repeats(scores)
-    refuse_unwritable(scores["image"])
-    with progress("Reading images", len(scores), "images") as advance:
-        return scores.join(identities(scores["path"].tolist(), advance))
+    data = source.load()
+    images = data.images.sort_values("image", ignore_index=True)
+    _refuse_repeats(images)
+    refuse_unwritable(images["image"])
+    with progress("Reading images", len(images), "images") as advance:
+        known = images.join(identities(images["path"].tolist(), advance))
+    return replace(data, images=known)
 
 
 def _refuse_repeats(scores: pd.DataFrame) -> None:
@@ -52,28 +92,3 @@ def _refuse_repeats(scores: pd.DataFrame) -> None:
             expected="each image once: a fold must not train on what it holds out",
             remedy="remove all rows of a file but one",
         )
-
-
-def pair_fold(split: Split, schedule: Schedule, config: Config) -> PreparedFold:
-    """Draw the pairs of one fold from its seed, which is seed + fold."""
-    seed, theta = config.seed + split.fold, config.data.theta
-    return PreparedFold(
-        split=split,
-        training_pairs=training_pairs(split.train, schedule, theta, seed),
-        validation_pairs=_validation_pairs(split.validation, theta, config, seed),
-        held_out_pairs=_held_out_pairs(split.held_out, theta, config, seed),
-    )
-
-
-def _validation_pairs(
-    images: pd.DataFrame, theta: float, config: Config, seed: int
-) -> pd.DataFrame:
-    possible = len(images) * (len(images) - 1) // 2
-    num = min(config.train.validation_pairs, possible)
-    return sampled_pairs(images, theta, num, seed, "train.validation_pairs")
-
-
-def _held_out_pairs(images: pd.DataFrame, theta: float, config: Config, seed: int) -> pd.DataFrame:
-    if config.eval.pairs == "all":
-        return all_pairs(images, theta)
-    return sampled_pairs(images, theta, int(config.eval.pairs), seed)

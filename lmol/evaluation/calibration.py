@@ -13,13 +13,8 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
-from lmol.evaluation.metrics import (
-    SMALLEST_PROBABILITY,
-    Classes,
-    Floats,
-    cross_entropy,
-    most_probable,
-)
+from lmol.evaluation.answers import Classes, Floats, most_probable
+from lmol.evaluation.metrics import SMALLEST_PROBABILITY, cross_entropy
 
 NUM_BINS = 15
 """As in the paper."""

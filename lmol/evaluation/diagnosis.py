@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from lmol.evaluation.answers import Floats, average_orders, predictions_table
 from lmol.evaluation.calibration import (
     expected_calibration_error,
     fit_temperature,
@@ -25,12 +26,7 @@ from lmol.evaluation.gaps import accuracy_by_gap
 from lmol.evaluation.hardest_pairs import hardest_pairs, plot_hardest_pairs
 from lmol.evaluation.intervals import ImageBootstrap, interval
 from lmol.evaluation.judged import JudgedPairs
-from lmol.evaluation.metrics import (
-    Floats,
-    Metrics,
-    average_orders,
-    predictions_table,
-)
+from lmol.evaluation.metrics import Metrics
 from lmol.evaluation.subgroups import NO_GROUPS, Subgroups, group_names
 from lmol.evaluation.transitivity import triple_metrics
 from lmol.verdict import verdict_indices
@@ -42,7 +38,7 @@ Tables = dict[str, pd.DataFrame]
 class Diagnosis:
     """metrics: flat, to be merged into metrics.json. tables: by the name of their CSV file.
 
-    accuracy_by_gap, reliability, hardest_pairs, and where there is what they need,
+    reliability, hardest_pairs, and where there is what they need, accuracy_by_gap (scores),
     reliability_calibrated (a temperature) and subgroups (groups of images).
     """
 
@@ -50,41 +46,71 @@ class Diagnosis:
     tables: Tables
 
 
-def diagnose(
-    pairs: pd.DataFrame,
-    probabilities: Floats,
-    images: pd.DataFrame,
-    strengths: Floats,
-    estimates: Floats | None,
-    *,
-    theta: float,
-    farthest: float = 0.0,
-    validation_labels: ArrayLike | None = None,
-    validation_probabilities: Floats | None = None,
-    seed: int,
-    replicates: int,
-) -> Diagnosis:
-    """What accuracy and correlations leave open: how certain they are, and where the judge is weak.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RankedFold:
+    """Judged pairs and the ranking of their images.
 
-    pairs: P pairs, with probabilities of shape (P, 2, 3). images: a score table of n rows, with
-    strengths and estimates, if there are any, of shape (n,) in its order. theta, farthest:
-    points of score, the latter the largest gap of the whole data set.
-    validation_labels, validation_probabilities: of V validation pairs, titles of shape (V,) and
-    (V, 2, 3); without them no temperature is fitted. replicates: resamples of the images, drawn
-    with `seed`.
+    pairs: P pairs, with probabilities (P, 2, 3). images: a table of n rows, with strengths and
+    estimates, if there are any, of shape (n,) in its order.
     """
-    judged = JudgedPairs.of(pairs, probabilities, images["image"])
-    bootstrap = ImageBootstrap(len(images), replicates, seed)
-    temperature = _temperature(validation_labels, validation_probabilities)
-    calibration, reliability = _calibration(judged, probabilities, temperature)
-    subgroups, by_group = _subgroups(judged, images, strengths, estimates, bootstrap)
-    tables = {
-        "accuracy_by_gap": accuracy_by_gap(judged, theta, bootstrap, farthest),
-        "hardest_pairs": hardest_pairs(predictions_table(pairs, probabilities), pairs),
-    }
+
+    pairs: pd.DataFrame
+    probabilities: Floats
+    images: pd.DataFrame
+    strengths: Floats
+    estimates: Floats | None = None
+
+    def judged(self) -> JudgedPairs:
+        """Return the pairs as arrays."""
+        return JudgedPairs.of(self.pairs, self.probabilities, self.images["image"])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ValidationAnswers:
+    """V validation pairs, to which a temperature is fitted: titles (V,) and answers (V, 2, 3)."""
+
+    labels: ArrayLike
+    probabilities: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiagnosisSettings:
+    """theta, farthest: points of score, the latter the largest gap of the whole data set.
+
+    replicates: resamples of the images, drawn with `seed`.
+    """
+
+    theta: float
+    seed: int
+    replicates: int
+    farthest: float = 0.0
+
+
+def diagnose(
+    fold: RankedFold, settings: DiagnosisSettings, validation: ValidationAnswers | None = None
+) -> Diagnosis:
+    """Return what accuracy and correlations leave open: their certainty, and the weak places.
+
+    Without validation answers no temperature is fitted.
+    """
+    judged, bootstrap = (
+        fold.judged(),
+        ImageBootstrap(len(fold.images), settings.replicates, settings.seed),
+    )
+    temperature = None
+    if validation is not None:
+        labels = verdict_indices(validation.labels)
+        temperature = fit_temperature(labels, validation.probabilities)
+    calibration, reliability = _calibration(judged, fold.probabilities, temperature)
+    subgroups, by_group = _subgroups(judged, fold, bootstrap)
+    predictions = predictions_table(fold.pairs, fold.probabilities)
+    tables = {"hardest_pairs": hardest_pairs(predictions, fold.pairs)}
+    if judged.gap is not None:
+        gaps = accuracy_by_gap(judged, settings.theta, bootstrap, settings.farthest)
+        tables = {"accuracy_by_gap": gaps} | tables
     return Diagnosis(
         metrics={
-            **_intervals(judged, images["score"].to_numpy(), strengths, bootstrap),
+            **_intervals(judged, fold, bootstrap),
             **calibration,
             **triple_metrics(judged),
             **subgroups,
@@ -101,7 +127,8 @@ def plot_diagnosis(diagnosis: Diagnosis, image_paths: Mapping[str, str], folder:
     tables, metrics = diagnosis.tables, diagnosis.metrics
     ece = metrics["ece"]
     assert ece is not None
-    plot_accuracy_by_gap(tables["accuracy_by_gap"], folder / "accuracy_by_gap.png")
+    if "accuracy_by_gap" in tables:
+        plot_accuracy_by_gap(tables["accuracy_by_gap"], folder / "accuracy_by_gap.png")
     plot_reliability(
         tables["reliability"],
         tables.get("reliability_calibrated"),
@@ -115,25 +142,17 @@ def plot_diagnosis(diagnosis: Diagnosis, image_paths: Mapping[str, str], folder:
         plot_subgroups(tables["subgroups"], folder / "subgroups.png")
 
 
-def _intervals(
-    judged: JudgedPairs, scores: Floats, strengths: Floats, bootstrap: ImageBootstrap
-) -> Metrics:
-    """accuracy_low, accuracy_high, and the same of each correlation."""
+def _intervals(judged: JudgedPairs, fold: RankedFold, bootstrap: ImageBootstrap) -> Metrics:
+    """accuracy_low, accuracy_high, and the same of each correlation where there are scores."""
     everything = np.ones(judged.right.size, dtype=np.bool_)
     samples = {"accuracy": judged.accuracy_samples(everything, bootstrap)}
-    samples |= bootstrap.correlations(scores, strengths)
+    if "score" in fold.images:
+        samples |= bootstrap.correlations(fold.images["score"].to_numpy(), fold.strengths)
     return {
         f"{name}_{end}": value
         for name, values in samples.items()
         for end, value in zip(("low", "high"), interval(values), strict=True)
     }
-
-
-def _temperature(labels: ArrayLike | None, probabilities: Floats | None) -> float | None:
-    assert (labels is None) == (probabilities is None), "validation labels and answers, or neither"
-    if labels is None or probabilities is None:
-        return None
-    return fit_temperature(verdict_indices(labels), probabilities)
 
 
 def _calibration(
@@ -151,16 +170,16 @@ def _calibration(
 
 
 def _subgroups(
-    judged: JudgedPairs,
-    images: pd.DataFrame,
-    strengths: Floats,
-    estimates: Floats | None,
-    bootstrap: ImageBootstrap,
+    judged: JudgedPairs, fold: RankedFold, bootstrap: ImageBootstrap
 ) -> tuple[Metrics, Tables]:
-    if not group_names(images):
+    if not group_names(fold.images):
         return NO_GROUPS, {}
     subgroups = Subgroups(
-        judged=judged, images=images, strengths=strengths, estimates=estimates, bootstrap=bootstrap
+        judged=judged,
+        images=fold.images,
+        strengths=fold.strengths,
+        estimates=fold.estimates,
+        bootstrap=bootstrap,
     )
     table = subgroups.table()
     return subgroups.metrics(table), {"subgroups": table}

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from lmol.evaluation.answers import Floats
 from lmol.evaluation.intervals import ImageBootstrap
 from lmol.evaluation.judged import Booleans, JudgedPairs
-from lmol.evaluation.metrics import Floats
 from lmol.verdict import SCORE_DECIMALS
 
 NUM_INTERVALS = 8
@@ -25,6 +25,7 @@ def accuracy_by_gap(
     accuracy is NaN, as are its ends, where no pair has such a gap. farthest: the largest gap of the
     whole data set, by which all of its folds have the same intervals.
     """
+    assert judged.gap is not None, "asked for where images have scores"
     borders = gap_borders(theta, max(farthest, float(judged.gap.max())))
     rank = np.searchsorted(borders, judged.gap, side="left")
     table = pd.DataFrame([_accuracy(judged, rank == k, bootstrap) for k in range(borders.size)])

@@ -31,6 +31,9 @@ SIDE, GUTTER = 1.9, 0.08
 PROBABILITIES = [f"p_{verdict.name.lower()}" for verdict in Verdict]
 
 
+SCORES = ("score1", "score2")
+
+
 class Corner(NamedTuple):
     """The lower left of a pair's place on the sheet, in inches."""
 
@@ -42,12 +45,13 @@ def hardest_pairs(predictions: pd.DataFrame, pairs: pd.DataFrame, num: int = 12)
     """At most `num` wrongly answered pairs, the gravest first, no image twice.
 
     predictions: as in predictions.csv, of both orders averaged; pairs: the table that was judged,
-    row by row the same. Columns img1, img2, score1, score2, label, pred, p_first, p_second,
-    p_similar.
+    row by row the same. Columns img1, img2, score1 and score2 where they are known, label, pred,
+    p_first, p_second, p_similar.
     """
     assert predictions[["img1", "img2"]].equals(pairs[["img1", "img2"]].reset_index(drop=True))
     wrong = np.flatnonzero(predictions["pred"].to_numpy() != predictions["label"].to_numpy())
-    scores = pairs[["img1", "img2", "score1", "score2"]].iloc[wrong].reset_index(drop=True)
+    columns = [name for name in ("img1", "img2", *SCORES) if name in pairs]
+    scores = pairs[columns].iloc[wrong].reset_index(drop=True)
     answers = predictions[["label", "pred", *PROBABILITIES]].iloc[wrong].reset_index(drop=True)
     return gravest(pd.concat([scores, answers], axis=1), num)
 
@@ -60,8 +64,10 @@ def gravest(mistakes: pd.DataFrame, num: int) -> pd.DataFrame:
     """
     similar = Verdict.SIMILAR.title
     reversed_order = (mistakes["label"] != similar) & (mistakes["pred"] != similar)
-    gap = np.round((mistakes["score1"] - mistakes["score2"]).abs(), SCORE_DECIMALS)
     confidence = mistakes[PROBABILITIES].max(axis=1)
+    scored = set(SCORES) <= set(mistakes)
+    signed = mistakes["score1"] - mistakes["score2"] if scored else 0.0 * confidence
+    gap = np.round(signed.abs(), SCORE_DECIMALS)
     order = np.lexsort((-confidence, -gap, ~reversed_order))
     kept: list[int] = []
     seen: set[str] = set()

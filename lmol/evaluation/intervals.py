@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from lmol.evaluation.metrics import CORRELATIONS, Floats
+from lmol.evaluation.answers import Floats
+from lmol.evaluation.metrics import CORRELATIONS
 
 Indices = NDArray[np.int64]
 Interval = tuple[float | None, float | None]

@@ -11,14 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lmol.evaluation.answers import Classes, Floats, average_orders, most_probable, orders_agree
 from lmol.evaluation.intervals import ImageBootstrap, Indices, with_interval
-from lmol.evaluation.metrics import (
-    Classes,
-    Floats,
-    average_orders,
-    most_probable,
-    orders_agree,
-)
 from lmol.verdict import SCORE_DECIMALS, verdict_indices
 
 Booleans = NDArray[np.bool_]
@@ -29,7 +23,8 @@ class JudgedPairs:
     """P pairs with their answers; each pair of images is in it at most once.
 
     first, second: rows of both images in a table of `num_images`, shape (P,). gap: |score1 -
-    score2| in points of score, rounded as the rule of the labels does, shape (P,). truth: verdict
+    score2| in points of score, rounded as the rule of the labels does, shape (P,), or None where
+    images have no scores. truth: verdict
     index, shape (P,). averaged: shape (P, 3). right: whether the averaged answer is the label.
     consistent: whether both orders were answered alike.
     """
@@ -37,7 +32,7 @@ class JudgedPairs:
     num_images: int
     first: Indices
     second: Indices
-    gap: Floats
+    gap: Floats | None
     truth: Classes
     averaged: Floats
     right: Booleans
@@ -51,12 +46,11 @@ class JudgedPairs:
         assert len(pairs) > 0, "a diagnosis of no pairs"
         assert min(first.min(), second.min()) >= 0, "pairs are of images in the score table"
         truth, averaged = verdict_indices(pairs["label"]), average_orders(probabilities)
-        signed = np.round((pairs["score1"] - pairs["score2"]).to_numpy(), SCORE_DECIMALS)
         return cls(
             num_images=len(images),
             first=first.astype(np.int64),
             second=second.astype(np.int64),
-            gap=np.abs(signed),
+            gap=_gaps(pairs),
             truth=truth,
             averaged=averaged,
             right=most_probable(averaged) == truth,
@@ -73,3 +67,10 @@ class JudgedPairs:
         return bootstrap.mean_of_pairs(
             self.first[chosen], self.second[chosen], self.right[chosen].astype(np.float64)
         )
+
+
+def _gaps(pairs: pd.DataFrame) -> Floats | None:
+    if "score1" not in pairs:
+        return None
+    signed = np.round((pairs["score1"] - pairs["score2"]).to_numpy(), SCORE_DECIMALS)
+    return np.asarray(np.abs(signed))

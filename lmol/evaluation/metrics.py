@@ -1,34 +1,34 @@
-"""What judged probabilities and a ranking are worth.
+"""The metrics of judged pairs and of a ranking: one record each.
 
-P pairs. Probabilities have shape (P, 2, 3): [:, 0] as answered to (img1, img2), [:, 1] as answered
-to (img2, img1), classes in the order of `Verdict`. "Averaged" ones have shape (P, 3), in the frame
-of (img1, img2). Labels and predictions in tables are the titles First, Second, Similar.
+P pairs, n images. Probabilities are those of lmol.evaluation.answers. To add a metric, write its
+function, and add its record to METRICS; it is then computed, saved, averaged over folds, and shown
+in the places that the record names.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Flag, auto
+
 import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 from sklearn.metrics import (
     accuracy_score,
-    confusion_matrix,
     f1_score,
     mean_absolute_error,
-    precision_recall_fscore_support,
     root_mean_squared_error,
 )
 
-from lmol.verdict import SWAPPED, TITLES, Verdict, verdict_indices
+from lmol.evaluation.answers import Classes, Floats, orders_agree
+from lmol.evaluation.judged_fold import JudgedFold
+from lmol.verdict import SWAPPED, Verdict, verdict_indices
 
-Floats = NDArray[np.float64]
-Classes = NDArray[np.int64]
 Metrics = dict[str, float | int | None]
 
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
 """Where a softmax in fp32 ends; keeps the cross-entropy of a sure mistake finite, at 87 nats."""
-
 
 CORRELATIONS = (
     ("pearson", stats.pearsonr),
@@ -37,87 +37,83 @@ CORRELATIONS = (
 )
 
 
-def average_orders(probabilities: Floats) -> Floats:
-    """Mean of both answers in the frame of (img1, img2): shape (P, 2, 3) to (P, 3).
+class Shown(Flag):
+    """The places that show a metric beside metrics.json."""
 
-    Asking the two images in the other order gives exactly the same numbers, exchanged.
+    NOWHERE = 0
+    VALIDATION = auto()  # every validation of a training
+    END = auto()  # the last lines of a command
+    FOLDS = auto()  # the table over the folds of a sweep
+    SETTINGS = auto()  # the table over the settings of a sweep
+    REPORT = auto()
+
+
+Compute = Callable[[JudgedFold], float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A metric. title: as tables and pages show it. name: in words, where there is room.
+
+    compute: None where another part of the evaluation returns it (calibration). needs: the fields
+    of JudgedFold without which it is left out, such as scores.
     """
-    return (probabilities[:, 0] + probabilities[:, 1][:, SWAPPED]) / 2.0
+
+    key: str
+    title: str
+    compute: Compute | None
+    shown: Shown = Shown.NOWHERE
+    name: str = ""
+    low_is_good: bool = False
+    needs: tuple[str, ...] = ()
+
+    def known(self, judged: JudgedFold) -> bool:
+        """Return whether there is what it needs."""
+        return all(getattr(judged, field) is not None for field in self.needs)
 
 
-def win_share(averaged: Floats) -> Floats:
-    """Share of a win of img1, in [0, 1], a tie as half a win: shape (P, 3) to (P,).
-
-    It equals p(First) + p(Similar) / 2 of probabilities that add up to 1, written so that a judge
-    who prefers neither gives exactly 1/2, however its answers were rounded.
-    """
-    return (1.0 + (averaged[:, Verdict.FIRST] - averaged[:, Verdict.SECOND])) / 2.0
-
-
-def most_probable(probabilities: Floats) -> Classes:
-    """Verdict index of each row, shape (P, 3) to (P,); Similar where the largest two are equal.
-
-    argmax alone would settle a tie in favour of First, in both orders, and swap symmetry would be
-    lost; a judge that prefers neither of two answers has not told the images apart.
-    """
-    largest = probabilities.max(axis=1, keepdims=True)
-    tied = (probabilities == largest).sum(axis=1) > 1
-    return np.where(tied, Verdict.SIMILAR, probabilities.argmax(axis=1)).astype(np.int64)
+def metrics_of(judged: JudgedFold) -> Metrics:
+    """Compute every metric for which there is what it needs; None where one is not defined."""
+    return {
+        metric.key: metric.compute(judged)
+        for metric in METRICS
+        if metric.compute is not None and metric.known(judged)
+    }
 
 
-def predictions_table(pairs: pd.DataFrame, probabilities: Floats) -> pd.DataFrame:
-    """Table img1, img2, label, pred, p_first, p_second, p_similar of both orders averaged."""
-    averaged = average_orders(probabilities)
-    table = pairs[["img1", "img2", "label"]].reset_index(drop=True)
-    table["pred"] = np.array(TITLES)[most_probable(averaged)]
-    for verdict in Verdict:
-        table[f"p_{verdict.name.lower()}"] = averaged[:, verdict]
-    return table
+def shown_in(place: Shown) -> list[Metric]:
+    """Return the metrics that a place shows, in their order."""
+    return [metric for metric in METRICS if place in metric.shown]
 
 
 def classification_metrics(labels: ArrayLike, probabilities: Floats) -> Metrics:
-    """How often the three answers are right; labels: shape (P,), titles as in a Pairs table, P > 0.
-
-    accuracy_<class> is the recall of the class, None where no label has it; precision_<class> is
-    None where no answer has it. macro_f1 is the mean over the classes that are among labels or
-    answers. order_consistency is the share of pairs whose swapped answer agrees. cross_entropy is
-    in nats, the mean over pairs and both orders.
-    """
+    """Compute the metrics of answers alone; labels: shape (P,), titles, P > 0."""
     truth = verdict_indices(labels)
     assert truth.size > 0, "metrics of no pairs"
-    averaged = average_orders(probabilities)
-    answer = most_probable(averaged)
-    precision, recall, _, _ = precision_recall_fscore_support(
-        truth, answer, labels=list(Verdict), zero_division=np.nan
+    return {**metrics_of(JudgedFold(truth=truth, probabilities=probabilities)), "pairs": truth.size}
+
+
+def correlation_metrics(scores: Floats, strengths: Floats, estimates: Floats | None) -> Metrics:
+    """Compute the metrics of a ranking; all three of shape (n,), n > 0."""
+    assert scores.size > 0, "metrics of no images"
+    judged = JudgedFold(
+        truth=np.empty(0, np.int64),
+        probabilities=np.empty((0, 2, 3)),
+        scores=scores,
+        strengths=strengths,
+        estimates=estimates,
     )
-    return {
-        "accuracy": float(accuracy_score(truth, answer)),
-        **_per_class("accuracy", recall),
-        **_per_class("precision", precision),
-        "macro_f1": float(f1_score(truth, answer, average="macro")),
-        "order_consistency": order_consistency(probabilities),
-        "position_bias": position_bias(probabilities),
-        "cross_entropy": cross_entropy(truth, probabilities),
-        "pairs": truth.size,
+    found = {
+        metric.key: metric.compute(judged)
+        for metric in METRICS
+        if metric.needs and metric.compute is not None and metric.known(judged)
     }
-
-
-def _per_class(name: str, values: Floats) -> Metrics:
-    return {
-        f"{name}_{verdict.name.lower()}": None if np.isnan(value) else float(value)
-        for verdict, value in zip(Verdict, values, strict=True)
-    }
+    return {**found, "images": scores.size}
 
 
 def order_consistency(probabilities: Floats) -> float:
     """Share of pairs whose answer to (img2, img1) is the exchanged answer to (img1, img2)."""
     return float(np.mean(orders_agree(probabilities)))
-
-
-def orders_agree(probabilities: Floats) -> NDArray[np.bool_]:
-    """Whether the answers to both orders of a pair name the same image or none: shape (P,)."""
-    swapped = np.array(SWAPPED)[most_probable(probabilities[:, 1])]
-    return np.asarray(most_probable(probabilities[:, 0]) == swapped)
 
 
 def position_bias(probabilities: Floats) -> float:
@@ -137,28 +133,103 @@ def cross_entropy(truth: Classes, probabilities: Floats) -> float:
     return float(-np.log(np.maximum(of_truth, SMALLEST_PROBABILITY)).mean())
 
 
-def confusion_table(labels: ArrayLike, pred: ArrayLike) -> pd.DataFrame:
-    """Numbers of pairs, rows the label, columns the answer, both in the order of `Verdict`."""
-    counts = confusion_matrix(verdict_indices(labels), verdict_indices(pred), labels=list(Verdict))
-    rows = pd.Index(TITLES, name="label")
-    return pd.DataFrame(counts, index=rows, columns=pd.Index(TITLES, name="pred"))
+def _per_class() -> Iterator[Metric]:
+    """Recall and precision of each class; None where no label, or no answer, has it."""
+    for key, title, row in (("accuracy", "recall", 1), ("precision", "precision", 0)):
+        for verdict in Verdict:
+            similar = key == "accuracy" and verdict is Verdict.SIMILAR
+            yield Metric(
+                key=f"{key}_{verdict.name.lower()}",
+                title=f"{title} of {verdict.title}",
+                compute=_of_class(row, verdict),
+                shown=Shown.END | Shown.REPORT if similar else Shown.NOWHERE,
+            )
 
 
-def correlation_metrics(scores: Floats, strengths: Floats, estimates: Floats) -> Metrics:
-    """Agreement of a ranking with the scores of n images; all three of shape (n,), n > 0.
+def _of_class(row: int, verdict: Verdict) -> Compute:
+    def compute(judged: JudgedFold) -> float | None:
+        value = judged.per_class[row][verdict]
+        return None if np.isnan(value) else float(value)
 
-    pearson, spearman and kendall (tau-b) are of the strengths with the scores, which no fitted
-    scale can alter; None where one of the two is constant, as an order is then not defined. mae and
-    rmse are of the estimates, in points of score.
-    """
-    assert scores.size > 0, "metrics of no images"
-    constant = np.ptp(scores) == 0 or np.ptp(strengths) == 0
-    return {
-        **{
-            name: None if constant else float(correlate(scores, strengths).statistic)
-            for name, correlate in CORRELATIONS
-        },
-        "mae": float(mean_absolute_error(scores, estimates)),
-        "rmse": float(root_mean_squared_error(scores, estimates)),
-        "images": scores.size,
+    return compute
+
+
+def _correlations() -> Iterator[Metric]:
+    """Agreement of strengths with scores, which no fitted scale can alter (Kendall: tau-b)."""
+    shown = {
+        "pearson": Shown.VALIDATION | Shown.END | Shown.FOLDS | Shown.SETTINGS | Shown.REPORT,
+        "spearman": Shown.END | Shown.FOLDS | Shown.REPORT,
     }
+    for key, correlate in CORRELATIONS:
+        yield Metric(
+            key=key,
+            title=key.capitalize(),
+            compute=_of_ranking(correlate),
+            shown=shown.get(key, Shown.NOWHERE),
+            needs=("scores", "strengths"),
+        )
+
+
+def _of_ranking(correlate: Callable[..., object]) -> Compute:
+    """None where scores or strengths are all equal, as an order is then not defined."""
+
+    def compute(judged: JudgedFold) -> float | None:
+        scores, strengths = judged.scores, judged.strengths
+        if np.ptp(scores) == 0 or np.ptp(strengths) == 0:  # type: ignore[arg-type]
+            return None
+        return float(correlate(scores, strengths).statistic)  # type: ignore[attr-defined]
+
+    return compute
+
+
+METRICS = (
+    Metric(
+        key="accuracy",
+        title="accuracy",
+        compute=lambda judged: float(accuracy_score(judged.truth, judged.answer)),
+        shown=Shown.VALIDATION | Shown.END | Shown.FOLDS | Shown.SETTINGS | Shown.REPORT,
+    ),
+    *_per_class(),
+    Metric(
+        key="macro_f1",
+        title="macro F1",
+        compute=lambda judged: float(f1_score(judged.truth, judged.answer, average="macro")),
+        shown=Shown.VALIDATION | Shown.FOLDS,
+    ),
+    Metric(
+        key="order_consistency",
+        title="order consistency",
+        compute=lambda judged: order_consistency(judged.probabilities),
+        shown=Shown.VALIDATION | Shown.END | Shown.FOLDS | Shown.SETTINGS | Shown.REPORT,
+    ),
+    Metric(
+        key="position_bias",
+        title="position bias",
+        compute=lambda judged: position_bias(judged.probabilities),
+    ),
+    Metric(
+        key="cross_entropy",
+        title="cross-entropy (nats)",
+        compute=lambda judged: cross_entropy(judged.truth, judged.probabilities),
+        shown=Shown.VALIDATION,
+        low_is_good=True,
+    ),
+    *_correlations(),
+    Metric(
+        key="mae",
+        title="MAE (points)",
+        name="mean absolute error",
+        compute=lambda judged: float(mean_absolute_error(judged.scores, judged.estimates)),
+        shown=Shown.END | Shown.FOLDS | Shown.SETTINGS | Shown.REPORT,
+        low_is_good=True,
+        needs=("scores", "estimates"),
+    ),
+    Metric(
+        key="rmse",
+        title="RMSE (points)",
+        compute=lambda judged: float(root_mean_squared_error(judged.scores, judged.estimates)),
+        low_is_good=True,
+        needs=("scores", "estimates"),
+    ),
+    Metric(key="ece", title="ECE", compute=None, shown=Shown.FOLDS, low_is_good=True),
+)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from lmol.evaluation.answers import Floats
 from lmol.evaluation.intervals import Indices, mean_of_images, mean_of_pairs
 from lmol.evaluation.judged import JudgedPairs
-from lmol.evaluation.metrics import Floats
 
 
 class GroupPermutations:

@@ -63,19 +63,23 @@ def plot_overview(
     ranking: pd.DataFrame,
     image_paths: Mapping[str, str],
     confusion: pd.DataFrame,
-    slope: float,
+    slope: float | None,
     path: Path,
 ) -> None:
-    """Both ends of the ranking as pictures, above ranking and confusion matrix.
+    """Draw both ends of the ranking as pictures, above ranking and confusion matrix.
 
-    image_paths: file of each image id. Raises DataError where one of the files is no image.
+    image_paths: file of each image id. slope: None where images have no scores; strengths are then
+    drawn by rank. Raises DataError where one of the files is no image.
     """
     figure = Figure(figsize=(12.0, 8.0), layout=ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.09))
     (best, worst), (left, right) = figure.subfigures(2, 2, squeeze=False, height_ratios=(0.32, 1.0))
     shown = min(STRIP, len(ranking) // 2)
     _draw_strip(best, ranking.head(shown), image_paths, "Ranked highest")
     _draw_strip(worst, ranking.tail(shown), image_paths, "Ranked lowest")
-    _draw_ranking(left.add_subplot(), ranking, slope)
+    if slope is None:
+        _draw_strengths(left.add_subplot(), ranking)
+    else:
+        _draw_ranking(left.add_subplot(), ranking, slope)
     _draw_confusion(right.add_subplot(), confusion)
     save(figure, path)
 
@@ -120,6 +124,15 @@ def _draw_ranking(axes: Axes, ranking: pd.DataFrame, slope: float) -> None:
     titled(axes, title, "score of the raters", "estimate from comparisons")
 
 
+def _draw_strengths(axes: Axes, ranking: pd.DataFrame) -> None:
+    axes.errorbar(
+        ranking["rank"], ranking["strength"], yerr=ranking["stderr"], fmt="o", color=BLUE,
+        markersize=4.0, alpha=_alpha(len(ranking)), markeredgewidth=0.0, elinewidth=1.0,
+    )  # fmt: skip
+    axes.invert_xaxis()
+    titled(axes, f"{len(ranking):,} images, with one standard error", "rank", "strength in logits")
+
+
 def _alpha(num_points: int) -> float:
     """Opacity with which a few points are clear and thousands show their density."""
     return float(np.clip(10.0 / np.sqrt(num_points), 0.25, 0.8))
@@ -129,12 +142,13 @@ def _draw_strip(
     figure: SubFigure, ranking: pd.DataFrame, image_paths: Mapping[str, str], title: str
 ) -> None:
     figure.suptitle(title, fontsize=12, fontweight="bold")
-    rows = zip(ranking["image"], ranking["score"], ranking["estimate"], strict=True)
-    for place, (image, score, estimate) in enumerate(rows, start=1):
+    known = [name for name in ("score", "estimate") if name in ranking] or ["strength"]
+    for place, (_, row) in enumerate(ranking.iterrows(), start=1):
         axes = figure.add_subplot(1, STRIP, place)
-        axes.imshow(thumbnail(image_paths[image]))
+        axes.imshow(thumbnail(image_paths[row["image"]]))
         axes.set_axis_off()
-        axes.set_title(f"score {score:.2f}\nestimate {estimate:.2f}", y=-0.44, fontsize=9.5)
+        title = "\n".join(f"{name} {row[name]:.2f}" for name in known)
+        axes.set_title(title, y=-0.44, fontsize=9.5)
         axes.set_anchor("N")
 
 

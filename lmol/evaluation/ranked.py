@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lmol.evaluation.metrics import Floats, average_orders, win_share
+from lmol.evaluation.answers import Floats, average_orders, win_share
 from lmol.model.checkpoint import unreadable
 from lmol.ranking.bradley_terry import BradleyTerryFit, fit_strengths
 from lmol.ranking.scale import ScoreScale, matched_ties
@@ -38,15 +38,17 @@ class Validation:
     """A model's answers about images of its training fold on which it was not trained.
 
     All that is fitted to a trained model is fitted to these: score scale and temperature. pairs: V
-    rows; probabilities: shape (V, 2, 3); mean_score: of all images of the training fold.
+    rows; probabilities: shape (V, 2, 3); mean_score: of all images of the training fold, None where
+    they have no scores, and so no scale.
     """
 
     pairs: pd.DataFrame
     probabilities: Floats
-    mean_score: float
+    mean_score: float | None
 
     def scale(self, virtual_ties: float, *, num_pairs: float, num_images: int) -> ScoreScale:
-        """The score scale of a ranking of num_images from num_pairs with so many virtual ties."""
+        """Return the score scale of a ranking of num_images from num_pairs with virtual ties."""
+        assert self.mean_score is not None, "asked for where images have scores"
         scores = self._scores()
         ties = matched_ties(
             virtual_ties,
@@ -79,11 +81,13 @@ class Validation:
         if not (folder / TABLE).is_file() or not (folder / FACTS).is_file():
             return None
         try:
-            table = pd.read_csv(folder / TABLE, dtype={"img1": str, "img2": str})
+            exact = dict.fromkeys(("img1", "img2", *ANSWERS), str)  # read to the last bit below
+            table = pd.read_csv(folder / TABLE, dtype=exact)
+            mean = json.loads((folder / FACTS).read_text())["mean_score"]
             return cls(
                 pairs=table.drop(columns=ANSWERS),
                 probabilities=table[ANSWERS].to_numpy(dtype=np.float64).reshape(-1, 2, 3),
-                mean_score=float(json.loads((folder / FACTS).read_text())["mean_score"]),
+                mean_score=None if mean is None else float(mean),
             )
         except (ValueError, KeyError) as error:
             raise unreadable(folder, f"{TABLE}: {error}") from error

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from lmol.evaluation.answers import Floats
 from lmol.evaluation.intervals import ImageBootstrap, Indices, with_interval
 from lmol.evaluation.judged import Booleans, JudgedPairs
-from lmol.evaluation.metrics import Floats, Metrics, correlation_metrics
+from lmol.evaluation.metrics import Metrics, correlation_metrics
 from lmol.evaluation.permutation import GroupPermutations
 
 FEWEST_IMAGES = 10
@@ -30,6 +31,9 @@ TESTED = ("subgroup_gap_p", "subgroup_bias_p")
 NO_GROUPS: Metrics = {name + end: None for name in GAPS for end in ("", "_low", "_high")}
 NO_GROUPS |= dict.fromkeys(TESTED)
 """The headlines of a score table without groups."""
+
+OF_SCORES = ("pearson", "spearman", "mean_error")
+"""Columns of a group that need scores."""
 
 UNKNOWN = np.empty(0)
 """Samples of what has no interval."""
@@ -173,6 +177,9 @@ class Subgroups:
 
     def _of_group(self, group: Comparison) -> dict[str, float | None]:
         """What a group's images have, and not its pairs: correlations and the mean error."""
+        if "score" not in self.images:
+            unknown = (with_interval(name, None, UNKNOWN) for name in OF_SCORES)
+            return {key: value for found in unknown for key, value in found.items()}
         images, scores = self._images(group), self.images["score"].to_numpy()
         strengths, errors = self.strengths[images], self._errors
         found = correlation_metrics(scores[images], strengths, strengths)
@@ -220,7 +227,7 @@ class Subgroups:
 
 def group_names(images: pd.DataFrame) -> list[str]:
     """The groups of a score table in order; an empty name is none, and one alone tells nothing."""
-    names = sorted(set(images["group"]) - {""})
+    names = sorted(set(images["group"]) - {""}) if "group" in images else []
     return names if len(names) >= 2 else []
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from lmol.evaluation.answers import Floats, win_share
 from lmol.evaluation.intervals import pair_matrix
 from lmol.evaluation.judged import JudgedPairs
-from lmol.evaluation.metrics import Floats, Metrics, win_share
+from lmol.evaluation.metrics import Metrics
 
 
 def triple_metrics(judged: JudgedPairs) -> Metrics:

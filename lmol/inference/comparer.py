@@ -15,8 +15,9 @@ from lmol.config.schema import EvalConfig, RankingConfig
 from lmol.data.images import Picture, open_rgb
 from lmol.data.pictures import picture_table
 from lmol.errors import DataError
+from lmol.evaluation.answers import average_orders, most_probable
 from lmol.evaluation.judge import Judge
-from lmol.evaluation.metrics import average_orders, most_probable, order_consistency
+from lmol.evaluation.metrics import order_consistency
 from lmol.evaluation.ranked import Validation
 from lmol.inference.comparison import Comparison
 from lmol.inference.ranking import RankedImages, Ranker

@@ -15,8 +15,8 @@ from scipy.stats import rankdata
 from lmol.config.schema import EvalConfig, RankingConfig
 from lmol.config.schema import Pairing as Kind
 from lmol.errors import DataError
+from lmol.evaluation.answers import Floats, average_orders, win_share
 from lmol.evaluation.judge import Judge
-from lmol.evaluation.metrics import Floats, average_orders, win_share
 from lmol.evaluation.ranked import Validation
 from lmol.model.features import PixelImages
 from lmol.model.pair_model import PairModel

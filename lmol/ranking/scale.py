@@ -73,20 +73,21 @@ def matched_ties(
     return virtual_ties * (pairs / images) / (target_pairs / target_images)
 
 
-def ranking_table(images: pd.DataFrame, fit: BradleyTerryFit, scale: ScoreScale) -> pd.DataFrame:
-    """Table image, score, strength, stderr, estimate, rank of n images, rank 1 the strongest first.
+def ranking_table(
+    images: pd.DataFrame, fit: BradleyTerryFit, scale: ScoreScale | None
+) -> pd.DataFrame:
+    """Return image, score, strength, stderr, estimate, rank of n images, rank 1 the strongest.
 
-    images: a Scores table in the order of the fit. strength and stderr are in logits, estimate on
-    the score scale. Images of equal strength share the better rank and stand in order of their id.
+    images: a table in the order of the fit; score and estimate are left out where images have no
+    scores. strength and stderr are in logits, estimate on the score scale. Images of equal strength
+    share the better rank and stand in order of their id.
     """
-    table = pd.DataFrame(
-        {
-            "image": images["image"].to_numpy(),
-            "score": images["score"].to_numpy(),
-            "strength": fit.strengths,
-            "stderr": fit.standard_errors,
-            "estimate": scale.estimate(fit.strengths),
-            "rank": rankdata(-fit.strengths, method="min").astype(np.int64),
-        }
-    )
+    columns = {"image": images["image"].to_numpy()}
+    if "score" in images:
+        columns["score"] = images["score"].to_numpy()
+    columns |= {"strength": fit.strengths, "stderr": fit.standard_errors}
+    if scale is not None:
+        columns["estimate"] = scale.estimate(fit.strengths)
+    columns["rank"] = rankdata(-fit.strengths, method="min").astype(np.int64)
+    table = pd.DataFrame(columns)
     return table.sort_values(["rank", "image"], ignore_index=True)

@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from lmol.evaluation.metrics import Shown, shown_in
 
 DASH = "–"
 MINUS = "−"
 SMALL_P = 0.001
 
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """A metric of metrics.json. low_is_good: as of an error."""
-
-    key: str
-    title: str
-    low_is_good: bool = False
-
-
-METRICS = (
-    Metric(key="accuracy", title="accuracy"),
-    Metric(key="accuracy_similar", title="recall of Similar"),
-    Metric(key="order_consistency", title="order consistency"),
-    Metric(key="pearson", title="Pearson"),
-    Metric(key="spearman", title="Spearman"),
-    Metric(key="mae", title="MAE (points)", low_is_good=True),
-)
+METRICS = shown_in(Shown.REPORT)
 
 
 def fixed(value: float | None, digits: int = 3) -> str:

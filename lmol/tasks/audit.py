@@ -13,27 +13,20 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers.trainer_utils import SaveStrategy
 
-from lmol.audit.monitor import Watching
+from lmol.audit.monitor import Monitor
 from lmol.audit.output import SUMMARY
 from lmol.config import Config
 from lmol.config.schema import Action, AuditConfig, AuditLevel, AuditRules, Severity
 from lmol.errors import ConfigError, HealthError, LmolError
 from lmol.model.device import require_device
 from lmol.runs.run_folder import RunFolder
-from lmol.tasks.prepare import prepare_fold
-from lmol.tasks.train import (
-    build,
-    image_store,
-    seed_everything,
-    show_trainable,
-    train,
-    trainer_of,
-    watched,
-)
 from lmol.tracking.opening import open_tracker
 from lmol.tracking.tracker import Tracker
 from lmol.training.callbacks import RunLog
 from lmol.training.trainer import ComparisonTrainer
+from lmol.workflow.fit import monitor_of, train, trainer_of
+from lmol.workflow.training import training_session
+from lmol.workflow.validation import Validator
 
 log = logging.getLogger(__name__)
 
@@ -48,22 +41,18 @@ def run(config: Config, run: RunFolder) -> None:
 
 def audit(config: Config, run: RunFolder, tracker: Tracker) -> None:
     """Train some steps, each audited, and show the summary."""
-    seed_everything(config)
     every_step = replace(config.train, log_every=1)
-    config = replace(config, audit=told_alone(config.audit), train=every_step)
-    prepared = prepare_fold(config, run)
-    comparer = build(config)
-    show_trainable(comparer, run)
-    images = image_store(config, comparer, prepared.split.train, prepared.split.validation)
-    watching = watched(config, run, comparer, prepared, images, tracker, every=True)
+    config = replace(config, audit=logging_only(config.audit), train=every_step)
+    session = training_session(config, run, tracker)
+    monitor = monitor_of(session, every_step=True)
     callbacks = [RunLog(run.append_metrics, tracker), StopAfter(config.audit.steps)]
-    trainer = trainer_of(config, run, comparer, prepared, images, watching, callbacks)
+    trainer = trainer_of(session, monitor, Validator(session), callbacks)
     trainer.args.save_strategy = SaveStrategy.NO
     try:
-        train(trainer, watching, run)
+        train(trainer, monitor, run)
     finally:
         show(run, trainer)
-    refuse_errors(watching)
+    refuse_errors(monitor)
 
 
 def show(run: RunFolder, trainer: ComparisonTrainer) -> None:
@@ -86,8 +75,8 @@ def require_audit(config: Config) -> None:
         raise ConfigError([problem])
 
 
-def told_alone(audit: AuditConfig) -> AuditConfig:
-    """The audit with every step drawn, and no rule of its own that stops before all are told."""
+def logging_only(audit: AuditConfig) -> AuditConfig:
+    """Draw every step, and let the audit's rules log alone, so that all findings are reported."""
     rules = {name: replace(rule, action=Action.LOG) for name, rule in vars(audit.rules).items()}
     return replace(audit, picture_interval=1, rules=AuditRules(**rules))
 
@@ -104,9 +93,9 @@ class StopAfter(TrainerCallback):
         control.should_training_stop |= state.global_step >= self._steps
 
 
-def refuse_errors(watching: Watching) -> None:
+def refuse_errors(monitor: Monitor) -> None:
     """Raise HealthError where a finding is an error: a script can ask the exit code."""
-    errors = watching.findings.of(Severity.ERROR)
+    errors = monitor.findings.of(Severity.ERROR)
     if errors:
         raise HealthError(
             "task=audit",

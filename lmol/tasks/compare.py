@@ -11,8 +11,8 @@ from lmol.inference.comparer import ImageComparer
 from lmol.model.device import require_device
 from lmol.runs.past_runs import one_run
 from lmol.runs.run_folder import RunFolder
-from lmol.tasks.evaluate import trained
-from lmol.tasks.train import seed_everything
+from lmol.workflow.past_model import trained_model
+from lmol.workflow.session import seed_everything
 from lmol.workflow.tables import table_of_comparison
 
 
@@ -22,8 +22,9 @@ def run(config: Config, run: RunFolder) -> None:
     first, second = two_images(config.images)
     seed_everything(config)
     past = one_run(config.run)
+    model, _ = trained_model(config, past)
     comparer = ImageComparer(
-        trained(config, past),
+        model,
         references=None,
         validation=None,
         ranking=config.ranking,

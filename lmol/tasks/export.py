@@ -15,18 +15,18 @@ from matplotlib.figure import Figure
 from lmol.config import Config
 from lmol.config.schema import ExportForm, Quantization
 from lmol.errors import ModelError
+from lmol.evaluation.answers import Floats
 from lmol.evaluation.figures import GREY, save, titled
-from lmol.evaluation.metrics import Floats
 from lmol.model.device import require_device
 from lmol.model.pair_model import Exportable, PairModel
 from lmol.runs.past_runs import PastRun, one_run
 from lmol.runs.run_folder import RunFolder
 from lmol.system.disk import require_space
 from lmol.system.files import follow_umask, write_text
-from lmol.tasks.evaluate import trained
-from lmol.tasks.train import seed_everything
 from lmol.verdict import Verdict
 from lmol.workflow.model_card import model_card
+from lmol.workflow.past_model import trained_model
+from lmol.workflow.session import seed_everything
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def write_stock_model(config: Config, past: PastRun, folder: Path, run: RunFolde
     kind = (config.model.get("backbone") or {}).get("quantization")
     if kind != Quantization.NONE.value:
         log.info("Trained on %s: merging into the base as it is without quantisation", kind)
-    model = trained(unquantized(config), past)
+    model, _ = trained_model(unquantized(config), past)
     size = sum(weight.nbytes for weight in model.parameters())
     require_space(folder, size, "the merged model")
     exportable = require_exportable(model)
@@ -91,7 +91,7 @@ def unquantized(config: Config) -> Config:
 
 def write_adapter(config: Config, past: PastRun, folder: Path) -> None:
     """The checkpoint after a check that it fits its base, with a card."""
-    model = require_exportable(trained(config, past))
+    model = require_exportable(trained_model(config, past)[0])
     shutil.copytree(past.checkpoint(config.checkpoint.value), folder, dirs_exist_ok=True)
     write_text(folder / "README.md", model_card(config, past, model.prompt_text))
 

@@ -20,8 +20,9 @@ from lmol.model.device import require_device
 from lmol.model.references import References
 from lmol.runs.past_runs import PastRun, one_run
 from lmol.runs.run_folder import RunFolder
-from lmol.tasks.evaluate import held_out_images, images_of, trained
-from lmol.tasks.train import seed_everything
+from lmol.workflow.folds import images_of, same_fold
+from lmol.workflow.past_model import trained_model
+from lmol.workflow.session import seed_everything
 from lmol.workflow.tables import table_of_ranking
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,9 @@ def run(config: Config, run: RunFolder) -> float | None:
     run.note(run=str(past.path), checkpoint=config.checkpoint.value)
     images = wanted_images(config, past, run)
     checkpoint = past.checkpoint(config.checkpoint.value)
+    model, _ = trained_model(config, past)
     ranker = Ranker(
-        trained(config, past),
+        model,
         config.ranking,
         judging=config.eval,
         seed=config.seed + past.fold,
@@ -58,7 +60,8 @@ def wanted_images(config: Config, past: PastRun, run: RunFolder) -> pd.DataFrame
     Raises DataError where scored images, whose correlation would be reported, were trained on.
     """
     if config.images is None:
-        return held_out_images(config, past, run).drop(columns="group")
+        held_out = same_fold(config, past, run).split.held_out
+        return held_out.drop(columns="group", errors="ignore")
     images = picture_table(config.images)
     run.note(images_taken=len(images), images_passed_over=passed_over(images))
     if "score" in images and not config.fold.allow_duplicates:
@@ -76,9 +79,7 @@ def metrics_of(ranked: RankedImages) -> Metrics:
         return metrics
     scores, strengths = table["score"].to_numpy(), table["strength"].to_numpy()
     estimates = table["estimate"].to_numpy() if "estimate" in table else None
-    found = correlation_metrics(scores, strengths, strengths if estimates is None else estimates)
-    without = () if estimates is not None else ("mae", "rmse")
-    return metrics | {name: value for name, value in found.items() if name not in without}
+    return metrics | correlation_metrics(scores, strengths, estimates)
 
 
 def save(run: RunFolder, ranked: RankedImages, images: pd.DataFrame, metrics: Metrics) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.utils.data import Dataset
 from transformers import TrainingArguments
 
 from lmol.config.schema import OptimConfig, Precision, TrainConfig, ValidationMetric
@@ -14,19 +19,37 @@ MIXED = {Precision.BF16: "bf16", Precision.FP16: "fp16"}
 """train.precision in accelerate's words."""
 
 
-def training_arguments(
-    config: TrainConfig, optim: OptimConfig, seed: int, folder: Path
-) -> TrainingArguments:
+@dataclass(frozen=True, kw_only=True)
+class TrainerSettings:
+    """How to train, and the folder that receives the checkpoints."""
+
+    train: TrainConfig
+    optim: OptimConfig
+    seed: int
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingData:
+    """What to train on. validate: metrics of other images of the training fold, after a step."""
+
+    dataset: Dataset[Any]
+    collator: Callable[[Any], dict[str, Tensor]]
+    validate: Callable[[int], dict[str, float]]
+
+
+def training_arguments(settings: TrainerSettings) -> TrainingArguments:
     """Our settings in the Trainer's words; anything it would do by itself is switched off."""
+    config = settings.train
     arguments = TrainingArguments(
-        output_dir=str(folder),
+        output_dir=str(settings.folder),
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch_pairs,
         gradient_accumulation_steps=config.accumulation,
-        max_grad_norm=optim.grad_clip,
+        max_grad_norm=settings.optim.grad_clip,
         bf16=config.precision is Precision.BF16,
         fp16=config.precision is Precision.FP16,
-        seed=seed,
+        seed=settings.seed,
         dataloader_num_workers=config.workers,
         dataloader_drop_last=True,  # equal micro-batches: their mean is the batch's mean
         dataloader_pin_memory=torch.cuda.is_available(),

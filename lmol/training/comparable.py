@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lmol.config.schema import LossConfig
-from lmol.verdict import SWAPPED, Verdict, verdict_indices
+from lmol.data.labels import label_shares, pair_weights
+from lmol.verdict import SWAPPED, Verdict
 
 Floats = NDArray[np.float64]
 
@@ -27,13 +28,12 @@ def comparable_cross_entropy(
     probabilities: (P, 2, 3), both orders. Similar counts w_similar times and the swapped order
     swap_ce_weight times, as in lmol.training.losses.
     """
-    truth = verdict_indices(pairs["label"])
-    chosen = np.stack([truth, np.array(SWAPPED)[truth]], axis=1)  # (P, 2)
-    found = np.take_along_axis(probabilities, chosen[..., None], axis=2)[..., 0]
-    entropy = -np.log(np.maximum(found, np.finfo(np.float32).tiny))
-    orders = np.average(entropy, axis=1, weights=[1.0, loss.swap_ce_weight])
-    classes = np.where(truth == Verdict.SIMILAR, loss.w_similar, 1.0)
-    return float(np.average(classes * orders, weights=mix_weights(pairs, training_pairs)))
+    framed = np.stack([probabilities[:, 0], probabilities[:, 1][:, SWAPPED]], axis=1)
+    entropy = -np.log(np.maximum(framed, np.finfo(np.float32).tiny))  # (P, 2, 3)
+    orders = np.average(entropy, axis=1, weights=[1.0, loss.swap_ce_weight])  # (P, 3)
+    classes = label_shares(pairs) * np.array([1.0, 1.0, loss.w_similar])
+    weights = mix_weights(pairs, training_pairs) * pair_weights(pairs)
+    return float(np.average((classes * orders).sum(axis=1), weights=weights))
 
 
 def mix_weights(pairs: pd.DataFrame, training_pairs: pd.DataFrame) -> Floats:
@@ -60,4 +60,7 @@ def _of(pairs: pd.DataFrame, *, similar: bool) -> NDArray[np.bool_]:
 
 
 def _gaps(pairs: pd.DataFrame) -> Floats:
+    """All alike where images have no scores."""
+    if "score1" not in pairs:
+        return np.zeros(len(pairs))
     return (pairs["score1"] - pairs["score2"]).abs().to_numpy()

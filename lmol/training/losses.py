@@ -5,14 +5,14 @@ P pairs; logits are (P, 2, 3): order 0 is (A, B), order 1 is (B, A); classes as 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, log_softmax
+from torch.nn.functional import log_softmax, nll_loss
 
 from lmol.config.schema import ConsistencyConfig, LossConfig
-from lmol.verdict import SWAPPED
+from lmol.verdict import SWAPPED, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,16 +36,35 @@ def consistency_weight(config: ConsistencyConfig, progress: float) -> float:
     return config.start + (config.end - config.start) * done
 
 
-def pair_loss(logits: Tensor, targets: Tensor, config: LossConfig, progress: float) -> LossTerms:
-    """The loss of logits (P, O, 3) against targets (P, 2); O = 1 where the swap plays no part.
+@dataclass(frozen=True, kw_only=True)
+class PairTargets:
+    """Labels of P pairs: shares (P, O, 3) of the three answers by order, and weights (P,)."""
+
+    shares: Tensor
+    weights: Tensor
+
+    @property
+    def labels(self) -> Tensor:
+        """The most probable answer by order, shape (P, O); Similar where two are equal."""
+        largest, labels = self.shares.max(dim=-1)
+        tied = (self.shares == largest[..., None]).sum(-1) > 1
+        return labels.masked_fill(tied, Verdict.SIMILAR)
+
+
+def pair_loss(
+    logits: Tensor, targets: PairTargets, config: LossConfig, progress: float
+) -> LossTerms:
+    """Return the loss of logits (P, O, 3); O = 1 where the swapped order plays no part.
 
     Sums over pairs are divided by P, not by the sum of class weights as torch's weighted mean does:
     only so is a batch the mean of its micro-batches, and accumulation exact.
     """
-    entropy = weighted_cross_entropy(logits[:, 0], targets[:, 0], config.w_similar)
+    first = PairTargets(shares=targets.shares[:, 0], weights=targets.weights)
+    entropy = weighted_cross_entropy(logits[:, 0], first, config.w_similar)
     if logits.shape[1] == 1:
         return LossTerms(total=entropy, cross_entropy=entropy, consistency=entropy.new_zeros(()))
-    swapped = weighted_cross_entropy(logits[:, 1], targets[:, 1], config.w_similar)
+    second = replace(first, shares=targets.shares[:, 1])
+    swapped = weighted_cross_entropy(logits[:, 1], second, config.w_similar)
     entropy = (entropy + config.swap_ce_weight * swapped) / (1 + config.swap_ce_weight)
     consistency = symmetric_kl(logits[:, 0], logits[:, 1])
     weight = consistency_weight(config.consistency, progress)
@@ -53,10 +72,16 @@ def pair_loss(logits: Tensor, targets: Tensor, config: LossConfig, progress: flo
     return LossTerms(total=total, cross_entropy=entropy, consistency=consistency)
 
 
-def weighted_cross_entropy(logits: Tensor, targets: Tensor, w_similar: float) -> Tensor:
-    """Mean over P pairs of the class weight times -log p(target), in nats."""
-    weights = logits.new_tensor([1.0, 1.0, w_similar])
-    return cross_entropy(logits, targets, weight=weights, reduction="sum") / len(logits)
+def weighted_cross_entropy(logits: Tensor, targets: PairTargets, w_similar: float) -> Tensor:
+    """Return the mean over P pairs of weight * sum over classes of w * share * -log p, in nats.
+
+    logits (P, 3), shares (P, 3); the class weight w is w_similar for Similar and 1 otherwise.
+    """
+    weights = targets.shares * logits.new_tensor([1.0, 1.0, w_similar])
+    pairs = (weights * log_softmax(logits, dim=-1)).sum(-1) * targets.weights
+    # nll_loss adds up in the order in which torch's cross-entropy of class indices does.
+    rows = torch.zeros(len(pairs), dtype=torch.long, device=pairs.device)
+    return nll_loss(pairs[:, None], rows, reduction="sum") / len(logits)
 
 
 def symmetric_kl(logits: Tensor, swapped_logits: Tensor) -> Tensor:

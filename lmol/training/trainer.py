@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from lmol.audit.health import early_stopping
-from lmol.audit.monitor import Watching
+from lmol.audit.monitor import Monitor
 from lmol.audit.signals import values
-from lmol.config.schema import OptimConfig, TrainConfig
 from lmol.model.checkpoint import save_checkpoint
 from lmol.model.pair_model import PairModel
 from lmol.system.distributed import process_state
-from lmol.training.arguments import training_arguments
+from lmol.training.arguments import TrainerSettings, TrainingData, training_arguments
 from lmol.training.callbacks import LastRecord, OwnDropout, WholeSteps
 from lmol.training.kept import keep_last
-from lmol.training.losses import needs_swapped_order, pair_loss
+from lmol.training.losses import PairTargets, needs_swapped_order, pair_loss
 from lmol.training.optim import build_optimizer, build_scheduler, learning_rates
 from lmol.training.workers import for_workers, guarded
 
 log = logging.getLogger(__name__)
 
-Validate = Callable[[], dict[str, float]]
+TARGETS = ("targets", "weights")
+"""What a batch holds beside images."""
 
 NOT_USED: Any = ()
 """The Trainer wants a validation set before it calls `evaluate`, where `validate` stands for it."""
 
 
 class ComparisonTrainer(Trainer):
-    """Trains a Comparer on a PairDataset; `validate` judges validation pairs of the training fold.
+    """Trains a PairModel on pairs, and validates on other images of the training fold.
 
-    `folder` receives `last` at each validation, and `best` whenever the metric is a new best.
+    The folder receives `last` at each validation, and `best` whenever the metric is a new best.
     """
 
     loss_is_scaled_for_ga = False
@@ -49,26 +47,21 @@ class ComparisonTrainer(Trainer):
         self,
         *,
         model: PairModel,
-        config: TrainConfig,
-        optim: OptimConfig,
-        seed: int,
-        folder: Path,
-        dataset: Dataset[Any],
-        collator: Callable[[Any], dict[str, Tensor]],
-        validate: Validate,
-        watching: Watching,
+        settings: TrainerSettings,
+        data: TrainingData,
+        monitor: Monitor,
         callbacks: list[TrainerCallback],
     ) -> None:
-        self._config, self._optim, self.folder = config, optim, folder
-        self.pair_model = model
-        self._validate, self._watching, self._logged = validate, watching, 0
-        self._both_orders = needs_swapped_order(config.loss)
+        self._config, self._optim = settings.train, settings.optim
+        self.folder, self.pair_model, self.data = settings.folder, model, data
+        self._monitor, self._logged = monitor, 0
+        self._both_orders = needs_swapped_order(self._config.loss)
         self._rates: dict[str, float] = {}
         self.steps = WholeSteps()
-        dataset, collator = for_workers(dataset, collator, config)
+        dataset, collator = for_workers(data.dataset, data.collator, self._config)
         super().__init__(
             model=model,
-            args=training_arguments(config, optim, seed, folder),
+            args=training_arguments(settings),
             data_collator=collator,
             train_dataset=dataset,
             eval_dataset=NOT_USED,
@@ -77,8 +70,8 @@ class ComparisonTrainer(Trainer):
                 OwnDropout(),
                 LastRecord(),
                 *callbacks,
-                *watching.callbacks,
-                *early_stopping(config.early_stopping),
+                *monitor.callbacks,
+                *early_stopping(self._config.early_stopping),
             ],
         )
         self.remove_callback(
@@ -93,14 +86,14 @@ class ComparisonTrainer(Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         """Scalar loss of a micro-batch, in nats."""
-        images = {key: value for key, value in inputs.items() if key != "targets"}
-        with self._watching.forward():
+        images = {key: value for key, value in inputs.items() if key not in TARGETS}
+        with self._monitor.forward():
             logits = model(**images, both_orders=self._both_orders)
-        targets = inputs["targets"][:, : logits.shape[1]]
+        targets = PairTargets(shares=inputs["targets"], weights=inputs["weights"])
         progress = self.state.global_step / max(self.state.max_steps, 1)
         terms = pair_loss(logits, targets, self._config.loss, progress)
         parts = (terms.total, terms.cross_entropy, terms.consistency)
-        self._watching.sums.add(parts, logits, targets)
+        self._monitor.sums.add(parts, logits, targets.labels[:, : logits.shape[1]])
         self._rates = learning_rates(self.optimizer) if self.optimizer else {}
         return (terms.total, logits) if return_outputs else terms.total
 
@@ -119,13 +112,13 @@ class ComparisonTrainer(Trainer):
         """
         loss = super().training_step(*args, **kwargs)
         if self.accelerator.sync_gradients:
-            self._watching.backward_done()
+            self._monitor.backward_done()
         return torch.nan_to_num(loss, nan=0.0, posinf=0.0, neginf=0.0)
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
         """Called by the Trainer after clipping, with the norm before it."""
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
-        self._watching.sums.grad_norm = norm
+        self._monitor.sums.grad_norm = norm
         return norm
 
     def create_optimizer(self, model: nn.Module | None = None) -> AdamW:
@@ -153,14 +146,15 @@ class ComparisonTrainer(Trainer):
 
     def _means(self) -> dict[str, float]:
         """Mean loss terms (nats) and accuracy of the steps since the last record."""
-        steps = self._watching.history.steps[self._logged :]
+        steps = self._monitor.history.steps[self._logged :]
         self._logged += len(steps)
         names = ("loss", "cross_entropy", "consistency", "accuracy")
         return {name: float(values(steps, name).mean()) for name in names}
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Judge the validation pairs; never the held-out fold."""
-        metrics = {f"eval_{name}": value for name, value in self._validate().items()}
+        validated = self.data.validate(self.state.global_step)
+        metrics = {f"eval_{name}": value for name, value in validated.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
@@ -187,7 +181,7 @@ class ComparisonTrainer(Trainer):
 
         Tells whether there are any that were trained.
         """
-        good = self._watching.remedies.last_good
+        good = self._monitor.interventions.last_good
         if good.step == 0:
             return False
         good.restore(self.pair_model)

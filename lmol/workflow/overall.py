@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lmol.evaluation.metrics import confusion_table
+from lmol.evaluation.answers import confusion_table
+from lmol.evaluation.metrics import Shown, shown_in
 from lmol.evaluation.over_folds import metrics_over_folds
 from lmol.evaluation.plots import plot_confusion
 from lmol.runs.result_folder import ResultFolder
@@ -17,7 +18,7 @@ from lmol.runs.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 
-SHOWN = ("accuracy", "macro_f1", "order_consistency", "pearson", "spearman", "mae", "ece")
+SHOWN = tuple(metric.key for metric in shown_in(Shown.FOLDS))
 
 
 def save_overall(run: RunFolder, parts: Mapping[int, ResultFolder]) -> None:

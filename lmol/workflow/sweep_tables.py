@@ -8,12 +8,12 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from lmol.evaluation.metrics import Shown, shown_in
 from lmol.evaluation.over_folds import OverFolds, over_folds
 from lmol.runs.sweep_jobs import SweptJob
 from lmol.workflow.overall import SHOWN
 
-OF_GROUPS = ("accuracy", "order_consistency", "pearson", "mae")
-"""Metrics that are shown of many settings, each with its interval."""
+OF_GROUPS = tuple(metric.key for metric in shown_in(Shown.SETTINGS))
 
 GroupRow = tuple[str, int, Sequence[SweptJob], Sequence[int]]
 """Label, number of jobs, those that are done, and the missing folds."""

@@ -12,7 +12,7 @@ from lmol.audit.gradients import gradient_norms, gradient_table, measure_gradien
 from lmol.audit.parameters import audited_tensors
 from lmol.audit.step import OpenStep
 from tests.tiny import build_tiny
-from tests.training.parts import OPTIM, trainer_of, watching_of
+from tests.training.parts import OPTIM, monitor_of, trainer_of
 
 
 @pytest.fixture
@@ -108,9 +108,9 @@ def test_norms_stand_before_and_after_clipping(data, tmp_path, clip):
     comparer = build_tiny()
     optim = replace(OPTIM, grad_clip=clip)
     audit = ("audit.interval=1",)
-    watching = watching_of(comparer, data[1], tmp_path, optim=optim, audit=audit)
-    trainer_of(comparer, data, tmp_path, watching=watching, optim=optim).train()
-    for step, signals in enumerate(watching.history.steps, start=1):
+    monitor = monitor_of(comparer, data[1], tmp_path, optim=optim, audit=audit)
+    trainer_of(comparer, data, tmp_path, monitor=monitor, optim=optim).train()
+    for step, signals in enumerate(monitor.history.steps, start=1):
         table = pd.read_csv(tmp_path / f"audit/grad_table_step_{step}.csv")
         before, after = (np.linalg.norm(table[name]) for name in ("norm", "norm_clipped"))
         assert before == pytest.approx(signals.grad_norm, rel=1e-4)

@@ -24,7 +24,7 @@ from lmol.errors import CheckpointError, HealthError
 from lmol.model.checkpoint import save_checkpoint
 from tests.audit.test_signals import signals
 from tests.tiny import build_tiny
-from tests.training.parts import SHOWN, TRAIN, state_of, trainer_of, watching_of
+from tests.training.parts import SHOWN, TRAIN, monitor_of, state_of, trainer_of
 
 COURSE = Course(num_steps=200, warmup_steps=20, window=16, scaled=False)
 
@@ -64,20 +64,20 @@ def spoiled_run(data, folder, action, steps=(2,), **options):
     comparer = build_tiny()
     spoil = Spoil(comparer, steps)
     config = replace(with_actions(non_finite_gradient=action), **options)
-    watching = watching_of(comparer, data[1], folder, config=config)
-    trainer = trainer_of(comparer, data, folder, config, watching=watching)
-    return trainer, spoil, watching
+    monitor = monitor_of(comparer, data[1], folder, config=config)
+    trainer = trainer_of(comparer, data, folder, config, monitor=monitor)
+    return trainer, spoil, monitor
 
 
 def test_a_step_that_is_left_out_changes_nothing(data, tmp_path):
-    trainer, spoil, watching = spoiled_run(data, tmp_path, Action.SKIP_STEP)
+    trainer, spoil, monitor = spoiled_run(data, tmp_path, Action.SKIP_STEP)
     trainer.train()
     before, after_one, after_two = spoil.states
     assert not same(before, after_one)
     assert same(after_one, after_two)
     assert not same(after_two, trained(spoil.comparer))
-    assert watching.history.skipped == {2}
-    [entry] = watching.findings.as_list()
+    assert monitor.history.skipped == {2}
+    [entry] = monitor.findings.as_list()
     assert entry["actions"] == ["step 2: left the step out"]
 
 
@@ -92,7 +92,7 @@ def test_steps_are_left_out_only_so_often_in_a_row(data, tmp_path):
 
 def test_a_rollback_returns_to_the_last_validated_weights_and_learns_more_slowly(data, tmp_path):
     options = {"epochs": 4, "validate_every": 1 / 3}  # 12 steps, validated after the 4th and 8th
-    trainer, spoil, watching = spoiled_run(data, tmp_path, Action.ROLLBACK, (7,), **options)
+    trainer, spoil, monitor = spoiled_run(data, tmp_path, Action.ROLLBACK, (7,), **options)
     rates: list[float] = []
     spoil.comparer.register_forward_pre_hook(
         lambda *_: (
@@ -106,7 +106,7 @@ def test_a_rollback_returns_to_the_last_validated_weights_and_learns_more_slowly
     assert rates[7] == pytest.approx(
         0.3 * rates[6] * share(trainer, 7) / share(trainer, 6), rel=1e-6
     )
-    [entry] = watching.findings.as_list()
+    [entry] = monitor.findings.as_list()
     assert entry["actions"] == ["step 7: rolled back to step 4, learning rates times 0.3"]
 
 
@@ -154,9 +154,9 @@ def test_nothing_that_is_not_finite_is_written(comparer, tmp_path):
 
 
 def test_the_last_good_state_holds_weights_and_moments(data, tmp_path):
-    trainer, _, watching = spoiled_run(data, tmp_path, Action.STOP, ())
+    trainer, _, monitor = spoiled_run(data, tmp_path, Action.STOP, ())
     trainer.train()
-    good, optimizer = watching.remedies.last_good, trainer.optimizer
+    good, optimizer = monitor.interventions.last_good, trainer.optimizer
     comparer = trainer.model
     weights, state = trained(comparer), optimizer.state_dict()
     good.take(comparer, optimizer, 3, 1.0)
@@ -191,9 +191,9 @@ def test_audited_and_unaudited_runs_end_in_the_same_bits(data, tmp_path, audit, 
         if recompute:
             comparer.enable_activation_checkpointing()
         config = replace(TRAIN, epochs=2, accumulation=2, batch_pairs=4)
-        watching = watching_of(comparer, data[1], tmp_path / name, config=config, audit=wanted)
-        trainer_of(comparer, data, tmp_path / name, config, watching=watching).train()
-        watching.close()
+        monitor = monitor_of(comparer, data[1], tmp_path / name, config=config, audit=wanted)
+        trainer_of(comparer, data, tmp_path / name, config, monitor=monitor).train()
+        monitor.close()
         ends.append(state_of(comparer))
     assert same(*ends)
     assert (tmp_path / "audited/audit/grad_table_step_1.csv").is_file()
@@ -202,8 +202,8 @@ def test_audited_and_unaudited_runs_end_in_the_same_bits(data, tmp_path, audit, 
 
 def test_hooks_are_gone_when_a_step_fails(data, tmp_path, monkeypatch):
     comparer = build_tiny()
-    watching = watching_of(comparer, data[1], tmp_path, audit=("audit=full",))
-    trainer = trainer_of(comparer, data, tmp_path, watching=watching)
+    monitor = monitor_of(comparer, data[1], tmp_path, audit=("audit=full",))
+    trainer = trainer_of(comparer, data, tmp_path, monitor=monitor)
 
     def fail(images):
         raise ZeroDivisionError
@@ -269,16 +269,16 @@ def test_a_rising_validation_loss_is_a_trend_while_training_s_falls(course, foun
 
 def test_a_step_that_is_left_out_does_not_spoil_a_validation_interval(data, tmp_path):
     options = {"epochs": 4, "validate_every": 1 / 3}
-    trainer, _, watching = spoiled_run(data, tmp_path, Action.SKIP_STEP, (2, 6, 10), **options)
+    trainer, _, monitor = spoiled_run(data, tmp_path, Action.SKIP_STEP, (2, 6, 10), **options)
     trainer.train()
-    assert watching.remedies.last_good.step == 12
+    assert monitor.interventions.last_good.step == 12
 
 
 def test_gradients_that_stay_large_are_clipped_and_used(data, tmp_path):
     comparer = build_tiny()
     config = replace(TRAIN, epochs=10)
-    watching = watching_of(comparer, data[1], tmp_path, config=config)
-    trainer = trainer_of(comparer, data, tmp_path, config, watching=watching)
+    monitor = monitor_of(comparer, data[1], tmp_path, config=config)
+    trainer = trainer_of(comparer, data, tmp_path, config, monitor=monitor)
     factor = {"now": 1.0}
     for parameter in comparer.parameters():
         if parameter.requires_grad:
@@ -288,8 +288,8 @@ def test_gradients_that_stay_large_are_clipped_and_used(data, tmp_path):
     )
     trainer.train()
     assert trainer.state.global_step == 30
-    assert watching.history.skipped == {21, 22, 23}
-    entry = watching.findings.entries["gradient_explosion"]
+    assert monitor.history.skipped == {21, 22, 23}
+    entry = monitor.findings.entries["gradient_explosion"]
     assert entry.actions[-1].startswith("step 24: took the step")
 
 
@@ -299,14 +299,14 @@ def test_a_rollback_at_a_validation_leaves_the_validated_weights_in_best(data, t
     config = replace(config, epochs=8, validate_every=1 / 4, health=health)
     comparer, seen = build_tiny(), []
 
-    def validate():
+    def validate(step):
         seen.append(trained(comparer))
         return {**dict.fromkeys(SHOWN, 0.5), "accuracy": 0.1 + 0.01 * len(seen)}
 
-    watching = watching_of(comparer, data[1], tmp_path, config=config)
-    trainer = trainer_of(comparer, data, tmp_path, config, validate, watching=watching)
+    monitor = monitor_of(comparer, data[1], tmp_path, config=config)
+    trainer = trainer_of(comparer, data, tmp_path, config, validate, monitor=monitor)
     trainer.train()
-    assert "chance_validation" in watching.findings.entries  # at steps 18 and 24 of 24
+    assert "chance_validation" in monitor.findings.entries  # at steps 18 and 24 of 24
     best = load_file(tmp_path / "best" / "adapter_model.safetensors")
     key = next(name for name in best if "linear_1.weight" in name)
     projector = next(t for name, t in seen[3].items() if "linear_1.weight" in name)

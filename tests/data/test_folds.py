@@ -29,7 +29,7 @@ def release(tmp_path):
 
 @pytest.mark.parametrize("kind", list(FoldKind))
 def test_every_image_is_held_out_once_and_no_part_shares_an_image(release, kind):
-    scores = release.load()
+    scores = release.load().images
     splits = split_folds(release, scores, fold_config(kind))
     held_out = [name for split in splits for name in split.held_out["image"]]
     assert sorted(held_out) == sorted(scores["image"])
@@ -43,7 +43,7 @@ def test_every_image_is_held_out_once_and_no_part_shares_an_image(release, kind)
 
 
 def test_official_folds_are_the_release_lists(release):
-    splits = split_folds(release, release.load(), fold_config(FoldKind.OFFICIAL))
+    splits = split_folds(release, release.load().images, fold_config(FoldKind.OFFICIAL))
     for fold, split in enumerate(splits, start=1):
         listed = lists_of(release.root, fold)[1].read_text().split()[::2]
         assert parts(split)[2] == set(listed)
@@ -70,7 +70,7 @@ def test_the_order_of_the_images_does_not_decide_the_strata():
 
 
 def test_the_same_seed_gives_the_same_folds_and_another_gives_others(release):
-    scores = release.load()
+    scores = release.load().images
     hashes = [
         [split_hash(s) for s in split_folds(release, scores, fold_config(seed=seed))]
         for seed in (1, 1, 2)
@@ -79,7 +79,7 @@ def test_the_same_seed_gives_the_same_folds_and_another_gives_others(release):
 
 
 def test_validation_images_spread_over_the_scores(release):
-    split = split_folds(release, release.load(), fold_config())[0]
+    split = split_folds(release, release.load().images, fold_config())[0]
     known = np.sort(np.concatenate([split.train["score"], split.validation["score"]]))
     tertiles = np.digitize(split.validation["score"], known[[11, 22]])
     assert np.bincount(tertiles, minlength=3).min() >= 1
@@ -136,7 +136,7 @@ def test_a_test_image_in_the_training_list_is_an_error(release):
     stolen = test.read_text().splitlines(keepends=True)[0]
     edit(train, lambda lines: [*lines, stolen])
     with pytest.raises(DataError, match=r"test_2\.txt: got 1 image\(s\) also in the training list"):
-        official_folds(release, release.load())
+        official_folds(release, release.load().images)
 
 
 def test_two_folds_that_hold_out_the_same_image_are_an_error(release):
@@ -145,13 +145,13 @@ def test_two_folds_that_hold_out_the_same_image_are_an_error(release):
     edit(train, lambda lines: [line for line in lines if line != stolen])
     edit(test, lambda lines: [*lines, stolen])
     with pytest.raises(DataError, match=r"test_2\.txt: got 1 image\(s\) held out by an earlier"):
-        official_folds(release, release.load())
+        official_folds(release, release.load().images)
 
 
 def test_an_image_in_neither_list_is_an_error(release):
     edit(lists_of(release.root, 3)[0], lambda lines: lines[1:])
     with pytest.raises(DataError, match=r"train_3\.txt: got 1 image\(s\) in neither list"):
-        official_folds(release, release.load())
+        official_folds(release, release.load().images)
 
 
 def test_an_image_that_no_fold_holds_out_is_an_error(release):
@@ -160,25 +160,25 @@ def test_an_image_that_no_fold_holds_out_is_an_error(release):
     edit(test, lambda lines: lines[1:])
     edit(train, lambda lines: [*lines, moved])
     with pytest.raises(DataError, match=r"got 1 image\(s\) held out by no fold"):
-        official_folds(release, release.load())
+        official_folds(release, release.load().images)
 
 
 def test_a_list_whose_score_disagrees_with_all_labels_is_an_error(release):
     edit(lists_of(release.root, 4)[1], lambda lines: [lines[0].split()[0] + " 5.0\n", *lines[1:]])
     with pytest.raises(DataError, match="with another score than in All_labels"):
-        official_folds(release, release.load())
+        official_folds(release, release.load().images)
 
 
 def test_a_list_with_an_unknown_image_is_an_error(release):
     edit(lists_of(release.root, 1)[0], lambda lines: [*lines, "AF99.jpg 3.0\n"])
     with pytest.raises(DataError, match=r"not in All_labels, AF99\.jpg first"):
-        official_folds(release, release.load())
+        official_folds(release, release.load().images)
 
 
 def test_a_missing_list_is_an_error(release):
     lists_of(release.root, 5)[1].unlink()
     with pytest.raises(DataError, match=r"test_5\.txt: got nothing there"):
-        official_folds(release, release.load())
+        official_folds(release, release.load().images)
 
 
 def test_official_folds_need_a_source_that_has_them(tmp_path):

@@ -10,14 +10,10 @@ import pandas as pd
 import pytest
 from scipy.sparse.csgraph import connected_components
 
-from lmol.data.evaluation_pairs import all_pairs, sampled_pairs
-from lmol.data.pairs import (
-    IntervalPairs,
-    UniformPairs,
-    fair_shares,
-    pairs_csv,
-    training_pairs,
-)
+from lmol.data.data_set import DataSet
+from lmol.data.evaluation_pairs import Sample, all_pairs, sampled_pairs
+from lmol.data.pairs import IntervalPairs, UniformPairs, fair_shares
+from lmol.data.pairs_table import pairs_csv
 from lmol.errors import DataError
 from lmol.verdict import label_pairs
 
@@ -28,6 +24,14 @@ THETA = 0.2
 def images():
     scores = np.random.default_rng(0).normal(3, 0.7, 200).clip(1, 5).round(6)
     return pd.DataFrame({"image": [f"i{k}" for k in range(200)], "score": scores})
+
+
+def training_pairs(images, policy, theta, seed):
+    return policy.training(DataSet(images=images), images, theta, seed)
+
+
+def sampled(images, num, seed):
+    return sampled_pairs(images, THETA, Sample(num=num, seed=seed))
 
 
 def interval(num_pairs=3000, **changes):
@@ -157,12 +161,12 @@ def test_which_image_comes_first_depends_on_the_pair_alone(images):
     shuffled = images.sample(frac=1, random_state=1, ignore_index=True)
     assert oriented(all_pairs(shuffled, THETA)) == whole
     assert oriented(all_pairs(images.iloc[50:], THETA)) < whole
-    assert oriented(sampled_pairs(shuffled, THETA, 500, seed=1)) < whole
+    assert oriented(sampled(shuffled, 500, seed=1)) < whole
 
 
 def test_a_sample_of_the_pairs_is_seeded_and_part_of_them(images):
     whole = set(zip(*all_pairs(images, THETA)[["img1", "img2"]].to_numpy().T, strict=True))
-    one, same, other = (sampled_pairs(images, THETA, 500, seed=s) for s in (1, 1, 2))
+    one, same, other = (sampled(images, 500, seed=s) for s in (1, 1, 2))
     pd.testing.assert_frame_equal(one, same)
     assert not one.equals(other)
     drawn = set(zip(one["img1"], one["img2"], strict=True))
@@ -172,7 +176,7 @@ def test_a_sample_of_the_pairs_is_seeded_and_part_of_them(images):
 
 @pytest.mark.parametrize("num", [199, 250, 19_900])
 def test_a_sample_connects_all_images(images, num):
-    drawn = sampled_pairs(images, THETA, num, seed=3)
+    drawn = sampled(images, num, seed=3)
     graph = np.eye(200)
     row = pd.Index(images["image"])
     graph[row.get_indexer(drawn["img1"]), row.get_indexer(drawn["img2"])] = 1
@@ -182,7 +186,7 @@ def test_a_sample_connects_all_images(images, num):
 
 def test_every_pair_is_as_likely_in_a_sample():
     images = pd.DataFrame({"image": list("abcde"), "score": [1.0, 2.0, 3.0, 4.0, 5.0]})
-    counts = pd.concat([sampled_pairs(images, THETA, 6, seed) for seed in range(2000)])
+    counts = pd.concat([sampled(images, 6, seed) for seed in range(2000)])
     shares = counts.groupby(["img1", "img2"]).size() / 2000
     assert len(shares) == 10
     np.testing.assert_allclose(shares, 0.6, atol=0.05)  # four SDs
@@ -191,7 +195,7 @@ def test_every_pair_is_as_likely_in_a_sample():
 @pytest.mark.parametrize("num", [198, 20_000])
 def test_a_sample_of_too_many_or_too_few_pairs_is_an_error(images, num):
     with pytest.raises(DataError, match=r"at least 199, .*at most the 19900 pairs"):
-        sampled_pairs(images, THETA, num, seed=0)
+        sampled(images, num, seed=0)
 
 
 def test_a_pair_file_reads_back_exactly():

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lmol.data.preparation import load_scores
+from lmol.data.preparation import load_data
 from lmol.data.sources.score_table import ScoreTable
 from lmol.errors import DataError
 
@@ -24,7 +24,7 @@ def source(tmp_path):
 
 
 def test_equal_pictures_in_two_files_are_two_images(source):
-    assert len(load_scores(source("a.png", "b.png"))) == 2
+    assert len(load_data(source("a.png", "b.png")).images) == 2
 
 
 @pytest.mark.parametrize("name", ["./a.png", "link.png", "sub/../a.png"])
@@ -32,9 +32,9 @@ def test_one_file_under_two_names_is_an_error(source, tmp_path, name):
     (tmp_path / "sub").mkdir()
     one, other = sorted(["a.png", name])
     with pytest.raises(DataError, match=f"one file under the names {one} and {other}"):
-        load_scores(source("b.png", "a.png", name))
+        load_data(source("b.png", "a.png", name))
 
 
 def test_the_order_of_the_table_has_no_effect(source):
-    one, other = load_scores(source("a.png", "b.png")), load_scores(source("b.png", "a.png"))
-    pd.testing.assert_frame_equal(one, other)
+    one, other = load_data(source("a.png", "b.png")), load_data(source("b.png", "a.png"))
+    pd.testing.assert_frame_equal(one.images, other.images)

@@ -5,13 +5,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from lmol.evaluation.answers import average_orders
 from lmol.evaluation.calibration import (
     expected_calibration_error,
     fit_temperature,
     reliability_table,
     with_temperature,
 )
-from lmol.evaluation.metrics import average_orders, cross_entropy
+from lmol.evaluation.metrics import cross_entropy
 from lmol.verdict import SWAPPED
 
 Floats = NDArray[np.float64]

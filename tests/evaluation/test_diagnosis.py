@@ -14,7 +14,14 @@ from PIL import Image
 from scipy.special import softmax
 
 from lmol.data.evaluation_pairs import all_pairs
-from lmol.evaluation.diagnosis import Diagnosis, diagnose, plot_diagnosis
+from lmol.evaluation.diagnosis import (
+    Diagnosis,
+    DiagnosisSettings,
+    RankedFold,
+    ValidationAnswers,
+    diagnose,
+    plot_diagnosis,
+)
 from lmol.evaluation.metrics import classification_metrics
 from lmol.ranking.bradley_terry import fit_strengths
 from lmol.system.files import to_json
@@ -63,11 +70,16 @@ def arguments(images: pd.DataFrame, seed: int = 1) -> dict[str, Any]:
 
 def validated(images: pd.DataFrame) -> Diagnosis:
     given, validation = arguments(images), arguments(images, seed=2)
-    return diagnose(
-        **given,
-        validation_labels=validation["pairs"]["label"],
-        validation_probabilities=validation["probabilities"],
+    answers = ValidationAnswers(
+        labels=validation["pairs"]["label"], probabilities=validation["probabilities"]
     )
+    return diagnosed(given, answers)
+
+
+def diagnosed(given: dict[str, Any], validation: ValidationAnswers | None = None) -> Diagnosis:
+    settings = ("theta", "seed", "replicates")
+    fold = RankedFold(**{name: value for name, value in given.items() if name not in settings})
+    return diagnose(fold, DiagnosisSettings(**{name: given[name] for name in settings}), validation)
 
 
 @pytest.fixture(scope="module")
@@ -137,16 +149,21 @@ def test_tables_are_there_where_there_is_what_they_need(
 ) -> None:
     always = {"accuracy_by_gap", "reliability", "hardest_pairs"}
     assert {*diagnosis.tables} == always | {"reliability_calibrated", "subgroups"}
-    bare = diagnose(**arguments(images.assign(group="")))
+    bare = diagnosed(arguments(images.assign(group="")))
     assert {*bare.tables} == always
     assert list(bare.metrics) == list(diagnosis.metrics)
     for name in ("temperature", "ece_calibrated", "subgroup_gap", "within_across_gap_low"):
         assert bare.metrics[name] is None
 
 
-def test_validation_comes_whole_or_not_at_all(images: pd.DataFrame) -> None:
-    with pytest.raises(AssertionError, match="labels and answers, or neither"):
-        diagnose(**arguments(images), validation_labels=["First"])
+def test_images_without_scores_have_no_gaps_and_no_correlations(images: pd.DataFrame) -> None:
+    given = arguments(images)
+    given["pairs"] = given["pairs"].drop(columns=["score1", "score2"])
+    given |= {"images": images.drop(columns="score"), "estimates": None}
+    bare = diagnosed(given)
+    assert {*bare.tables} == {"reliability", "hardest_pairs", "subgroups"}
+    assert "pearson_low" not in bare.metrics
+    assert bare.metrics["accuracy_low"] is not None
 
 
 def test_a_judge_that_prefers_nothing_is_diagnosed_and_drawn(
@@ -155,7 +172,7 @@ def test_a_judge_that_prefers_nothing_is_diagnosed_and_drawn(
     given = arguments(images)
     given["probabilities"] = np.full_like(given["probabilities"], 1 / 3)
     given["strengths"] = np.zeros(NUM)
-    constant = diagnose(**given)
+    constant = diagnosed(given)
     assert constant.metrics["pearson_low"] is constant.metrics["cyclic_triples"] is None
     assert constant.metrics["triples"] == 0
     plot_diagnosis(constant, paths_of(images), tmp_path)
@@ -166,10 +183,11 @@ def test_two_images_of_two_groups_are_diagnosed_and_drawn(
     images: pd.DataFrame, tmp_path: Path
 ) -> None:
     given = arguments(images[:2])
-    plot_diagnosis(diagnose(**given), paths_of(images), tmp_path)
+    plot_diagnosis(diagnosed(given), paths_of(images), tmp_path)
     assert (tmp_path / "subgroups.png").exists()
 
 
+@pytest.mark.pictures
 def test_the_pictures_are_drawn(diagnosis: Diagnosis, images: pd.DataFrame, tmp_path: Path) -> None:
     plot_diagnosis(diagnosis, paths_of(images), tmp_path)
     names = ["accuracy_by_gap", "hardest_pairs", "reliability", "subgroups"]
@@ -179,7 +197,7 @@ def test_the_pictures_are_drawn(diagnosis: Diagnosis, images: pd.DataFrame, tmp_
 
 
 def test_without_groups_there_is_no_picture_of_them(images: pd.DataFrame, tmp_path: Path) -> None:
-    bare = diagnose(**arguments(images.assign(group="a")))
+    bare = diagnosed(arguments(images.assign(group="a")))
     plot_diagnosis(bare, paths_of(images), tmp_path)
     assert not (tmp_path / "subgroups.png").exists()
     assert (tmp_path / "reliability.png").exists()
@@ -190,7 +208,7 @@ def test_the_default_run_is_diagnosed_within_two_seconds(images: pd.DataFrame) -
     many["image"] = [f"{index}.png" for index in range(len(many))]
     given = arguments(many) | {"replicates": 1000}
     started = time.perf_counter()
-    assert len(diagnose(**given).tables["subgroups"]) == 5
+    assert len(diagnosed(given).tables["subgroups"]) == 5
     assert time.perf_counter() - started < 2.0
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from lmol.data.evaluation_pairs import all_pairs
 from lmol.evaluation.gaps import accuracy_by_gap, gap_borders
@@ -27,9 +28,14 @@ def judged() -> JudgedPairs:
     return JudgedPairs.of(pairs, probabilities, images["image"])
 
 
+def gaps_of(judged: JudgedPairs) -> NDArray[np.float64]:
+    assert judged.gap is not None
+    return judged.gap
+
+
 def test_the_rows_part_the_pairs_and_the_first_is_similar(judged: JudgedPairs) -> None:
     table = accuracy_by_gap(judged, 0.2, ImageBootstrap(40, 100, seed=0))
-    assert table["pairs"].sum() == judged.gap.size
+    assert table["pairs"].sum() == gaps_of(judged).size
     assert table["pairs"][0] == (judged.truth == 2).sum()
     assert (table["low"][1:].to_numpy() == table["high"][:-1].to_numpy()).all()
     assert table["low"][0] == 0.0
@@ -37,7 +43,7 @@ def test_the_rows_part_the_pairs_and_the_first_is_similar(judged: JudgedPairs) -
     weighted = np.average(table["accuracy"].fillna(0), weights=table["pairs"])
     assert weighted == pytest.approx(judged.right.mean())
     for place, row in enumerate(table.to_numpy()):
-        inside = (judged.gap > (row[0] if place else -1.0)) & (judged.gap <= row[1])
+        inside = (gaps_of(judged) > (row[0] if place else -1.0)) & (gaps_of(judged) <= row[1])
         assert row[2] == inside.sum()
         assert row[3] == pytest.approx(judged.right[inside].mean())
 
@@ -46,7 +52,7 @@ def test_the_whole_data_set_may_set_the_intervals(judged: JudgedPairs) -> None:
     bootstrap = ImageBootstrap(40, 10, seed=0)
     table = accuracy_by_gap(judged, 0.2, bootstrap, farthest=9.0)
     assert table["high"].tolist() == gap_borders(0.2, 9.0).tolist()
-    assert table["pairs"].sum() == judged.gap.size
+    assert table["pairs"].sum() == gaps_of(judged).size
     assert table["accuracy"].isna().equals(table["pairs"] == 0)
 
 

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lmol.errors import DataError
+from lmol.evaluation.answers import predictions_table
 from lmol.evaluation.figures import DPI
 from lmol.evaluation.hardest_pairs import CELL, HEADER, hardest_pairs, plot_hardest_pairs
-from lmol.evaluation.metrics import predictions_table
 
 pytestmark = pytest.mark.pictures
 

@@ -10,11 +10,11 @@ import torch
 
 from lmol.config.schema import Precision, Quantization
 from lmol.data.evaluation_pairs import all_pairs
-from lmol.data.pairs import pairs_table
+from lmol.data.pairs_table import pairs_table
 from lmol.errors import DiskError, TrainingError
 from lmol.evaluation import judge as module
+from lmol.evaluation.answers import average_orders
 from lmol.evaluation.judge import Judge, _share, fingerprint, judge
-from lmol.evaluation.metrics import average_orders
 from lmol.evaluation.part_file import PartFile
 from lmol.evaluation.questions import rows_of
 from lmol.model.features import PixelImages, cache_features

@@ -35,7 +35,9 @@ def test_pairs_become_rows_of_the_score_table() -> None:
 
 def test_gaps_are_rounded_as_the_labels_are() -> None:
     """3.0 - 2.8 > 0.2 in binary, and yet the pair is Similar at theta 0.2."""
-    assert JudgedPairs.of(PAIRS, ANSWERS, IMAGES).gap.tolist() == [0.2, 1.8, 2.0]
+    gap = JudgedPairs.of(PAIRS, ANSWERS, IMAGES).gap
+    assert gap is not None
+    assert gap.tolist() == [0.2, 1.8, 2.0]
 
 
 def test_accuracy_of_chosen_pairs_and_of_none() -> None:

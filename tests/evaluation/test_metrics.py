@@ -3,17 +3,19 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from lmol.evaluation.metrics import (
+from lmol.evaluation.answers import (
     average_orders,
-    classification_metrics,
     confusion_table,
-    correlation_metrics,
     most_probable,
-    order_consistency,
     orders_agree,
-    position_bias,
     predictions_table,
     win_share,
+)
+from lmol.evaluation.metrics import (
+    classification_metrics,
+    correlation_metrics,
+    order_consistency,
+    position_bias,
 )
 from lmol.verdict import SWAPPED, Verdict
 

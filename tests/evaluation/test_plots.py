@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lmol.errors import DataError
-from lmol.evaluation.metrics import confusion_table
+from lmol.evaluation.answers import confusion_table
 from lmol.evaluation.plots import (
     plot_confusion,
     plot_learning_curves,

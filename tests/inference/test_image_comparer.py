@@ -54,6 +54,7 @@ def test_the_answer_to_swapped_images_is_the_swapped_answer(asked, faces):
     assert one.consistent == other.consistent
 
 
+@pytest.mark.pictures
 def test_a_notebook_shows_a_picture(asked, faces):
     shown = asked.compare(*faces["path"][:2])._repr_png_()
     with Image.open(io.BytesIO(shown)) as picture:

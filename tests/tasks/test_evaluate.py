@@ -114,8 +114,7 @@ def test_a_killed_evaluation_goes_on_where_it_stopped(command, trained, monkeypa
         Path(f"{run}/predictions.csv") for run in ("resumed", "uninterrupted")
     )
     assert resumed.read_bytes() == uninterrupted.read_bytes()
-    validation = 5 * 4  # both orders of ten pairs of five images, asked every time
-    assert sum(asked) == 2 * 66 - (done - validation) + validation
+    assert sum(asked) == 2 * 66 - done  # validation answers are in the checkpoint
     assert not (trained / "judged").exists()
 
 
@@ -220,7 +219,7 @@ def test_a_run_that_was_stopped_while_judging_can_be_judged_and_ranked_with(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("lmol.tasks.train.judge_held_out", stopped)
+        patch.setattr("lmol.workflow.training.evaluate_held_out", stopped)
         assert command(*SMALL, "hydra.run.dir=outputs/one/run")[0] == 130
     run = "run=outputs/one/run"
     assert command("task=evaluate", run, "hydra.run.dir=evaluated") == (0, "")

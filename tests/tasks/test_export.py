@@ -49,6 +49,7 @@ def test_the_image_text_pipeline_answers(merged, faces):
     assert isinstance(answer["generated_text"], str)
 
 
+@pytest.mark.pictures
 def test_a_picture_shows_that_both_answer_alike(merged):
     assert Path("export/plots/export.png").stat().st_size > 5_000
     assert json.loads(Path("export/manifest.json").read_text())["largest_logit_difference"] < 1e-4

@@ -25,6 +25,7 @@ def photos(trained, faces):
     return Path("photos")
 
 
+@pytest.mark.pictures
 @pytest.mark.parametrize("pairing", PAIRINGS)
 def test_a_folder_is_ranked(command, photos, pairing):
     settings = ("task=rank", "images=photos", f"ranking.pairing={pairing}", "hydra.run.dir=rank")

@@ -148,7 +148,7 @@ def test_a_multirun_writes_a_folder_for_each_fold(command):
 
 def csv_of_faces(root: Path, change) -> list[str]:
     """Overrides for 200 drawn faces as a CSV data set, after `change` of their score table."""
-    faces = SyntheticFaces(root=root, num_images=200, image_size=64, seed=5).load()
+    faces = SyntheticFaces(root=root, num_images=200, image_size=64, seed=5).load().images
     table = change(faces).assign(image=lambda t: t["path"])
     table[["image", "score"]].to_csv(root / "scores.csv", index=False)
     return [

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lmol.data.pairs import UniformPairs, training_pairs
+from lmol.data.data_set import DataSet
+from lmol.data.pairs import UniformPairs
 from lmol.model.features import cache_features
 from tests.tiny import build_tiny
 
@@ -10,5 +11,5 @@ from tests.tiny import build_tiny
 @pytest.fixture
 def data(faces):
     """Features of the faces and 24 pairs of them."""
-    pairs = training_pairs(faces, UniformPairs(num_pairs=24), theta=0.2, seed=0)
+    pairs = UniformPairs(num_pairs=24).training(DataSet(images=faces), faces, 0.2, seed=0)
     return cache_features(build_tiny().encoder, faces, lambda images: None), pairs

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from lmol.audit.monitor import Watching, watch
+from lmol.audit.monitor import Monitor, open_monitor
+from lmol.audit.monitored import MonitoredTraining
 from lmol.config import load_config
 from lmol.config.schema import (
     AuditConfig,
@@ -22,6 +23,7 @@ from lmol.data.collator import PairCollator
 from lmol.data.dataset import PairDataset
 from lmol.runs.result_folder import ResultFolder
 from lmol.tracking.tracker import Tracker
+from lmol.training.arguments import TrainerSettings, TrainingData
 from lmol.training.trainer import ComparisonTrainer
 
 OPTIM = OptimConfig(
@@ -68,7 +70,7 @@ def audit_config(*overrides: str) -> AuditConfig:
     return load_config("task=prepare", *overrides).audit
 
 
-def watching_of(
+def monitor_of(
     comparer: Any,
     pairs: pd.DataFrame,
     folder: Path,
@@ -76,36 +78,32 @@ def watching_of(
     config: TrainConfig = TRAIN,
     optim: OptimConfig = OPTIM,
     audit: tuple[str, ...] = ("audit=off",),
-    **options: Any,
-) -> Watching:
-    return watch(
-        comparer,
-        config,
-        optim,
-        audit_config(*audit),
-        ResultFolder(folder),
+) -> Monitor:
+    training = MonitoredTraining(
+        model=comparer,
+        train=config,
+        optim=optim,
+        audit=audit_config(*audit),
         training_pairs=pairs,
         validation_pairs=pairs,
         theta=0.2,
-        tracker=Tracker(),
-        **options,
     )
+    return open_monitor(training, ResultFolder(folder), Tracker())
 
 
 def trainer_of(
-    comparer, data, folder, config=TRAIN, validate=None, callbacks=(), watching=None, optim=OPTIM
+    comparer, data, folder, config=TRAIN, validate=None, callbacks=(), monitor=None, optim=OPTIM
 ):
     images, pairs = data
     return ComparisonTrainer(
         model=comparer,
-        config=config,
-        optim=optim,
-        seed=1,
-        folder=folder,
-        dataset=PairDataset(pairs, images),
-        collator=PairCollator(image_key=images.key),
-        validate=validate or (lambda: dict.fromkeys(SHOWN, 0.5)),
-        watching=watching or watching_of(comparer, pairs, folder, config=config, optim=optim),
+        settings=TrainerSettings(train=config, optim=optim, seed=1, folder=folder),
+        data=TrainingData(
+            dataset=PairDataset(pairs, images),
+            collator=PairCollator(image_key=images.key),
+            validate=validate or (lambda step: dict.fromkeys(SHOWN, 0.5)),
+        ),
+        monitor=monitor or monitor_of(comparer, pairs, folder, config=config, optim=optim),
         callbacks=list(callbacks),
     )
 

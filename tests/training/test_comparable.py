@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
-from lmol.data.pairs import pairs_table
+from lmol.data.pairs_table import pairs_table
 from lmol.training.comparable import comparable_cross_entropy, mix_weights
-from lmol.training.losses import pair_loss
+from lmol.training.losses import PairTargets, pair_loss
 from lmol.verdict import SWAPPED, verdict_indices
 from tests.training.parts import TRAIN
 
@@ -29,7 +29,8 @@ def test_of_training_pairs_it_is_the_loss_of_training() -> None:
     pairs = pairs_of(0, 400, 0.6)
     logits = torch.randn(400, 2, 3, generator=torch.Generator().manual_seed(0)).double()
     truth = torch.as_tensor(verdict_indices(pairs["label"]))
-    targets = torch.stack([truth, torch.tensor(SWAPPED)[truth]], dim=1)
+    both = torch.stack([truth, torch.tensor(SWAPPED)[truth]], dim=1)
+    targets = PairTargets(shares=torch.eye(3)[both].double(), weights=torch.ones(400).double())
     expected = pair_loss(logits, targets, LOSS, progress=1.0).cross_entropy
     found = comparable_cross_entropy(logits.softmax(-1).numpy(), pairs, pairs, LOSS)
     assert found == pytest.approx(float(expected), rel=1e-6)

@@ -78,7 +78,7 @@ def test_best_is_the_best_validated_checkpoint_among_the_candidates(
 ):
     left = iter(values)
     config = replace(TRAIN, validate_every=1 / 3, best_from=best_from)
-    validate = lambda: {**dict.fromkeys(SHOWN, 0.5), "accuracy": next(left)}  # noqa: E731
+    validate = lambda step: {**dict.fromkeys(SHOWN, 0.5), "accuracy": next(left)}  # noqa: E731
     trainer = trainer_of(build_tiny(), data, tmp_path, config, validate)
     trainer.train()
     assert trainer.state.best_metric == 0.8

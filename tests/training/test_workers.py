@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
+from lmol.data.data_set import DataSet
 from lmol.data.dataset import PairDataset
-from lmol.data.pairs import UniformPairs, training_pairs
+from lmol.data.pairs import UniformPairs
 from lmol.errors import DataError, TrainingError
 from lmol.model.features import PixelImages
 from lmol.training import workers as module
@@ -25,7 +26,7 @@ READ_BY_WORKERS = ("model.cache_features=false", "data.source.num_images=60", "t
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_image_that_disappears_in_mid_training_is_named(comparer, faces, tmp_path, workers):
-    pairs = training_pairs(faces, UniformPairs(num_pairs=24), theta=0.2, seed=0)
+    pairs = UniformPairs(num_pairs=24).training(DataSet(images=faces), faces, 0.2, seed=0)
     moved = faces.assign(path=[str(tmp_path / "gone" / Path(path).name) for path in faces["path"]])
     first = pairs["img1"].iloc[0]
     kept = faces["image"] == first

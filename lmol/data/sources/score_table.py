@@ -1,4 +1,4 @@
-"""Sources of scored images; each `load()` returns the table image, path, score, group."""
+"""Scored images of any kind, listed in a CSV file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lmol.data.data_set import DataSet
 from lmol.data.formats import refuse_unread
 from lmol.data.sources.label_file import BadLines, parse_score, repeated
 from lmol.data.sources.table_file import read_rows
@@ -28,8 +29,8 @@ class ScoreTable:
     max_score: float
     subject: str | None = None
 
-    def load(self) -> pd.DataFrame:
-        """The score table; raises DataError with file:line for bad rows."""
+    def load(self) -> DataSet:
+        """Return images with their scores; raise DataError with file:line for bad rows."""
         found: dict[str, tuple[float, str, str]] = {}
         columns = ("image", "score", *([self.subject] if self.subject else ()))
         faults = BadLines(self._file())
@@ -46,7 +47,7 @@ class ScoreTable:
         rows = [(image, str(root / image), *values) for image, values in found.items()]
         refuse_unread([path for _, path, *_ in rows])
         table = pd.DataFrame(rows, columns=["image", "path", "score", "group", "subject"])
-        return table if self.subject else table.drop(columns="subject")
+        return DataSet(images=table if self.subject else table.drop(columns="subject"))
 
     def _subject(self, row: dict[str, str]) -> str:
         return (row[self.subject] if self.subject else "") or f"image {row['image']}"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lmol.data.data_set import DataSet
 from lmol.data.sources.label_file import Labels, read_labels
 from lmol.data.sources.scut_copy import SOURCE, ScutCopy
 from lmol.errors import DataError
@@ -38,13 +39,13 @@ class ScutFBP5500:
 
     root: Path | None
 
-    def load(self) -> pd.DataFrame:
-        """The score table image, path, score, group; image is the name in the release."""
+    def load(self) -> DataSet:
+        """Return images with score and group; image is the name in the release."""
         copy = self._copy()
         labels, folder = _labels(copy.labels()), copy.images()
         files = _by_name(folder, (path.name for path in folder.iterdir()))
         _log_unscored(folder, sorted(set(files) - set(labels)))
-        return pd.DataFrame(
+        images = pd.DataFrame(
             {
                 "image": list(labels),
                 "path": [str(folder / files.get(name, name)) for name in labels],
@@ -52,6 +53,7 @@ class ScutFBP5500:
                 "group": [group_of(name) for name in labels],
             }
         )
+        return DataSet(images=images)
 
     def official_folds(self) -> list[tuple[Path, Labels, Path, Labels]]:
         """(train file, its labels, test file, its labels) of the five official folds.

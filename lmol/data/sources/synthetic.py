@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
+from lmol.data.data_set import DataSet
 from lmol.data.sources.faces import Parameters, draw_face, sample_faces
 from lmol.errors import DataError
 from lmol.system.disk import disk_error
@@ -41,13 +42,13 @@ class SyntheticFaces:
     image_size: Annotated[int, Field(ge=16, le=1024)]
     seed: Annotated[int, Field(ge=0)]
 
-    def load(self) -> pd.DataFrame:
-        """The score table image, path, score, group; draws the faces that are not there yet."""
+    def load(self) -> DataSet:
+        """Return images with score and group; draw the faces that are not there yet."""
         if not (self.folder / PARAMETERS).is_file():
             self._draw_once()
         table = pd.read_csv(self.folder / PARAMETERS)
         paths = [str(self.folder / name) for name in table["image"]]
-        return pd.DataFrame(
+        images = pd.DataFrame(
             {
                 "image": table["image"].astype(str),
                 "path": paths,
@@ -55,6 +56,7 @@ class SyntheticFaces:
                 "group": table["group"].astype(str),
             }
         )
+        return DataSet(images=images)
 
     @property
     def folder(self) -> Path:

@@ -11,9 +11,9 @@ from lmol.report.sections.curves import curves_section
 from lmol.report.sections.environment import environment_section
 from lmol.report.sections.hardest import hardest_section
 from lmol.report.sections.headline import headline_section
+from lmol.report.sections.health import watching_section
 from lmol.report.sections.images import ranking_section, subgroup_section
 from lmol.report.sections.settings import settings_section
-from lmol.report.sections.watching import watching_section
 from lmol.report.subject import Subject
 
 SECTIONS: tuple[Callable[[Subject], Section | None], ...] = (

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from lmol.evaluation.metrics import Metric
 from lmol.report.blocks import Block, Cell, Figure, Figures, Section, Table, Text
 from lmol.report.charts import draw_differences
-from lmol.report.numbers import METRICS, Metric, between, fixed, of_folds, probability, signed
+from lmol.report.numbers import METRICS, between, fixed, of_folds, probability, signed
 from lmol.report.recipes import Recipe
 from lmol.report.statistics import FEWEST, Comparison, compare
 from lmol.report.subject import Subject

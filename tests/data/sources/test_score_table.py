@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lmol.data.folds import data_hash
+from lmol.data.data_set import data_hash
 from lmol.data.images import open_rgb
 from lmol.data.sources.label_file import read_labels
 from lmol.data.sources.score_table import ScoreTable
@@ -55,7 +55,7 @@ def test_an_empty_label_file_is_an_error(labels):
 
 @pytest.mark.parametrize("older_names", [False, True])
 def test_both_generations_of_scut_names_have_their_groups(tmp_path, older_names):
-    scores = ScutFBP5500(root=write_release(tmp_path, older_names=older_names)).load()
+    scores = ScutFBP5500(root=write_release(tmp_path, older_names=older_names)).load().images
     assert sorted(scores["group"].unique()) == ["AF", "AM", "CF", "CM"]
     assert len(scores) == 40
     assert all(open_rgb(path).size == (8, 8) for path in scores["path"])
@@ -66,14 +66,14 @@ def test_lists_with_older_names_find_images_with_newer_ones(tmp_path):
     newer = {"fty": "AF", "mty": "AM", "ftw": "CF", "mtw": "CM"}
     for path in list((root / "Images").iterdir()):
         path.rename(path.with_name(newer[path.name[:3]] + path.name[3:]))
-    scores = ScutFBP5500(root=root).load()
+    scores = ScutFBP5500(root=root).load().images
     assert all(open_rgb(path).size == (8, 8) for path in scores["path"])
 
 
 def test_a_copy_with_labels_alone_is_read(tmp_path):
     root = write_release(tmp_path)
     (root / "train_test_files" / "All_labels.txt").rename(root / "labels.txt")
-    assert len(ScutFBP5500(root=root).load()) == 40
+    assert len(ScutFBP5500(root=root).load().images) == 40
 
 
 @pytest.mark.parametrize("root", [None, "/nowhere"])
@@ -101,7 +101,7 @@ def table(tmp_path):
 
 
 def test_a_csv_may_have_groups_and_other_columns(table, tmp_path):
-    scores = table("score,image,camera,group\n1,a.jpg,x,old\n9.5,sub/b.jpg,y,new\n").load()
+    scores = table("score,image,camera,group\n1,a.jpg,x,old\n9.5,sub/b.jpg,y,new\n").load().images
     assert scores["image"].tolist() == ["a.jpg", "sub/b.jpg"]
     assert scores["score"].tolist() == [1.0, 9.5]
     assert scores["group"].tolist() == ["old", "new"]
@@ -109,7 +109,7 @@ def test_a_csv_may_have_groups_and_other_columns(table, tmp_path):
 
 
 def test_names_in_quotes_may_hold_commas(table):
-    assert table('image,score\n"a, b.jpg",1\n').load()["image"].tolist() == ["a, b.jpg"]
+    assert table('image,score\n"a, b.jpg",1\n').load().images["image"].tolist() == ["a, b.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_missing_table_is_an_error(table):
 
 def test_the_data_hash_tells_scores_and_images_apart(tmp_path):
     source = ScutFBP5500(root=write_release(tmp_path))
-    scores = source.load()
+    scores = source.load().images
     before = data_hash(scores)
     assert data_hash(source.load()) == before
     assert data_hash(scores.assign(score=scores["score"] + 0.1)) != before

@@ -24,7 +24,7 @@ def release(tmp_path):
 
 def held_out(root):
     source = ScutFBP5500(root=root)
-    return [set(s.held_out["image"]) for s in split_folds(source, source.load(), OFFICIAL)]
+    return [set(s.held_out["image"]) for s in split_folds(source, source.load().images, OFFICIAL)]
 
 
 def with_older_names(path):

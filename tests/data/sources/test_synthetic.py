@@ -23,22 +23,24 @@ def drawn(tmp_path_factory):
 def test_the_same_seed_gives_the_same_pictures_and_scores(drawn, tmp_path):
     again = SyntheticFaces(root=tmp_path, num_images=30, image_size=64, seed=3)
     pd.testing.assert_frame_equal(
-        drawn.load().drop(columns="path"), again.load().drop(columns="path")
+        drawn.load().images.drop(columns="path"), again.load().images.drop(columns="path")
     )
-    for name in drawn.load()["image"]:
+    for name in drawn.load().images["image"]:
         assert (drawn.folder / name).read_bytes() == (again.folder / name).read_bytes()
 
 
 def test_another_seed_gives_other_faces(tmp_path):
     scores = [
-        SyntheticFaces(root=tmp_path, num_images=10, image_size=16, seed=seed).load()["score"]
+        SyntheticFaces(root=tmp_path, num_images=10, image_size=16, seed=seed)
+        .load()
+        .images["score"]
         for seed in (1, 2)
     ]
     assert not scores[0].equals(scores[1])
 
 
 def test_parameters_group_and_score_stand_beside_the_images(drawn):
-    scores = drawn.load()
+    scores = drawn.load().images
     table = pd.read_csv(drawn.folder / PARAMETERS)
     assert {"image", "score", "latent", "group", "eye_size", "smile", "yaw"} <= set(table.columns)
     assert table["score"].tolist() == scores["score"].tolist()
@@ -46,9 +48,9 @@ def test_parameters_group_and_score_stand_beside_the_images(drawn):
 
 
 def test_faces_are_drawn_once(drawn):
-    first = drawn.load()["path"][0]
+    first = drawn.load().images["path"][0]
     before = json.dumps(str(drawn.folder.stat().st_mtime_ns))
-    assert drawn.load()["path"][0] == first
+    assert drawn.load().images["path"][0] == first
     assert json.dumps(str(drawn.folder.stat().st_mtime_ns)) == before
 
 
@@ -56,7 +58,7 @@ def test_a_drawing_that_was_cut_off_is_not_taken_for_whole(drawn, tmp_path):
     again = SyntheticFaces(root=tmp_path, num_images=10, image_size=16, seed=0)
     (tmp_path / ".drawing_cut_off").mkdir()
     (tmp_path / ".drawing_cut_off" / "face00000.png").write_bytes(b"half")
-    assert len(again.load()) == 10
+    assert len(again.load().images) == 10
 
 
 def test_colours_hair_pose_and_light_do_not_move_the_score():

@@ -20,7 +20,7 @@ def source(tmp_path, text):
 def test_other_signs_between_columns_are_read_and_named(tmp_path, caplog, sign, name):
     text = f"image{sign}score\na, b.jpg{sign}2\nc.jpg{sign}3\n"
     with caplog.at_level(logging.INFO):
-        table = source(tmp_path, text).load()
+        table = source(tmp_path, text).load().images
     assert table["image"].tolist() == ["a, b.jpg", "c.jpg"]
     assert f"read with {name}" in caplog.text
 

@@ -14,7 +14,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from lmol.config.paths import MACHINE
-from lmol.config.sweeping import task_overrides
 from lmol.errors import ConfigError, LmolError
 
 HERE = ("debug", "fail_fast", "threads", "tracking", "model.backbone.attention", *MACHINE)
@@ -51,14 +50,14 @@ SavedRun = tuple[Path, Mapping[str, Any], Path]
 Find = Callable[["str | None", "int | None"], Sequence[SavedRun]]
 
 
-def with_saved(values: DictConfig, find: Find) -> DictConfig:
-    """The values of the run that a task uses, with what the command line may set anew.
+def with_saved(values: DictConfig, overrides: Sequence[str], find: Find) -> DictConfig:
+    """Return the values of the run that a task uses, with what the overrides may set anew.
 
-    values: as composed; those of a task that uses no run come back unchanged. find: the runs by
-    name (None: the latest) and fold. Raises ConfigError for overrides that a finished run does not
-    take.
+    values: as composed; those of a task that uses no run come back unchanged. find: returns the
+    runs of a name (None: the latest) and fold. Raises ConfigError for overrides that a finished run
+    does not take.
     """
-    task, overridden = OmegaConf.select(values, "task.name"), _overridden()
+    task, overridden = OmegaConf.select(values, "task.name"), _keys(overrides)
     if task not in FREE:
         _refuse_unused(overridden, task)
         return values
@@ -73,10 +72,10 @@ def with_saved(values: DictConfig, find: Find) -> DictConfig:
     return merged
 
 
-def _overridden() -> list[str]:
-    """The keys and groups that the command line sets."""
+def _keys(overrides: Sequence[str]) -> list[str]:
+    """Return the keys and groups that overrides set."""
     parser = OverridesParser.create()
-    given = [parser.parse_override(text) for text in task_overrides()]
+    given = [parser.parse_override(text) for text in overrides]
     return [override.key_or_group.replace("/", ".") for override in given]
 
 

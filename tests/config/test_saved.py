@@ -3,8 +3,8 @@
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
-from lmol.cli.saved import _over
 from lmol.config import check
+from lmol.config.saved import _over
 
 
 def test_a_run_from_before_wandb_is_still_read() -> None:

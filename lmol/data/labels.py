@@ -1,0 +1,35 @@
+"""The label of a pair is a distribution over the three answers; a score gives a one-hot one.
+
+P pairs. A pairs table has img1, img2 and label, the most probable answer; score1 and score2 where
+the images have scores; p_first, p_second, p_similar and weight where people voted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lmol.verdict import TITLES, Verdict, verdict_indices
+
+SHARES = [f"p_{verdict.name.lower()}" for verdict in Verdict]
+WEIGHT = "weight"
+
+
+def label_shares(pairs: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the distribution of each pair's label, shape (P, 3), classes as in lmol.verdict."""
+    if set(SHARES) <= set(pairs):
+        return pairs[SHARES].to_numpy(dtype=np.float64)
+    return np.eye(len(TITLES))[verdict_indices(pairs["label"])]
+
+
+def pair_weights(pairs: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the weight of each pair in the loss, shape (P,); 1 where nothing else is known."""
+    return pairs[WEIGHT].to_numpy(float) if WEIGHT in pairs else np.ones(len(pairs))
+
+
+def titles_of(shares: NDArray[np.float64]) -> NDArray[np.str_]:
+    """Return the most probable answer of each distribution (P, 3); Similar where two are equal."""
+    largest = shares.max(axis=1, keepdims=True)
+    tied = (shares == largest).sum(axis=1) > 1
+    return np.array(TITLES)[np.where(tied, Verdict.SIMILAR, shares.argmax(axis=1))]

@@ -1,0 +1,78 @@
+"""Pairs whose labels are people's votes: the shares of the votes for either image and for a tie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lmol.data.data_set import DataSet
+from lmol.data.evaluation_pairs import Sample, turned
+from lmol.data.labels import SHARES, WEIGHT, titles_of
+from lmol.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class VotedPairs:
+    """Every compared pair of a set of images, weighted by its number of votes.
+
+    Weights have the mean 1. A comparison whose images are in different parts of a fold is in none.
+    """
+
+    def training(
+        self, data: DataSet, images: pd.DataFrame, theta: float, seed: int
+    ) -> pd.DataFrame:
+        """Return the compared pairs of these images, in a random order."""
+        pairs = _compared(data, images)
+        return pairs.sample(frac=1.0, random_state=seed).reset_index(drop=True)
+
+    def evaluation(
+        self, data: DataSet, images: pd.DataFrame, theta: float, sample: Sample
+    ) -> pd.DataFrame:
+        """Return the compared pairs of these images, or a random sample of them."""
+        pairs = _compared(data, images)
+        if sample.num is None or sample.num >= len(pairs):
+            return pairs
+        return (
+            pairs.sample(sample.num, random_state=sample.seed).sort_index().reset_index(drop=True)
+        )
+
+
+def _compared(data: DataSet, images: pd.DataFrame) -> pd.DataFrame:
+    """The pairs table of all comparisons between these images; a name's coin orders each pair."""
+    assert data.comparisons is not None, "VotedPairs is for a source with comparisons"
+    table, row = data.comparisons, pd.Index(images["image"])
+    first, second = row.get_indexer(table["image_a"]), row.get_indexer(table["image_b"])
+    inside = (first >= 0) & (second >= 0)
+    if not inside.any():
+        raise DataError(
+            "data.source",
+            got=f"no comparison of two among the {len(images)} images of a part of the fold",
+            expected="comparisons within the training, validation and held-out images",
+            remedy="add comparisons or lower fold.k",
+        )
+    first, second = first[inside], second[inside]
+    votes = table.loc[inside, ["a", "b", "tie"]].to_numpy(dtype=np.float64)
+    turn = turned(images["image"], first, second)
+    votes[turn] = votes[turn][:, [1, 0, 2]]
+    return _table(images, np.where(turn, second, first), np.where(turn, first, second), votes)
+
+
+def _table(
+    images: pd.DataFrame,
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    votes: NDArray[np.float64],
+) -> pd.DataFrame:
+    names, totals = images["image"].to_numpy(), votes.sum(axis=1)
+    shares = votes / totals[:, None]
+    table = pd.DataFrame({"img1": names[first], "img2": names[second]})
+    if "score" in images:
+        scores = images["score"].to_numpy()
+        table = table.assign(score1=scores[first], score2=scores[second])
+    table["label"] = titles_of(shares)
+    table[SHARES] = shares
+    table[WEIGHT] = totals / totals.mean()
+    return table

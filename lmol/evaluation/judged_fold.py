@@ -1,0 +1,43 @@
+"""What the metrics of a fold are computed from.
+
+P pairs, n images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from sklearn.metrics import precision_recall_fscore_support
+
+from lmol.evaluation.answers import Classes, Floats, average_orders, most_probable
+from lmol.verdict import Verdict
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JudgedFold:
+    """The answers about a fold, and its ranking.
+
+    truth: verdict indices (P,). probabilities (P, 2, 3). scores, strengths, estimates: of n images,
+    shape (n,); None where the images have no scores, or no scale to estimate them on.
+    """
+
+    truth: Classes
+    probabilities: Floats
+    scores: Floats | None = None
+    strengths: Floats | None = None
+    estimates: Floats | None = None
+
+    @cached_property
+    def answer(self) -> Classes:
+        """The most probable answer of both orders averaged, shape (P,)."""
+        return most_probable(average_orders(self.probabilities))
+
+    @cached_property
+    def per_class(self) -> tuple[Floats, Floats]:
+        """Precision and recall of each class, shape (3,); NaN where not defined."""
+        precision, recall, _, _ = precision_recall_fscore_support(
+            self.truth, self.answer, labels=list(Verdict), zero_division=np.nan
+        )
+        return precision, recall

@@ -1,0 +1,202 @@
+"""Evaluate a trained model on the held-out fold: metrics, ranking, tables and pictures."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from lmol.config.schema import Decoding
+from lmol.data.data_set import data_hash
+from lmol.data.folds import Split
+from lmol.evaluation.answers import Floats, confusion_table, predictions_table
+from lmol.evaluation.diagnosis import (
+    Diagnosis,
+    DiagnosisSettings,
+    RankedFold,
+    ValidationAnswers,
+    diagnose,
+    plot_diagnosis,
+)
+from lmol.evaluation.generation import GeneratingJudge
+from lmol.evaluation.judge import fingerprint, judge
+from lmol.evaluation.metrics import (
+    Metrics,
+    Shown,
+    classification_metrics,
+    correlation_metrics,
+    shown_in,
+)
+from lmol.evaluation.part_file import PartFile
+from lmol.evaluation.plots import plot_confusion, plot_overview, plot_ranking
+from lmol.evaluation.questions import rows_of
+from lmol.evaluation.ranked import Validation, rank_pairs
+from lmol.ranking.bradley_terry import BradleyTerryFit
+from lmol.ranking.scale import ScoreScale, ranking_table
+from lmol.runs.result_folder import ResultFolder
+from lmol.system.distributed import process_index
+from lmol.system.progress import progress
+from lmol.workflow.session import Session
+
+log = logging.getLogger(__name__)
+
+JUDGED = "judged"
+"""The folder of a run that keeps the answers of an evaluation under way."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EvaluationResult:
+    """All results of a held-out fold: tables as in the run folder, and the metrics of all.
+
+    images: the held-out images. scale: None where they have no scores. step: of the weights that
+    judged. answers: the file of answers, which may go once the rest is saved; None where they were
+    generated.
+    """
+
+    images: pd.DataFrame
+    predictions: pd.DataFrame
+    ranking: pd.DataFrame
+    scale: ScoreScale | None
+    metrics: Metrics
+    diagnosis: Diagnosis
+    step: int
+    answers: PartFile | None
+
+    def confusion(self) -> pd.DataFrame:
+        """Return the numbers of pairs by label and answer."""
+        return confusion_table(self.predictions["label"], self.predictions["pred"])
+
+
+def evaluate_held_out(
+    session: Session, validation: Validation, step: int, run: Path
+) -> EvaluationResult:
+    """Judge the held-out pairs, the one time that they are looked at, and rank their images.
+
+    step: of the weights. run: the folder of the run that trained the model, where the answers are
+    kept meanwhile.
+    """
+    images, pairs = session.fold.split.held_out, session.fold.held_out_pairs
+    probabilities, metrics, answers = _answers(session, run)
+    ties = session.config.ranking.virtual_ties
+    ranked = rank_pairs(images["image"], pairs, probabilities, ties)
+    scale = None
+    if validation.mean_score is not None:
+        scale = validation.scale(ties, num_pairs=len(pairs), num_images=len(images))
+    diagnosis = _diagnosis(session, probabilities, ranked, scale, validation)
+    metrics |= classification_metrics(pairs["label"], probabilities)
+    metrics |= _of_ranking(images, ranked.strengths, scale)
+    return EvaluationResult(
+        images=images,
+        predictions=predictions_table(pairs, probabilities),
+        ranking=ranking_table(images, ranked, scale),
+        scale=scale,
+        metrics={**metrics, **diagnosis.metrics},
+        diagnosis=diagnosis,
+        step=step,
+        answers=answers,
+    )
+
+
+def _of_ranking(images: pd.DataFrame, strengths: Floats, scale: ScoreScale | None) -> Metrics:
+    if scale is None:
+        return {"images": len(images)}
+    return correlation_metrics(images["score"].to_numpy(), strengths, scale.estimate(strengths))
+
+
+def _diagnosis(
+    session: Session,
+    probabilities: Floats,
+    ranked: BradleyTerryFit,
+    scale: ScoreScale | None,
+    validation: Validation,
+) -> Diagnosis:
+    config, fold = session.config, session.fold
+    return diagnose(
+        RankedFold(
+            pairs=fold.held_out_pairs,
+            probabilities=probabilities,
+            images=fold.split.held_out,
+            strengths=ranked.strengths,
+            estimates=None if scale is None else scale.estimate(ranked.strengths),
+        ),
+        DiagnosisSettings(
+            theta=config.data.theta,
+            farthest=farthest_gap(fold.split),
+            seed=session.seed,
+            replicates=config.eval.replicates,
+        ),
+        ValidationAnswers(labels=validation.pairs["label"], probabilities=validation.probabilities),
+    )
+
+
+def farthest_gap(split: Split) -> float:
+    """Return the largest gap of two scores of the data set, in points: the same for all folds."""
+    images = pd.concat([split.train, split.validation, split.held_out])
+    return float(images["score"].max() - images["score"].min()) if "score" in images else 0.0
+
+
+def _answers(session: Session, run: Path) -> tuple[Floats, Metrics, PartFile | None]:
+    """Return the probabilities (P, 2, 3), the decoding mode's own metrics, and the answer cache."""
+    config, model, images = session.config.eval, session.model, session.images
+    pairs = session.fold.held_out_pairs
+    size, room = config.batch_pairs, config.memory_gb
+    with progress("Judging", len(pairs), "pairs") as advance:
+        if config.decode is Decoding.GENERATE:
+            names, first, second = rows_of(pairs)
+            generating = GeneratingJudge(model, names, images, size, memory_gb=room)
+            probabilities = generating.compare(first, second, advance)
+            return probabilities, {"invalid_answers": generating.invalid_share()}, None
+        seal = fingerprint(model, pairs, data_hash(session.fold.split.held_out))
+        with PartFile(run / JUDGED, seal, process_index()) as part:
+            return judge(model, pairs, images, size, advance, part, room), {}, part
+
+
+def save_result(run: ResultFolder, result: EvaluationResult, seconds: dict[str, float]) -> None:
+    """Write tables, metrics and pictures, and log the main numbers."""
+    run.write_table("predictions.csv", result.predictions)
+    run.write_table("ranking.csv", result.ranking)
+    run.write_table("confusion.csv", result.confusion().reset_index())
+    for name, table in result.diagnosis.tables.items():
+        run.write_table(f"diagnosis/{name}.csv", table)
+    plots = run.folder("plots")
+    _plot(result, plots)
+    metrics: Metrics = {**result.metrics, **seconds}
+    run.write_json("metrics.json", metrics)
+    log.info("Held-out fold, %s:\n%s", size_of(metrics), lines_of(metrics))
+    log.info("All metrics:\n  %s\nPictures, the overview first:\n  %s",
+             run.path / "metrics.json", plots / "overview.png")  # fmt: skip
+    if result.answers is not None:
+        result.answers.remove()
+
+
+def _plot(result: EvaluationResult, folder: Path) -> None:
+    confusion, scale = result.confusion(), result.scale
+    paths = dict(zip(result.images["image"], result.images["path"], strict=True))
+    slope = None if scale is None else scale.slope
+    plot_confusion(confusion, folder / "confusion.png")
+    if slope is not None:
+        plot_ranking(result.ranking, slope, folder / "ranking.png")
+    plot_overview(result.ranking, paths, confusion, slope, folder / "overview.png")
+    plot_diagnosis(result.diagnosis, paths, folder)
+
+
+def size_of(metrics: Metrics) -> str:
+    """Return the numbers of pairs and images, and what the brackets in lines_of hold."""
+    return f"{metrics['pairs']:,} pairs of {metrics['images']:,} images [95 % interval over images]"
+
+
+def lines_of(metrics: Metrics) -> str:
+    """Return a line for each known metric that is shown at the end, with its interval if any."""
+    shown = [one for one in shown_in(Shown.END) if metrics.get(one.key) is not None]
+    names = [one.name or one.title for one in shown]
+    width = max(map(len, names))
+    lines = zip(names, (_shown(one.key, metrics) for one in shown), strict=True)
+    return "\n".join(f"  {name:<{width}}  {value}" for name, value in lines)
+
+
+def _shown(name: str, metrics: Metrics) -> str:
+    low, high = metrics.get(f"{name}_low"), metrics.get(f"{name}_high")
+    interval = "" if low is None or high is None else f"  [{low:.4f}, {high:.4f}]"
+    return f"{metrics[name]:.4f}{interval}"

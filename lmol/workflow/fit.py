@@ -1,0 +1,130 @@
+"""Train the model of a session: monitor, Trainer, and the checkpoints that are left."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+
+import torch
+from transformers import TrainerCallback
+
+from lmol.audit.monitor import Monitor, open_monitor
+from lmol.audit.monitored import MonitoredTraining
+from lmol.audit.rules import FROZEN
+from lmol.config import instantiate
+from lmol.data.dataset import PairDataset
+from lmol.errors import HealthError
+from lmol.evaluation.plots import plot_learning_curves
+from lmol.runs.run_folder import RunFolder
+from lmol.system.signals import Stopped
+from lmol.training.arguments import TrainerSettings, TrainingData
+from lmol.training.callbacks import ProgressBar, RunLog
+from lmol.training.kept import keep_last
+from lmol.training.trainer import ComparisonTrainer
+from lmol.training.workers import worker_failures
+from lmol.workflow.checkpoints import complete_stopped
+from lmol.workflow.session import Session
+from lmol.workflow.validation import Validator
+
+log = logging.getLogger(__name__)
+
+
+def fit(session: Session, validator: Validator) -> tuple[float, float]:
+    """Train, and leave the checkpoints `best` and `last`.
+
+    Returns the best validation metric and the seconds that training took. Raises HealthError where
+    a rule stopped the run; `last` then holds the last weights without a finding.
+    """
+    run = session.run
+    monitor = monitor_of(session)
+    record = RunLog(run.append_metrics, session.tracker)
+    trainer = trainer_of(session, monitor, validator, [record])
+    try:
+        seconds = train(trainer, monitor, run)
+    except Stopped:
+        keep_last(trainer)
+        raise
+    except HealthError:
+        if FROZEN not in monitor.findings.entries and trainer.save_last_good():
+            complete_stopped(session, validator)
+        elif run.writes:  # the validated weights already had something wrong with them
+            shutil.rmtree(trainer.folder / "last", ignore_errors=True)
+        raise
+    finally:
+        if record.records:
+            plot_learning_curves(record.records, run.folder("plots") / "learning_curves.png")
+    trainer.save_last()
+    assert trainer.state.best_metric is not None, "the last step is always validated"
+    return trainer.state.best_metric, seconds
+
+
+def monitor_of(session: Session, *, every_step: bool = False) -> Monitor:
+    """Return the monitor of the session's training; every_step: audit each one."""
+    config, fold = session.config, session.fold
+    training = MonitoredTraining(
+        model=session.model,
+        train=config.train,
+        optim=config.optim,
+        audit=config.audit,
+        training_pairs=fold.training_pairs,
+        validation_pairs=fold.validation_pairs,
+        theta=config.data.theta,
+        explain=lambda: broken_images(session),
+        every_step=every_step,
+    )
+    return open_monitor(training, session.run, session.tracker)
+
+
+def broken_images(session: Session) -> str:
+    """Name the training images whose numbers are not finite as the model gets them, if any."""
+    names = session.fold.split.train["image"].tolist()
+    broken = [name for name in names if not torch.isfinite(session.images[name]).all()]
+    return f"; not finite are the image(s) {', '.join(broken[:5])}" if broken else ""
+
+
+def trainer_of(
+    session: Session, monitor: Monitor, validator: Validator, callbacks: list[TrainerCallback]
+) -> ComparisonTrainer:
+    """Build the Trainer that train.trainer names."""
+    config, images = session.config, session.images
+    trainer: ComparisonTrainer = instantiate(config.train.trainer)(
+        model=session.model,
+        settings=TrainerSettings(
+            train=config.train,
+            optim=config.optim,
+            seed=session.seed,
+            folder=session.run.folder("checkpoints"),
+        ),
+        data=TrainingData(
+            dataset=PairDataset(session.fold.training_pairs, images),
+            collator=instantiate(config.train.collator, image_key=images.key),
+            validate=validator.metrics,
+        ),
+        monitor=monitor,
+        callbacks=callbacks,
+    )
+    return trainer
+
+
+def train(trainer: ComparisonTrainer, monitor: Monitor, run: RunFolder) -> float:
+    """Train to the end, or to an error; either way the health report goes into the manifest.
+
+    Returns seconds. Raises HealthError where a rule stops the run, and TrainingError where a
+    worker died or no longer answers.
+    """
+    bar = ProgressBar()
+    trainer.add_callback(bar)
+    start = time.monotonic()
+    try:
+        with worker_failures():
+            trainer.train()
+    finally:
+        bar.close()
+        report = monitor.close()
+        run.note(health=report)
+        found = ", ".join(f"{one['rule']} ({one['severity']})" for one in report["findings"])
+        log.info("Health: %d steps, %s", report["steps"], found or "nothing found")
+        trainer.steps.close()
+    monitor.stop_where_pending()
+    return time.monotonic() - start

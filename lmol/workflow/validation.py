@@ -1,0 +1,78 @@
+"""The validation pairs of a session: judged once for each state of the weights."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lmol.evaluation.judge import judge
+from lmol.evaluation.metrics import (
+    Shown,
+    classification_metrics,
+    correlation_metrics,
+    shown_in,
+)
+from lmol.evaluation.ranked import Validation, rank_pairs
+from lmol.training.comparable import comparable_cross_entropy
+from lmol.verdict import Verdict
+from lmol.workflow.session import Session
+
+BY_CLASS = tuple(f"accuracy_{verdict.name.lower()}" for verdict in Verdict)
+"""Recorded too, of the classes that validation pairs have."""
+
+
+class Validator:
+    """Judges the validation pairs; the answers of each step are kept and not asked for again."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._judged: dict[int, Validation] = {}
+
+    def answers(self, step: int) -> Validation:
+        """Return what the weights of a step, which the model must have, answer."""
+        if step not in self._judged:
+            self._judged[step] = judge_validation(self._session)
+        return self._judged[step]
+
+    def metrics(self, step: int) -> dict[str, float]:
+        """Return what `best` and early stopping go by: of images that are not trained on."""
+        config, fold = self._session.config, self._session.fold
+        probabilities = self.answers(step).probabilities
+        pairs, images = fold.validation_pairs, fold.split.validation
+        metrics = classification_metrics(pairs["label"], probabilities)
+        if "score" in images:
+            ranked = rank_pairs(images["image"], pairs, probabilities, config.ranking.virtual_ties)
+            scores = images["score"].to_numpy()
+            metrics |= correlation_metrics(scores, ranked.strengths, None)
+        by_class = {name: value for name in BY_CLASS if (value := metrics[name]) is not None}
+        comparable = comparable_cross_entropy(
+            probabilities, pairs, fold.training_pairs, config.train.loss
+        )
+        shown = [metric.key for metric in shown_in(Shown.VALIDATION)]
+        known = {key: _known(metrics[key]) for key in shown if key in metrics}
+        return known | by_class | {"comparable_cross_entropy": comparable}
+
+
+def judge_validation(session: Session) -> Validation:
+    """Ask the model about the validation pairs; score scale and temperature are fitted to these."""
+    fold, judging = session.fold, session.config.eval
+    return Validation(
+        pairs=fold.validation_pairs,
+        probabilities=judge(
+            session.model,
+            fold.validation_pairs,
+            session.images,
+            judging.batch_pairs,
+            memory_gb=judging.memory_gb,
+        ),
+        mean_score=_mean_score(fold.split.train, fold.split.validation),
+    )
+
+
+def _mean_score(*tables: pd.DataFrame) -> float | None:
+    known = pd.concat(tables)
+    return float(known["score"].mean()) if "score" in known else None
+
+
+def _known(value: float | None) -> float:
+    """A judge that gives no order has an undefined correlation; it is no better than chance, 0."""
+    return 0.0 if value is None else float(value)
