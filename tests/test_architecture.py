@@ -42,6 +42,7 @@ BESIDE = {
     ("evaluation", "ranking"),
     ("report", "evaluation"),
     ("audit", "tracking"),
+    ("audit", "data"),
 }
 
 ONLY_IN = {

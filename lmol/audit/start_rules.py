@@ -8,6 +8,7 @@ import pandas as pd
 from torch import nn
 
 from lmol.audit.tensor_rules import Told
+from lmol.data.labels import WEIGHT
 from lmol.model.names import LANGUAGE_MODEL, PROJECTOR, adapter_names, short_name
 from lmol.verdict import TITLES, label_pairs
 
@@ -39,7 +40,9 @@ def one_class_data(pairs: pd.DataFrame, theta: float, threshold: float) -> Itera
 
 
 def contradictory_labels(pairs: pd.DataFrame, theta: float, threshold: float) -> Iterator[Told]:
-    """Labels that are not those of the scores beside them."""
+    """Labels that are not those of the scores beside them; votes may differ from scores."""
+    if "score1" not in pairs or WEIGHT in pairs:
+        return
     labels = pairs["label"].map(TITLES.index).to_numpy()
     wrong = int((labels != label_pairs(pairs["score1"], pairs["score2"], theta)).sum())
     if wrong > threshold * len(pairs):

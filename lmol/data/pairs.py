@@ -5,6 +5,7 @@ n images, P pairs. The columns of a pairs table are those of lmol.data.labels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -26,6 +27,9 @@ class PairPolicy(Protocol):
     images: an image table. theta: in points of score, for labels that come from scores.
     """
 
+    def num_dropped(self, data: DataSet, parts: Sequence[pd.DataFrame]) -> int:
+        """Return how many known pairs have their images in different parts of a fold."""
+
     def training(
         self, data: DataSet, images: pd.DataFrame, theta: float, seed: int
     ) -> pd.DataFrame:
@@ -43,10 +47,15 @@ class BalancedPairs:
 
     num_pairs: Annotated[int, Field(ge=3)]
 
+    def num_dropped(self, data: DataSet, parts: Sequence[pd.DataFrame]) -> int:
+        """Return 0: any two images of a part make a pair."""
+        return 0
+
     def training(
         self, data: DataSet, images: pd.DataFrame, theta: float, seed: int
     ) -> pd.DataFrame:
         """Return the drawn pairs; raise DataError where a class has too few."""
+        _require_scores(images)
         rng = np.random.default_rng(seed)
         return pairs_table(images, *self.draw(images["score"].to_numpy(), theta, rng), theta)
 
@@ -206,3 +215,13 @@ def _most_pairs(similar: int, different: int) -> int:
 def _draw_from(members: list[Indices], sizes: list[int], rng: np.random.Generator) -> Indices:
     drawn = [rng.choice(m, size, replace=False) for m, size in zip(members, sizes, strict=True)]
     return np.concatenate(drawn)
+
+
+def _require_scores(images: pd.DataFrame) -> None:
+    if "score" not in images:
+        raise DataError(
+            "data.schedule",
+            got="labels from scores, for images without scores",
+            expected="images with scores",
+            remedy="set data/schedule=votes for a source with comparisons",
+        )

@@ -42,6 +42,12 @@ class PreparedFold:
         self.split, self.data, self._plan = split, data, plan
         self._seed = plan.seed + split.fold
 
+    @property
+    def num_dropped(self) -> int:
+        """Known pairs whose images are in different parts of the fold, and which are not used."""
+        parts = (self.split.train, self.split.validation, self.split.held_out)
+        return self._plan.policy.num_dropped(self.data, parts)
+
     @cached_property
     def training_pairs(self) -> pd.DataFrame:
         """Pairs of the images that are trained on."""

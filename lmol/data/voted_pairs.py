@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,11 @@ class VotedPairs:
 
     Weights have the mean 1. A comparison whose images are in different parts of a fold is in none.
     """
+
+    def num_dropped(self, data: DataSet, parts: Sequence[pd.DataFrame]) -> int:
+        """Return how many comparisons are between images of different parts."""
+        kept = sum(int(_inside(data, images)[0].sum()) for images in parts)
+        return len(_comparisons(data)) - kept
 
     def training(
         self, data: DataSet, images: pd.DataFrame, theta: float, seed: int
@@ -42,10 +48,8 @@ class VotedPairs:
 
 def _compared(data: DataSet, images: pd.DataFrame) -> pd.DataFrame:
     """The pairs table of all comparisons between these images; a name's coin orders each pair."""
-    assert data.comparisons is not None, "VotedPairs is for a source with comparisons"
-    table, row = data.comparisons, pd.Index(images["image"])
-    first, second = row.get_indexer(table["image_a"]), row.get_indexer(table["image_b"])
-    inside = (first >= 0) & (second >= 0)
+    table = _comparisons(data)
+    inside, first, second = _inside(data, images)
     if not inside.any():
         raise DataError(
             "data.source",
@@ -56,8 +60,28 @@ def _compared(data: DataSet, images: pd.DataFrame) -> pd.DataFrame:
     first, second = first[inside], second[inside]
     votes = table.loc[inside, ["a", "b", "tie"]].to_numpy(dtype=np.float64)
     turn = turned(images["image"], first, second)
-    votes[turn] = votes[turn][:, [1, 0, 2]]
+    votes = np.where(turn[:, None], votes[:, [1, 0, 2]], votes)
     return _table(images, np.where(turn, second, first), np.where(turn, first, second), votes)
+
+
+def _comparisons(data: DataSet) -> pd.DataFrame:
+    if data.comparisons is None:
+        raise DataError(
+            "data.schedule",
+            got="votes, for a source without comparisons",
+            expected="a source whose pairs people have compared",
+            remedy="set data/schedule=interval, whose labels come from scores",
+        )
+    return data.comparisons
+
+
+def _inside(
+    data: DataSet, images: pd.DataFrame
+) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+    """Which comparisons are between these images, and the rows of both; -1 for other images."""
+    table, row = _comparisons(data), pd.Index(images["image"])
+    first, second = row.get_indexer(table["image_a"]), row.get_indexer(table["image_b"])
+    return (first >= 0) & (second >= 0), first, second
 
 
 def _table(

@@ -107,7 +107,7 @@ def _title(num: int) -> str:
         case 1:
             return "The only mistake"
         case _:
-            return f"The {num} gravest mistakes: the scores are farthest apart"
+            return f"The {num} gravest mistakes"
 
 
 def _draw_pair(
@@ -118,8 +118,9 @@ def _draw_pair(
         x = left + place * (SIDE + GUTTER)
         picture = thumbnail(image_paths[pair[f"img{name}"]])
         _place_picture(figure, Corner(x, corner.y + 0.98), picture)
-        score = f"{pair[f'img{name}']}: {pair[f'score{name}']:.2f}"
-        _write(figure, Corner(x + SIDE / 2, corner.y + 0.83), _shortened(score), fontsize=9)
+        score = f": {pair[f'score{name}']:.2f}" if f"score{name}" in pair else ""
+        text = _shortened(f"{pair[f'img{name}']}{score}")
+        _write(figure, Corner(x + SIDE / 2, corner.y + 0.83), text, fontsize=9)
     middle = corner.x + CELL[0] / 2
     answer = f"label {pair['label']}, answer {pair['pred']}"
     _write(figure, Corner(middle, corner.y + 0.56), answer, fontsize=11, color=ORANGE)

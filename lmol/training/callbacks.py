@@ -69,7 +69,7 @@ class RunLog(TrainerCallback):
 
 def _validation_line(logs: dict[str, float]) -> str:
     shown = ("accuracy", "macro_f1", "cross_entropy", "pearson")
-    values = [(name, logs[f"eval_{name}"]) for name in shown]
+    values = [(name, logs[f"eval_{name}"]) for name in shown if f"eval_{name}" in logs]
     return "Validation | " + " | ".join(f"{name}: {value:.4f}" for name, value in values)
 
 

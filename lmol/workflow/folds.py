@@ -9,11 +9,12 @@ import pandas as pd
 
 from lmol.config import Config, instantiate
 from lmol.data.contents import near_duplicates, refuse_leaks
-from lmol.data.data_set import data_hash
+from lmol.data.data_set import DataSet, data_hash
 from lmol.data.folds import Split, split_folds, split_hash
 from lmol.data.pairs_table import pairs_csv
 from lmol.data.preparation import PairPlan, PreparedFold, load_data
-from lmol.errors import DataError, RunFolderError
+from lmol.errors import ConfigError, DataError, LmolError, RunFolderError
+from lmol.evaluation.metrics import METRICS
 from lmol.runs.past_runs import PastRun
 from lmol.runs.run_folder import RunFolder
 
@@ -31,11 +32,25 @@ def load_folds(config: Config, run: RunFolder) -> list[PreparedFold]:
     data = load_data(source)
     run.note(data_hash=data_hash(data))
     log.info("%s", data.describe())
+    _require_scores(config, data)
     splits = split_folds(source, data.images, config.fold)
     for split in splits if not config.fold.allow_duplicates else ():
         refuse_leaks(split)
     plan = pair_plan(config)
     return [PreparedFold(split, data, plan) for split in splits]
+
+
+def _require_scores(config: Config, data: DataSet) -> None:
+    """Raise ConfigError where the best checkpoint is chosen by a metric that needs scores."""
+    needing = {metric.key for metric in METRICS if metric.needs}
+    if "score" not in data.images and config.train.metric.value in needing:
+        problem = LmolError(
+            "train.metric",
+            got=f"{config.train.metric.value}, for images without scores",
+            expected="a metric of the answers alone",
+            remedy="set train.metric=accuracy",
+        )
+        raise ConfigError([problem])
 
 
 def pair_plan(config: Config) -> PairPlan:
@@ -83,6 +98,9 @@ def save_pairs(fold: PreparedFold, run: RunFolder) -> None:
         run.write_text(f"pairs/{part}_fold{index}_{len(pairs)}.csv", pairs_csv(pairs))
         shares = ", ".join(f"{n} {label}" for label, n in pairs["label"].value_counts().items())
         log.info("Fold %d %s: %d pairs (%s)", index, part, len(pairs), shares)
+    if fold.num_dropped:
+        message = "Fold %d: %d comparisons of images in different parts are left out"
+        log.info(message, index, fold.num_dropped)
 
 
 def save_images(split: Split, run: RunFolder) -> None:

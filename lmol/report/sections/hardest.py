@@ -65,7 +65,7 @@ def _pair(run: ReportedRun, row: pd.Series, files: dict[str, str]) -> PhotoPair:
     photos = [
         Photo(
             name=str(row[f"img{side}"]),
-            score=f"{row[f'score{side}']:.2f}",
+            score=f"{row[f'score{side}']:.2f}" if f"score{side}" in row else "",
             uri=photo_uri(files.get(str(row[f"img{side}"]))),
         )
         for side in (1, 2)
