@@ -101,7 +101,7 @@ def _draw_confusion(axes: Axes, confusion: pd.DataFrame) -> None:
     axes.spines[:].set_visible(False)
     accuracy = np.trace(counts) / max(counts.sum(), 1)
     title = f"{counts.sum():,} pairs, accuracy {accuracy:.1%}"
-    titled(axes, title, "answer of the model", "label from the scores")
+    titled(axes, title, "answer of the model", "label")
 
 
 def _draw_ranking(axes: Axes, ranking: pd.DataFrame, slope: float) -> None:
