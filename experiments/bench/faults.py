@@ -108,7 +108,7 @@ def _same_label_for_both(trainer: ComparisonTrainer, case: Case) -> None:
 
     def wrong(pairs: Any) -> dict[str, Tensor]:
         batch: dict[str, Tensor] = collate(pairs)
-        return {**batch, "targets": batch["targets"][:, :1].expand(-1, 2)}
+        return {**batch, "targets": batch["targets"][:, :1].expand(-1, 2, -1)}
 
     trainer.data_collator = wrong
 

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from lmol.data.images import open_rgb
-from lmol.evaluation.judge import fingerprint, judge
+from lmol.evaluation.judge import Judge, fingerprint
 from lmol.evaluation.part_file import PartFile
+from lmol.evaluation.questions import rows_of
 from lmol.model.features import PixelImages
 from lmol.model.vlm.comparer import Comparer
 from lmol.system.progress import progress
@@ -102,7 +103,8 @@ def judged(
         progress("Judging", len(pairs), "pairs") as advance,
         PartFile(Path(folder), seal) as part,
     ):
-        found = judge(comparer, pairs, store, batch, advance, part)
+        names, first, second = rows_of(pairs)
+        found = Judge(comparer, names, store, batch).compare(first, second, advance, part)
     yield found
 
 

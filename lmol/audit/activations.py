@@ -1,6 +1,6 @@
-"""Activations of one forward pass, seen by hooks that are there for that pass alone.
+"""Statistics of the activations in one forward pass, taken by hooks that exist only for that pass.
 
-Statistics stay on the device. Shares are of an evenly spread sample of at most SAMPLE numbers.
+Statistics stay on the device. Shares come from an evenly spread sample of at most SAMPLE numbers.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from lmol.model.names import EMBEDDING, PROJECTOR, layer_of, short_name
 
 STATISTICS = ("rms", "max_abs", "share", "entropy")
 SAMPLE = 2**16
-"""Numbers that a share is counted among: its error is a fifth of a percentage point."""
+"""Sample size of a share; its sampling error is about a fifth of a percentage point."""
 
 SATURATED = 0.97
-"""Of a sigmoid's or tanh's range: beyond it the slope is below 6 % of the largest."""
+"""Share of the range of a sigmoid or tanh beyond which the slope is below 6 % of the largest."""
 
 TAILS = {"gelu": -3.0, "quick_gelu": -3.5, "silu": -6.0}
-"""Input below which the slope is less than 1.5 % of the one at large inputs."""
+"""Input below which the slope is less than 1.5 % of the slope at large inputs."""
 
 KINDS: dict[str, str] = {
     "ReLU": "relu",
@@ -44,7 +44,7 @@ KINDS: dict[str, str] = {
     "SiLU": "silu",
     "SiLUActivation": "silu",
 }
-"""Kind by the class name of a module; activations that are called as functions are not seen."""
+"""Kind by the class name of a module; activations that are called as functions are not recorded."""
 
 RESIDUAL = re.compile(r"(Decoder|Encoder)Layer$")
 ATTENTION = re.compile(r"Attention$")
@@ -56,14 +56,14 @@ Hook = Callable[[nn.Module, tuple[Any, ...], Any], None]
 
 @dataclass(eq=False)
 class Seen:
-    """What one pass showed: rows of (kind, module's short name, layer) and their statistics."""
+    """Record of one pass: rows of (kind, module's short name, layer) and their statistics."""
 
     rows: list[tuple[str, str, int | None]] = field(default_factory=list)
     statistics: list[Tensor] = field(default_factory=list)
     limits: list[float] = field(default_factory=list)
 
     def add(self, kind: str, name: str, states: Tensor, **known: Tensor) -> None:
-        """One row: RMS and largest size of `states`, and what else is known."""
+        """Add one row: RMS and largest size of `states`, and the statistics given in `known`."""
         nothing = torch.full((), torch.nan, device=states.device)
         found = {"rms": _rms(states), "max_abs": _largest(states), **known}
         self.rows.append((kind, short_name(name), layer_of(name)))
@@ -73,17 +73,17 @@ class Seen:
         )
 
     def stacked(self, device: torch.device) -> Tensor:
-        """Statistics (m, 4) of m rows."""
+        """Return the statistics (m, 4) of m rows."""
         if not self.statistics:
             return torch.zeros(0, len(STATISTICS), device=device)
         return torch.stack([row.to(device) for row in self.statistics])
 
 
 class ActivationWatch:
-    """Looks at the modules of a known kind in single forward passes.
+    """Watch over the modules of a known kind during single forward passes.
 
-    image_token: the id whose embeddings images replace, if there is one. A compiled module and what
-    is in it are left out: hooks would have it compiled again.
+    image_token: the token id whose embeddings are replaced by images, or None. Compiled modules and
+    their submodules are left out: hooks would cause a recompilation.
     """
 
     def __init__(self, model: nn.Module, image_token: int | None, *, full: bool) -> None:
@@ -96,7 +96,7 @@ class ActivationWatch:
 
     @contextmanager
     def looking(self) -> Iterator[Seen]:
-        """Hooks while the block runs; gone when it ends, however it ends."""
+        """Install the hooks while the block runs; remove them when it ends, also after an error."""
         self._seen = Seen()
         handles: list[RemovableHandle] = []
         try:
@@ -152,7 +152,7 @@ def _rms(states: Tensor) -> Tensor:
 
 
 def _largest(states: Tensor) -> Tensor:
-    """Largest size; many times quicker than the norm of infinite order."""
+    """Return the largest size; this is many times faster than the norm of infinite order."""
     return torch.stack(torch.aminmax(states)).abs().max()
 
 
@@ -164,7 +164,7 @@ def _sample(states: Tensor) -> Tensor:
 def _activation(
     seen: Seen, kind: str, name: str, arguments: tuple[Any, ...], output: Tensor
 ) -> None:
-    """share: zeros of a ReLU, saturated outputs of sigmoid and tanh, flat inputs of the others."""
+    """Add a row; share: zeros of ReLU, saturated outputs of sigmoid and tanh, else flat inputs."""
     if kind == "relu":
         flat = _sample(output) == 0
     elif kind in TAILS:
@@ -180,7 +180,7 @@ def _activation(
 def _text(
     seen: Seen, name: str, arguments: tuple[Any, ...], output: Tensor, image_token: int
 ) -> None:
-    """Embeddings of words alone; those of the image token are replaced by projected images."""
+    """Add the RMS of word embeddings only; projected images replace those of the image token."""
     words = (arguments[0] != image_token).unsqueeze(-1)
     sizes = torch.where(words, output, 0).float().square().sum()
     rms = (sizes / (words.sum() * output.shape[-1]).clamp(min=1)).sqrt()
@@ -188,9 +188,9 @@ def _text(
 
 
 def _attention(seen: Seen, name: str, output: Any) -> None:
-    """Entropy of where the last position looks, in nats by the largest possible; mean over heads.
+    """Add the entropy of the last position's attention, as a share of the maximum; mean over heads.
 
-    Attention weights (B, A, Q, K) are there with eager attention alone.
+    Attention weights (B, A, Q, K) are available only with eager attention.
     """
     weights = output[1] if isinstance(output, tuple) and len(output) > 1 else None
     if isinstance(weights, Tensor):
@@ -200,7 +200,7 @@ def _attention(seen: Seen, name: str, output: Any) -> None:
 
 
 def activation_table(seen: Seen, statistics: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
-    """Columns of activation_table: statistics (m, 4) of Seen.stacked. limit: of the number type."""
+    """Return activation_table from Seen.stacked (m, 4). limit: largest number of the type."""
     kinds, names, layers = zip(*seen.rows, strict=True) if seen.rows else ((), (), ())
     return {
         "kind": np.array(kinds, dtype=object),

@@ -1,4 +1,4 @@
-"""The audit as a Trainer sees it: which steps are looked at, and what is written of them."""
+"""The audit as a Trainer callback: it selects the steps to audit and writes their records."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ from lmol.config.schema import AuditLevel, Precision
 from lmol.system.distributed import of_first
 
 HALVES = {Precision.FP16: torch.float16}
-"""The type whose underflow is counted, by train.precision; bf16 where it is none of these."""
+"""Type whose underflow is counted, by train.precision; bf16 for all other precisions."""
 
 
 SETTLED = 2
-"""The audited steps after which memory is what it will be: the optimizer has its state."""
+"""Number of first steps to audit; memory is then stable, because the optimizer has its state."""
 
 
 class AuditCallback(TrainerCallback):
-    """Audits steps 1, 2, every `interval`-th and the last one; `finish` proves the rest unchanged.
+    """Audit of steps 1 and 2, every `interval`-th and the last; `finish` checks the frozen weights.
 
-    The model of the training has all of its adapters on.
+    All adapters of the trained model are enabled.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class AuditCallback(TrainerCallback):
         optimizer: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Look at adapters and training pairs, and remember the frozen weights' hashes."""
+        """Check adapters and training pairs, and save hashes of the frozen weights."""
         self._warmup = math.ceil(self._training.optim.warmup_ratio * state.max_steps)
         self._scaler = getattr(optimizer, "scaler", None)
         self._tensors = audited_tensors(self._model)
@@ -104,7 +104,7 @@ class AuditCallback(TrainerCallback):
 
     @contextmanager
     def watch_forward(self) -> Iterator[None]:
-        """Look at the activations of an audited step's first micro-batch."""
+        """Record the activations of the first micro-batch of an audited step."""
         if self._open is None or self._open.watched:
             yield
             return
@@ -119,7 +119,7 @@ class AuditCallback(TrainerCallback):
         self._note_memory("forward")
 
     def backward_done(self) -> None:
-        """All gradients of the step are there, not clipped yet."""
+        """Measure the gradients once the step has all of them and before they are clipped."""
         if self._open is not None:
             self._note_memory("backward")
             scale = None if self._scaler is None else self._scaler.get_scale()
@@ -142,7 +142,7 @@ class AuditCallback(TrainerCallback):
         self._note_memory("optimizer")
         opened, self._open = self._open, None
         record = self._record(opened, optimizer)
-        # Activations are those of a process's own pairs, and all are to conclude the same.
+        # Each process has activations of its own pairs, but all need the same findings.
         for finding in of_first(list(rules.of_step(record, self._config.rules))):
             self._findings.add(finding)
         self._output.write(record, opened.memory)
@@ -179,13 +179,13 @@ class AuditCallback(TrainerCallback):
         )
 
     def _late_answers(self, num_since: int) -> Sequence[StepSignals]:
-        """Steps after the warm-up: those since the last audit, or more until answers are enough."""
+        """Return the steps after warm-up since the last audit, or more to have enough answers."""
         a_step = sum(self._history.steps[-1].answers)
         num = max(num_since, -(-FEWEST_ANSWERS // max(a_step, 1)))
         return self._history.last(num, after=self._warmup)
 
     def _memory(self, opened: OpenStep, optimizer: Any, batch_pairs: int) -> dict[str, Any]:
-        """Bytes by kind at this step, and the largest batch that would fit."""
+        """Return the bytes by kind at this step, and the largest batch that would fit."""
         device = self._model.device
         by_kind = memory_by_kind(self._model, self._tensors, optimizer)
         recomputed = self._training.train.activation_checkpointing
@@ -200,7 +200,7 @@ class AuditCallback(TrainerCallback):
             self._open.memory.append({"step": self._open.step, **row})
 
     def finish(self) -> None:
-        """After the last step: frozen weights are as they were, or it is told which are not."""
+        """Report the frozen weights that have changed since the start of training."""
         if not self._frozen:  # training did not begin
             return
         after = frozen_hashes(self._model)
@@ -210,6 +210,6 @@ class AuditCallback(TrainerCallback):
 
 
 def rate_share(optimizer: Optimizer) -> float:
-    """The learning rate as a share of its peak; 0 where all peaks are 0."""
+    """Return the learning rate as a share of its peak; 0 if all peaks are 0."""
     groups = [group for group in optimizer.param_groups if group.get("initial_lr", group["lr"]) > 0]
     return max((g["lr"] / g.get("initial_lr", g["lr"]) for g in groups), default=0.0)

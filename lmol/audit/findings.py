@@ -1,4 +1,4 @@
-"""What rules found: told when it is first seen, kept by rule, and handed on to be acted on."""
+"""Findings of the rules: logged the first time, collected by rule, and queued for interventions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
-from lmol.audit.advice import ADVICE
+from lmol.config.rule_list import ADVICE
 from lmol.config.schema import Action, RuleConfig, Severity
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ LEVELS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A rule that spoke at an optimizer step (0: before the first). told: what, as a clause."""
+    """Finding of a rule at an optimizer step (0: before the first). told: its text, a clause."""
 
     rule: str
     step: int
@@ -35,14 +35,14 @@ class Finding:
 
     @property
     def sentence(self) -> str:
-        """What was found and where."""
+        """Return the problem and its places as one clause."""
         return f"{self.told}{_in_places(self.places)}"
 
 
 def finding_of(
     rule: str, config: RuleConfig, step: int, told: str, places: tuple[str, ...] = ()
 ) -> Finding:
-    """A finding with the severity and the action that the configuration gives its rule."""
+    """Return a finding with the severity and the action that the configuration gives its rule."""
     return Finding(
         rule=rule,
         step=step,
@@ -63,7 +63,7 @@ def _in_places(places: tuple[str, ...]) -> str:
 
 @dataclass
 class Entry:
-    """All findings of one rule: the first, the step of the last, how many, all places, actions."""
+    """All findings of one rule: the first, the step of the last, their number, places, actions."""
 
     first: Finding
     last_step: int
@@ -72,7 +72,7 @@ class Entry:
     actions: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {
             "rule": self.first.rule,
             "severity": self.first.severity.value,
@@ -87,14 +87,14 @@ class Entry:
 
 
 class Findings:
-    """The ledger of a run: one entry a rule, in the order in which they spoke first."""
+    """Ledger of a run: one entry per rule, in the order of their first findings."""
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self._pending: list[Finding] = []
 
     def add(self, finding: Finding) -> None:
-        """Take a finding in; the first of a rule is logged, with what usually helps."""
+        """Add a finding; log the first one of a rule together with the rule's advice."""
         if finding.rule not in self.entries:
             self.entries[finding.rule] = Entry(first=finding, last_step=finding.step)
             log.log(LEVELS[finding.severity], "%s. %s", finding, ADVICE[finding.rule])
@@ -105,23 +105,23 @@ class Findings:
             self._pending.append(finding)
 
     def take_pending(self) -> list[Finding]:
-        """Findings about which something is to be done, each handed out once."""
+        """Return the findings that need an action and remove them from the queue."""
         taken, self._pending = self._pending, []
         return taken
 
     def is_pending(self) -> bool:
-        """Whether something that changes weights or ends the run is still to be done."""
+        """Return True if a queued finding will change weights or end the run."""
         return any(found.action is not Action.SKIP_STEP for found in self._pending)
 
     def acted(self, rule: str, action: str) -> None:
-        """Remember what was done about a rule's finding."""
+        """Record the action that was taken for a rule's finding."""
         self.entries[rule].actions.append(action)
 
     def of(self, *severities: Severity) -> list[Entry]:
-        """Entries of these severities."""
+        """Return the entries with these severities."""
         return [e for e in self.entries.values() if e.first.severity in severities]
 
     def as_list(self) -> list[dict[str, Any]]:
-        """All entries as plain values, the gravest first."""
+        """Return all entries as plain values, the most severe first."""
         gravest = sorted(self.entries.values(), key=lambda e: -LEVELS[e.first.severity])
         return [entry.as_dict() for entry in gravest]

@@ -1,4 +1,4 @@
-"""What a picture of the gradient flow shows: tensors gathered into columns, and the axes."""
+"""Data for a picture of the gradient flow: tensors grouped into columns, and the axes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BESIDE = {"lora_A": -0.14, "lora_B": 0.14, "projector": 0.0}
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Group:
-    """The points of one colour: by layer, sizes of elements and norms."""
+    """Points of one colour: by layer, the sizes of elements and the norms."""
 
     x: NDArray[np.float64]
     mean: NDArray[np.float64]
@@ -36,9 +36,9 @@ EMPTY = Group(
 
 
 def grouped(table: Table) -> tuple[list[str], dict[str, Group]]:
-    """Names of the columns of the picture, and the points of each group in them.
+    """Return the column names of the picture, and the points of each group in the columns.
 
-    A column is a numbered layer, or a module outside of such layers.
+    A column is a numbered layer, or a module outside the numbered layers.
     """
     names = [
         _column(str(name), layer) for name, layer in zip(table["name"], table["layer"], strict=True)
@@ -86,7 +86,7 @@ def common_norm(norms: NDArray[Any]) -> float:
 
 
 def decades(values: list[NDArray[np.float64]], further: tuple[float, ...] = ()) -> Limits:
-    """Whole decades around all positive, finite values, with one decade to spare."""
+    """Return whole decades around all positive, finite values, plus one decade at each end."""
     known = np.concatenate([*values, np.array(further)])
     known = known[np.isfinite(known) & (known > 0)]
     if not len(known):
@@ -98,7 +98,7 @@ def decades(values: list[NDArray[np.float64]], further: tuple[float, ...] = ()) 
 
 
 def within(inner: tuple[Limits, Limits], outer: tuple[Limits, Limits] | None) -> bool:
-    """Whether new values fit the axes: they may use up the decade that was spared."""
+    """Return True if new values fit the axes; they may use the spare decade."""
     return outer is not None and all(
         new[0] * 10 >= old[0] and new[1] / 10 <= old[1]
         for new, old in zip(inner, outer, strict=True)

@@ -1,6 +1,6 @@
-"""Gradients of single tensors, measured where they are.
+"""Gradients of single tensors, measured on their device.
 
-n tensors. Statistics are of the gradient before clipping, in the loss's nats a unit of the weight.
+n tensors. Statistics describe the gradient before clipping, in nats of the loss per unit of weight.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ STATISTICS = (
 )
 QUANTILES = {"median_abs": 0.5, "p99_abs": 0.99}
 SAMPLE = 2**16
-"""Elements that quantiles are taken of, evenly spread."""
+"""Number of evenly spread elements from which quantiles are computed."""
 
 
 def measure_gradients(
     tensors: Sequence[AuditedTensor], scale: float, half: torch.dtype, *, full: bool
 ) -> Tensor:
-    """Statistics (n, K) on the device; a row of NaN where a tensor has no gradient.
+    """Return statistics (n, K) on the device; a row of NaN for a tensor without a gradient.
 
-    scale: of the loss (fp16), which is divided out; half: the type whose underflow is counted.
+    scale: the loss scale (fp16), which is divided out; half: the type whose underflow is counted.
     """
     known = [tensor.parameter.grad for tensor in tensors]
     scaled = [gradient.detach().float() for gradient in known if gradient is not None]
@@ -79,7 +79,7 @@ def _quantiles(gradient: Tensor) -> Tensor:
 
 
 def gradient_norms(tensors: Sequence[AuditedTensor]) -> Tensor:
-    """L2 norms (n,) on the device; 0 where there is no gradient."""
+    """Return L2 norms (n,) on the device; 0 for a tensor without a gradient."""
     return torch.stack(
         [
             torch.zeros((), device=tensor.parameter.device)
@@ -93,7 +93,7 @@ def gradient_norms(tensors: Sequence[AuditedTensor]) -> Tensor:
 def gradient_table(
     tensors: Sequence[AuditedTensor], statistics: NDArray[np.float64], clipped: NDArray[np.float64]
 ) -> dict[str, NDArray[Any]]:
-    """Columns of grad_table: statistics (n, K) of measure_gradients, clipped norms (n,)."""
+    """Return grad_table from the statistics (n, K) of measure_gradients and clipped norms (n,)."""
     counts = np.array([tensor.parameter.numel() for tensor in tensors], dtype=float)
     found = dict(zip((*STATISTICS, *QUANTILES), statistics.T, strict=False))
     missing, nonzero = np.isnan(found["nonzero"]), found["nonzero"]
@@ -116,7 +116,7 @@ def gradient_table(
 
 
 def places(tensors: Sequence[AuditedTensor]) -> dict[str, NDArray[Any]]:
-    """The columns that tell where a tensor belongs: group, layer (empty: the projector), shape."""
+    """Return the columns that locate a tensor: group, layer (empty: the projector), shape."""
     shapes = ["x".join(map(str, tensor.parameter.shape)) for tensor in tensors]
     return {
         "group": np.array([tensor.group for tensor in tensors], dtype=object),

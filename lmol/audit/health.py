@@ -1,6 +1,6 @@
-"""Watches a run: asks the rules at every step and every validation, and acts on what they find.
+"""The monitor of a run's health: it applies the rules to steps and validations, and intervenes.
 
-Early stopping lives here too.
+This module also has early stopping.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from lmol.config.schema import Action, EarlyStoppingConfig
 from lmol.verdict import Verdict
 
 EVERY = 8
-"""Steps between two looks at windows."""
+"""Number of steps between two checks of the windows."""
 
 GRAVITY = {action: place for place, action in enumerate(Action)}
-"""Actions stand in the order of how far they reach."""
+"""Rank of each action; the later one in the enumeration has the larger effect."""
 
 
 class HealthCallback(TrainerCallback):
-    """Reads the signals of a step between its backward pass and its update.
+    """Callback that reads the signals of a step between its backward pass and its update.
 
-    Whatever the rules' actions are, a step whose gradient is not finite is never taken.
+    A step with a gradient that is not finite is never taken, whatever the rules' actions are.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class HealthCallback(TrainerCallback):
         lr_scheduler: Any = None,
         **kwargs: Any,
     ) -> None:
-        self._act(optimizer, lr_scheduler)  # on what was found before the first step, or validating
+        self._act(optimizer, lr_scheduler)  # findings from before the first step or from validation
 
     def on_pre_optimizer_step(
         self,
@@ -110,7 +110,7 @@ class HealthCallback(TrainerCallback):
         for finding in self._of_step(step):
             self._findings.add(finding)
         finite = math.isfinite(signals.loss) and math.isfinite(signals.grad_norm)
-        broken = not finite and not self._course.scaled  # a scaler leaves such steps out itself
+        broken = not finite and not self._course.scaled  # a loss scaler skips such steps itself
         if self._act(optimizer, lr_scheduler) or broken:
             optimizer.zero_grad(set_to_none=True)  # without gradients the step changes nothing
             self._history.skipped.add(step)
@@ -126,7 +126,7 @@ class HealthCallback(TrainerCallback):
         return found
 
     def _why(self, rule: str) -> str:
-        """Where a number that is not finite comes from; asked once, as looking may take a while."""
+        """Return the cause of a non-finite number; searched only once because it takes time."""
         if rule not in NON_FINITE or rule in self._findings.entries:
             return ""
         images = self._training.explain() if rule == "non_finite_loss" else ""
@@ -180,7 +180,7 @@ class HealthCallback(TrainerCallback):
             told = rule(self._validations, self._commonest, self._course, config.threshold)
             if told is not None:
                 self._findings.add(finding_of(name, config, step, told))
-        # What was found is acted on when the next step begins: these weights are still to be saved.
+        # Findings are acted on when the next step begins: these weights must be saved first.
         if self._clean_since_good and not self._findings.is_pending():
             self._interventions.keep(optimizer, step, state.epoch or 0.0)
         self._clean_since_good = True
@@ -201,10 +201,10 @@ class HealthCallback(TrainerCallback):
         )
 
     def _act(self, optimizer: Any, scheduler: Any) -> bool:
-        """Do something about what was found: one thing, the gravest.
+        """Apply one intervention: the most severe of the pending actions.
 
-        Tells whether the gradients at hand are to be dropped: the step is left out, or weights were
-        rolled back and are no longer those that the gradients belong to.
+        Return True if the present gradients must be dropped: the step is left out, or weights were
+        rolled back and the gradients belong to other weights.
         """
         pending = sorted(self._findings.take_pending(), key=lambda found: GRAVITY[found.action])
         if not pending:
@@ -212,9 +212,7 @@ class HealthCallback(TrainerCallback):
         gravest = pending[-1]
         drop = self._interventions.act(gravest, optimizer, scheduler)
         if gravest.action is Action.SKIP_STEP:
-            if (
-                not drop
-            ):  # what stood out does so no longer: the window is to forget what was before
+            if not drop:  # no longer an exception: restart the window without the older steps
                 self._history.restart()
             return drop
         self._clean_since_good = False
@@ -229,7 +227,7 @@ def commonest_share(labels: pd.Series) -> float:
 
 
 def early_stopping(config: EarlyStoppingConfig) -> list[TrainerCallback]:
-    """The stock callback on the validation metric, or none."""
+    """Return the stock callback on the validation metric, or an empty list if patience is 0."""
     if config.patience == 0:
         return []
     return [EarlyStoppingCallback(config.patience, config.min_delta)]

@@ -1,6 +1,6 @@
-"""Rules of health: what the signals of training steps, and of validations, say about a run.
+"""Health rules: they check the signals of training steps and validations for problems.
 
-A rule returns what is wrong, as a clause, or None.
+A rule returns the problem as a clause, or None.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from lmol.audit.signals import History, StepSignals, values
 from lmol.verdict import TITLES
 
 RECENT = 5
-"""Losses whose median is compared with the window: one that scatters is no divergence."""
+"""Number of last losses whose median is compared with the window; a single high loss is ignored."""
 
 STANDS_OUT = 10
-"""Times its window's median that an exploding gradient norm is, beside its threshold."""
+"""Factor by which an exploding gradient norm exceeds its window's median, besides the threshold."""
 
 SCATTER = 1.4826
-"""Standard deviation by median absolute deviation, of normal numbers."""
+"""Ratio of the standard deviation to the median absolute deviation for normal numbers."""
 
 HALF = 0.5
-"""Share of all steps that a run is given to learn something."""
+"""Share of all steps after which the rules expect that the run has learned something."""
 
 IN_A_ROW = 3
-"""Validations below the best one that are no chance."""
+"""Number of consecutive validations worse than the best that count as a trend, not as chance."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """The run: its steps, those of warm-up, the window's length, whether the loss is scaled."""
+    """The run's steps and warm-up steps, the window's length, and whether the loss is scaled."""
 
     num_steps: int
     warmup_steps: int
@@ -45,13 +45,13 @@ StepRule = Callable[[History, Course, float], "str | None"]
 
 
 def non_finite_loss(history: History, course: Course, threshold: float) -> str | None:
-    """The last step's loss."""
+    """Report a loss of the last step that is not finite."""
     loss = history.steps[-1].loss
     return None if math.isfinite(loss) else f"the loss is {loss}"
 
 
 def non_finite_gradient(history: History, course: Course, threshold: float) -> str | None:
-    """The last step's gradient norm; with a loss scaler overflows are expected, and left out."""
+    """Report a non-finite gradient norm of the last step, unless a loss scaler is in use."""
     last = history.steps[-1]
     if course.scaled or math.isfinite(last.grad_norm) or not math.isfinite(last.loss):
         return None
@@ -59,7 +59,7 @@ def non_finite_gradient(history: History, course: Course, threshold: float) -> s
 
 
 def loss_spike(history: History, course: Course, threshold: float) -> str | None:
-    """Robust z-score of the median of the last losses against the window before them."""
+    """Report a high robust z-score of the last losses' median against the window before them."""
     losses = values(_window(history, course, RECENT), "loss")
     if len(losses) < course.window:
         return None
@@ -73,7 +73,7 @@ def loss_spike(history: History, course: Course, threshold: float) -> str | None
 
 
 def loss_too_small(history: History, course: Course, threshold: float) -> str | None:
-    """Median cross-entropy of the window."""
+    """Report a median cross-entropy of the window below the threshold."""
     window = _window(history, course)
     if len(window) < course.window:
         return None
@@ -82,7 +82,7 @@ def loss_too_small(history: History, course: Course, threshold: float) -> str | 
 
 
 def gradient_norm_high(history: History, course: Course, threshold: float) -> str | None:
-    """Median gradient norm of the window, before clipping."""
+    """Report a median gradient norm of the window, before clipping, above the threshold."""
     window = _window(history, course)
     if len(window) < course.window:
         return None
@@ -91,7 +91,7 @@ def gradient_norm_high(history: History, course: Course, threshold: float) -> st
 
 
 def gradient_explosion(history: History, course: Course, threshold: float) -> str | None:
-    """The last step's gradient norm, where it stands out of its window."""
+    """Report a gradient norm of the last step that is far above its window's median."""
     norm = history.steps[-1].grad_norm
     if not threshold < norm < math.inf:
         return None
@@ -103,7 +103,7 @@ def gradient_explosion(history: History, course: Course, threshold: float) -> st
 
 
 def stalled_accuracy(history: History, course: Course, threshold: float) -> str | None:
-    """From half of the steps on: accuracy of the window against the most common label."""
+    """Report window accuracy near the share of the most common label, after half of the steps."""
     window = _window(history, course)
     step = history.steps[-1].step
     if len(window) < course.window or step < HALF * course.num_steps:
@@ -115,7 +115,7 @@ def stalled_accuracy(history: History, course: Course, threshold: float) -> str 
 
 
 def one_class_collapse(history: History, course: Course, threshold: float) -> str | None:
-    """One answer to everything, though labels differ; once the warm-up is over."""
+    """Report one answer to all pairs although labels differ, after the warm-up."""
     window = history.last(course.window, after=course.warmup_steps)
     if len(window) < course.window:
         return None
@@ -126,7 +126,7 @@ def one_class_collapse(history: History, course: Course, threshold: float) -> st
 
 
 def throughput_drop(history: History, course: Course, threshold: float) -> str | None:
-    """Median seconds of a step in the window, by those of the first window."""
+    """Report a median step time of the window that is too long compared with the first window."""
     steps = history.steps
     if len(steps) < 2 * course.window:
         return None
@@ -142,7 +142,7 @@ AT_ONCE: dict[str, StepRule] = {
     "non_finite_gradient": non_finite_gradient,
     "gradient_explosion": gradient_explosion,
 }
-"""Asked at every step."""
+"""Rules that are applied at every step."""
 
 BY_WINDOW: dict[str, StepRule] = {
     "loss_spike": loss_spike,
@@ -152,14 +152,14 @@ BY_WINDOW: dict[str, StepRule] = {
     "one_class_collapse": one_class_collapse,
     "throughput_drop": throughput_drop,
 }
-"""About windows that change little from one step to the next: asked every few steps."""
+"""Rules about windows; these change little between steps, so they are applied every few steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Validated:
     """One validation, and the means over the window of training steps before it.
 
-    entropy: cross-entropy in nats, that of validation on training's scale.
+    entropy: validation cross-entropy in nats, comparable with the training cross-entropy.
     """
 
     step: int
@@ -175,7 +175,7 @@ ValidationRule = Callable[[Sequence[Validated], float, Course, float], "str | No
 def chance_validation(
     validations: Sequence[Validated], commonest: float, course: Course, threshold: float
 ) -> str | None:
-    """From half of the steps on: validation accuracy against that of the most common label."""
+    """Report validation accuracy near the most common label's share, after half of the steps."""
     last = validations[-1]
     early = last.step < max(HALF * course.num_steps, course.window)
     if early or last.accuracy >= commonest + threshold:
@@ -187,7 +187,7 @@ def chance_validation(
 def overfitting(
     validations: Sequence[Validated], commonest: float, course: Course, threshold: float
 ) -> str | None:
-    """Several validations in a row below the best one, while training accuracy rose."""
+    """Report several consecutive validations below the best one while training accuracy rose."""
     if len(validations) <= IN_A_ROW:
         return None
     before, recent = validations[:-IN_A_ROW], validations[-IN_A_ROW:]
@@ -203,7 +203,7 @@ def overfitting(
 def rising_validation_loss(
     validations: Sequence[Validated], commonest: float, course: Course, threshold: float
 ) -> str | None:
-    """Several validations in a row above the least cross-entropy, while training's fell."""
+    """Report consecutive validations above the least cross-entropy while the training one fell."""
     if len(validations) <= IN_A_ROW:
         return None
     before, recent = validations[:-IN_A_ROW], validations[-IN_A_ROW:]
@@ -229,12 +229,12 @@ def _window(history: History, course: Course, further: int = 0) -> list[StepSign
 
 
 def _median(numbers: NDArray[np.float64]) -> float:
-    """Of the finite ones; infinity where there is none."""
+    """Return the median of the finite numbers; infinity if there are none."""
     finite = numbers[np.isfinite(numbers)]
     return float(np.median(finite)) if len(finite) else math.inf
 
 
 def _commonest(window: Sequence[StepSignals], name: str) -> tuple[str, float]:
-    """The most common verdict among answers or labels, and its share."""
+    """Return the most common class among answers or labels, and its share."""
     counts: NDArray[np.float64] = values(window, name).sum(axis=0)
     return TITLES[int(counts.argmax())], float(counts.max() / max(counts.sum(), 1))

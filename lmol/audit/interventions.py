@@ -1,4 +1,4 @@
-"""What is done about a finding: leave the step out, learn more slowly, go back, or stop."""
+"""Interventions for a finding: skip the step, lower the learning rate, roll back, or stop."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lmol.audit.advice import ADVICE
 from lmol.audit.findings import Finding, Findings
+from lmol.config.rule_list import ADVICE
 from lmol.config.schema import Action, HealthConfig
 from lmol.errors import HealthError
 from lmol.system.signals import held
@@ -24,7 +24,7 @@ NON_FINITE = ("non_finite_loss", "non_finite_gradient")
 
 @dataclass(eq=False)
 class LastGood:
-    """Trained tensors and optimizer state of a step at which nothing was wrong, in host memory."""
+    """Trained tensors and optimizer state of a step without findings, in host memory."""
 
     step: int = 0
     epoch: float = 0.0
@@ -32,7 +32,7 @@ class LastGood:
     optimizer: dict[str, Any] = field(default_factory=dict)
 
     def take(self, model: nn.Module, optimizer: Optimizer, step: int, epoch: float) -> bool:
-        """Remember the present state, unless a number in it is not finite; tells whether it did."""
+        """Save the present state; return False, without saving, if a number is not finite."""
         weights = {name: p.detach().cpu().clone() for name, p in _trained(model)}
         if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
             return False
@@ -41,7 +41,7 @@ class LastGood:
         return True
 
     def restore(self, model: nn.Module, optimizer: Optimizer | None = None) -> None:
-        """Put the weights back, and the optimizer's moments; learning rates stay as they are."""
+        """Restore the weights and the optimizer's moments; learning rates stay as they are."""
         with held(), torch.no_grad():
             for name, parameter in _trained(model):
                 parameter.copy_(self.weights[name])
@@ -55,7 +55,7 @@ def _trained(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
 
 
 def _on_host(state: Any) -> Any:
-    """A copy of nested state whose tensors are in host memory."""
+    """Return a copy of nested state whose tensors are in host memory."""
     if isinstance(state, Tensor):
         return state.detach().cpu().clone()
     if isinstance(state, dict):
@@ -64,7 +64,7 @@ def _on_host(state: Any) -> Any:
 
 
 class Interventions:
-    """Acts on findings, and counts how often it did. Raises HealthError to stop the run."""
+    """Interventions for findings, and their number. Raises HealthError to stop the run."""
 
     def __init__(self, config: HealthConfig, model: nn.Module, findings: Findings) -> None:
         self._config, self._model, self._findings = config, model, findings
@@ -73,15 +73,15 @@ class Interventions:
         self._skipped_in_a_row = 0
 
     def keep(self, optimizer: Optimizer, step: int, epoch: float) -> None:
-        """Remember the present state as the last good one."""
+        """Save the present state as the last good one."""
         self.last_good.take(self._model, optimizer, step, epoch)
 
     def step_was_taken(self) -> None:
-        """A step that nothing was wrong with."""
+        """Reset the count of steps skipped in a row, because a step was taken."""
         self._skipped_in_a_row = 0
 
     def act(self, finding: Finding, optimizer: Any, scheduler: Any) -> bool:
-        """Help the run, or stop it; tells whether the gradients at hand are to be dropped."""
+        """Intervene or stop the run; return True if the present gradients must be dropped."""
         if finding.action is Action.STOP:
             raise self.stopping(finding, "the rule's action is stop")
         if finding.action is Action.SKIP_STEP:
@@ -96,7 +96,7 @@ class Interventions:
         return rolled_back
 
     def _skip(self, finding: Finding) -> bool:
-        """Leave the step out; after some in a row a finite gradient, which is clipped, is used."""
+        """Skip the step; after `limit` skips in a row, take it, or raise if it is not finite."""
         self._skipped_in_a_row += 1
         if self._skipped_in_a_row <= self._config.limit:
             self._done(finding, "left the step out")
@@ -112,7 +112,7 @@ class Interventions:
             raise self.stopping(finding, f"it was helped {self._config.limit} times before")
 
     def stopping(self, finding: Finding, why: str) -> HealthError:
-        """Note that the run ends for this finding; the error to raise."""
+        """Record that this finding ends the run, and return the error to raise."""
         self._findings.acted(finding.rule, f"step {finding.step}: stopped the run")
         return HealthError(
             f"training step {finding.step}, rule {finding.rule}",
@@ -127,7 +127,7 @@ class Interventions:
 
 
 def _lower(optimizer: Any, scheduler: Any, factor: float) -> None:
-    """Multiply present and peak learning rates; the schedule goes on from there."""
+    """Multiply present and peak learning rates; the schedule continues from there."""
     scheduler.base_lrs = [rate * factor for rate in scheduler.base_lrs]
     for group in optimizer.param_groups:
         group["lr"] *= factor

@@ -1,7 +1,7 @@
-"""Where memory goes: by phase of a step, by kind, and how large a batch would fit.
+"""Memory use by phase of a step and by kind, and the largest batch that would fit.
 
-Bytes throughout. On CUDA allocated, reserved and peak are the allocator's; elsewhere the resident
-size of the process stands for all.
+All values are bytes. On CUDA, allocated, reserved and peak are those of the allocator; on other
+devices all three are the resident size of the process.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from lmol.runs.environment import remember_cuda_peak
 PROCESS = psutil.Process()
 PHASES = ("before", "forward", "backward", "optimizer")
 HEADROOM = 0.9
-"""Share of the memory that a batch may fill: fragments and what others take need the rest."""
+"""Share of the memory that a batch may fill; fragments and other processes need the rest."""
 
 
 def phase_memory(phase: str, device: torch.device) -> dict[str, Any]:
-    """One row of the memory table, at the end of a phase; the next phase's peak begins anew."""
+    """Return one row of the memory table at the end of a phase, and reset the peak."""
     resident = PROCESS.memory_info().rss
     if device.type != "cuda":
         return {"phase": phase, "allocated": None, "reserved": None, "peak": None, "rss": resident}
@@ -52,7 +52,7 @@ class SavedBytes:
 
 @contextmanager
 def counting_saved(model: nn.Module) -> Iterator[SavedBytes]:
-    """Count what autograd saves; each storage once. Inside recomputed layers nothing is seen."""
+    """Count what autograd saves, each storage once. Recomputed layers are not counted."""
     counted = SavedBytes()
     known = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
 
@@ -70,7 +70,7 @@ def counting_saved(model: nn.Module) -> Iterator[SavedBytes]:
 def memory_by_kind(
     model: nn.Module, tensors: list[AuditedTensor], optimizer: Optimizer
 ) -> dict[str, int]:
-    """Bytes of frozen weights, of each kind of trained ones, their gradients, optimizer state."""
+    """Return the bytes of frozen weights, each trained kind, gradients and optimizer state."""
     frozen = sum(_bytes(p) for p in model.parameters() if not p.requires_grad)
     trained: dict[str, int] = {}
     for tensor in tensors:
@@ -98,11 +98,11 @@ def _bytes(tensor: Tensor) -> int:
 def largest_batch(
     rows: list[dict[str, Any]], by_kind: dict[str, int], saved: int, batch_pairs: int, total: int
 ) -> int | None:
-    """Pairs a micro-batch that fill HEADROOM of `total` bytes; None where nothing was counted.
+    """Return the pairs per micro-batch that fill HEADROOM of `total` bytes; None without a count.
 
-    At rest are weights, gradients and optimizer state; a pair costs what the present batch took on
-    top: on CUDA the peak of its phases, elsewhere what was saved for the backward pass, which is
-    less; 0 where that is not known.
+    Weights, gradients and optimizer state are constant. The cost of a pair is the memory that the
+    present batch took in addition: on CUDA the peak of its phases; on other devices `saved`, the
+    bytes for the backward pass, which is less. saved: 0 if it is not known.
     """
     at_rest = sum(by_kind.values())
     peaks = [row["peak"] for row in rows if row["peak"] is not None and row["phase"] != PHASES[0]]
@@ -113,7 +113,7 @@ def largest_batch(
 
 
 def total_memory(device: torch.device, by_kind: dict[str, int]) -> int:
-    """Bytes of the device; on a CPU what is free, with what this process holds already."""
+    """Return the device's bytes; on a CPU the free memory plus what this process already holds."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     return int(psutil.virtual_memory().available) + sum(by_kind.values())

@@ -32,7 +32,7 @@ from lmol.tracking.tracker import Tracker
 
 @dataclass(kw_only=True, eq=False)
 class Monitor:
-    """What the Trainer calls while it trains. audit: None where nothing is audited."""
+    """Monitor that the Trainer calls while it trains. audit: None if there is no audit."""
 
     tensors: list[AuditedTensor]
     sums: StepSums
@@ -46,12 +46,12 @@ class Monitor:
 
     @property
     def callbacks(self) -> list[TrainerCallback]:
-        """Health first: it decides between backward pass and update, and the audit looks on."""
+        """Return the callbacks; health first: it decides before the update, the audit observes."""
         return [self.health, *([] if self.audit is None else [self.audit])]
 
     @contextmanager
     def forward(self) -> Iterator[None]:
-        """Around a forward pass of training."""
+        """Watch a forward pass of training."""
         if self.audit is None:
             yield
             return
@@ -59,15 +59,16 @@ class Monitor:
             yield
 
     def backward_done(self) -> None:
-        """All micro-batches of a step are done, and gradients are not clipped yet."""
+        """Record the gradients after all micro-batches of a step and before they are clipped."""
         self.sums.tensor_norms = gradient_norms(self.tensors)
         if self.audit is not None:
             self.audit.backward_done()
 
     def close(self) -> dict[str, Any]:
-        """Prove frozen weights unchanged, write the summary, and return the health report.
+        """Check the frozen weights, write the summary, and return the health report.
 
-        Called however training ended; `stop_where_pending` then acts on what was found here.
+        Call this after every training, also a failed one; `stop_where_pending` then acts on its
+        findings.
         """
         if self.audit is not None:
             self.audit.finish()
@@ -83,14 +84,14 @@ class Monitor:
         return report
 
     def stop_where_pending(self) -> None:
-        """Raise HealthError where what was found at the last step, or after it, stops the run."""
+        """Raise HealthError if a finding at or after the last step stops the run."""
         for finding in self.findings.take_pending():
             if finding.action is Action.STOP:
                 raise self.interventions.stopping(finding, "the rule's action is stop")
 
 
 def open_monitor(training: MonitoredTraining, run: ResultFolder, tracker: Tracker) -> Monitor:
-    """Return the monitor of a training, which writes to a run folder and its tracker."""
+    """Return the monitor of a training; it writes to a run folder and its tracker."""
     sums, history, findings = StepSums(), History(), Findings()
     tensors = audited_tensors(training.model)
     interventions = Interventions(training.train.health, training.model, findings)

@@ -1,4 +1,4 @@
-"""The training that a monitor looks at."""
+"""The training that a monitor observes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an audit leaves in the run folder: tables and pictures of single steps, and its summary."""
+"""Output of an audit in the run folder: tables and pictures of single steps, and its summary."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from lmol.tracking.tracker import Tracker
 
 AUDIT = "audit"
 PATIENCE = 1.0
-"""Seconds that rows of a growing table may wait to be written together."""
+"""Seconds that rows of a growing table may wait before they are written together."""
 
 MOST_TOLD = 100
-"""Audited steps in a tracker's table; of more, every other one is left out."""
+"""Maximum number of audited steps in a tracker's table; beyond it, every other step is left out."""
 
 SUMMARY = f"{AUDIT}/summary.md"
 
@@ -28,7 +28,7 @@ Columns = Mapping[str, Collection[Any]]
 
 
 class AuditOutput:
-    """Writes below audit/ of a run folder, and to its tracker; nothing where nothing is written."""
+    """Writer of audit/ in a run folder and of its tracker; idle if the run writes nothing."""
 
     def __init__(
         self, run: ResultFolder, marks: Marks, picture_interval: int, tracker: Tracker
@@ -46,7 +46,7 @@ class AuditOutput:
         """Bytes that one micro-batch saved for its backward pass; counted at the first audit."""
 
     def write(self, record: AuditRecord, memory: Sequence[dict[str, Any]]) -> None:
-        """The tables and, where one is due, the picture of an audited step."""
+        """Write the tables of an audited step and, if one is due, its picture."""
         step = record.step
         if not self._run.writes:
             return
@@ -68,7 +68,7 @@ class AuditOutput:
         self._draw(record)
 
     def _flush(self) -> None:
-        """Append the rows that wait to precision.csv and memory.csv."""
+        """Append the waiting rows to precision.csv and memory.csv."""
         self._flushed = time.monotonic()
         for name, rows in self._rows.items():
             if rows:
@@ -78,14 +78,14 @@ class AuditOutput:
                 rows.clear()
 
     def note_memory(self, by_kind: dict[str, Any]) -> None:
-        """Bytes by kind of the latest audit, for the summary."""
+        """Store the bytes by kind of the latest audit for the summary."""
         self.memory = by_kind
 
     def close(self, steps: Sequence[StepSignals], summary: Summary) -> None:
-        """steps.csv, with every step's signals, and the summary as text and as JSON.
+        """Write steps.csv with the signals of every step, and the summary as text and as JSON.
 
-        The tracker gets the tables of all audited steps in one each: a table of every step would
-        take it longer than the audit does.
+        The tracker receives one table per kind with all audited steps: one table per step would
+        take longer than the audit itself.
         """
         self._flush()
         for name, tables in self._tables.items():
@@ -97,7 +97,7 @@ class AuditOutput:
         self._run.write_json(f"{AUDIT}/summary.json", summary.values)
 
     def _draw(self, record: AuditRecord) -> None:
-        """The first audit is drawn, then the next after each multiple of the interval."""
+        """Draw the first audit, and after that the first one past each multiple of the interval."""
         if record.step < self._next_picture:
             return
         self._next_picture = (record.step // self._interval + 1) * self._interval
@@ -107,7 +107,7 @@ class AuditOutput:
 
 
 def stacked(tables: Sequence[tuple[int, Columns]]) -> dict[str, list[Any]]:
-    """One table of those of several steps; the step comes first, what a step lacks is None."""
+    """Return one table from those of several steps: the step first, None for missing values."""
     names = dict.fromkeys(name for _, columns in tables for name in columns)
     together: dict[str, list[Any]] = {name: [] for name in ("step", *names)}
     for step, columns in tables:

@@ -1,4 +1,4 @@
-"""The tensors that are audited: their group, their layer and a short name, in forward order."""
+"""Audited tensors with their group, layer and short name, in forward order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lmol.model.names import layer_of, short_name, tensor_group
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AuditedTensor:
-    """One trained tensor. layer: its number; None outside of numbered layers."""
+    """One trained tensor. layer: its number; None outside numbered layers."""
 
     name: str
     parameter: nn.Parameter
@@ -20,7 +20,7 @@ class AuditedTensor:
 
     @property
     def short(self) -> str:
-        """As messages and pictures name it."""
+        """Return the name that messages and pictures use."""
         return short_name(self.name)
 
 

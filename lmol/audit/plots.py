@@ -1,6 +1,6 @@
-"""The gradient flow of one step as a picture: layers in forward order, on a log scale.
+"""Picture of one step's gradient flow: layers in forward order, on a log scale.
 
-A training run draws many of them. Axes, legend and thresholds are drawn once and kept; of a further
+A training run draws many of them. Axes, legend and thresholds are drawn once and kept; for a later
 step only the points are drawn, which takes a tenth of the time.
 """
 
@@ -28,21 +28,21 @@ from lmol.system.files import replacing
 DPI = 90
 COLOURS = {"lora_A": "#0072B2", "lora_B": "#D55E00", "projector": "#009E73"}
 FURTHER = ("#CC79A7", "#E69F00", "#56B4E9")
-"""Colours of other groups. All are distinct for colour-blind readers (Okabe and Ito 2008)."""
+"""Colours of other groups; all are distinct for colour-blind readers (Okabe and Ito 2008)."""
 
 GREY, RED = "#767676", "#B00020"
 NAMES = {"lora_A": "LoRA A", "lora_B": "LoRA B", "projector": "projector"}
 ALL = "all"
-"""The last column of the picture: the common norm, which is what thresholds are about."""
+"""Last column of the picture: the common norm, to which the thresholds apply."""
 
 
 MANY = 12
-"""Columns beyond which their names are short and slanted."""
+"""Number of columns beyond which their names are short and slanted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Marks:
-    """Thresholds that are drawn. tiny: zero up to there; clip: None without clipping."""
+    """Thresholds to draw. tiny: norms up to it count as zero; clip: None without clipping."""
 
     tiny: float
     clip: float | None
@@ -51,7 +51,7 @@ class Marks:
 
 
 class FlowPicture:
-    """Draws gradient tables of one model, step after step."""
+    """Drawer of one model's gradient tables, step after step."""
 
     def __init__(self, marks: Marks) -> None:
         self._marks = marks
@@ -78,7 +78,7 @@ class FlowPicture:
         self._save(path)
 
     def _begin(self, columns: list[str], groups: Mapping[str, Group]) -> None:
-        """Draw all that stays, and remember it."""
+        """Draw the parts that stay the same for all steps, and keep them."""
         further = cycle(FURTHER)
         self._colours = {name: COLOURS.get(name) or next(further) for name in groups}
         figure = Figure(figsize=(11, 7), dpi=DPI)
@@ -116,7 +116,7 @@ class FlowPicture:
         _legend(elements, self._colours)
 
     def _artists(self, figure: Figure, elements: Axes, norms: Axes) -> list[Artist]:
-        """What moves: a title, and by group the lines and points of both panels."""
+        """Return the changing parts: a title, and by group the lines and points of both panels."""
         title = figure.text(0.085, 0.935, "", fontsize=13)
         artists: list[Artist] = [title]
         for name, colour in self._colours.items():
@@ -140,7 +140,7 @@ class FlowPicture:
     def _move(
         self, groups: Mapping[str, Group], step: int, common: tuple[float, float], place_of_all: int
     ) -> None:
-        """common: the norm of all gradients before and after clipping."""
+        """Move the changing parts. common: the norm of all gradients before and after clipping."""
         assert self._limits is not None
         title, *artists = self._moving
         title.set(text=f"Gradient flow, step {step}: norm {common[0]:.3g}, clipped {common[1]:.3g}")
@@ -176,7 +176,7 @@ class FlowPicture:
 
 
 def _thresholds(axes: Axes, marks: Mapping[str, float]) -> None:
-    """Dashed lines with their meaning; of those beyond the axes a note says on which side."""
+    """Draw labelled dashed lines; for thresholds outside the axes, write a note at that side."""
     low, high = axes.get_ylim()
     style: dict[str, Any] = {"color": RED, "fontsize": 8.5}
     for text, value in marks.items():
@@ -207,7 +207,7 @@ def _legend(axes: Axes, colours: Mapping[str, str]) -> None:
 
 
 def _labels(columns: list[str]) -> list[str]:
-    """Numbers alone where there are many layers."""
+    """Return the column names; with many layers, only their numbers."""
     if len(columns) > MANY:
         return columns
     return [f"layer {column}" if column.isdigit() else column for column in columns]

@@ -1,4 +1,4 @@
-"""All that one audited step showed."""
+"""Measurements of one audited step."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from lmol.audit.signals import StepSignals
 
 STARTED = 1e-6
-"""RMS of a lora_B that has begun to learn. It starts at zero, and the gradient of lora_A with it;
-with a long warm-up to a small learning rate it is some 1e-7 at the second step."""
+"""RMS of a lora_B that has begun to learn. It starts at zero, and so does the gradient of lora_A;
+with a long warm-up to a small learning rate it is about 1e-7 at the second step."""
 
 Table = dict[str, NDArray[Any]]
 """Columns of equal length by name."""
@@ -21,12 +21,12 @@ Table = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AuditRecord:
-    """One audited step. gradients, updates, activations: the tables that are written of it.
+    """One audited step. gradients, updates, activations: the tables that are written for it.
 
     skipped: the optimizer left the step out. overflowed: because of fp16 overflow. rate_share: the
-    learning rate as a share of its peak. since: the steps after the audit before; num_overflowed:
-    those that fp16 overflow cost; answers: steps after the warm-up, enough to count answers.
-    assert_tiny: gradient norm up to which a tensor's gradient is zero.
+    learning rate as a share of its peak. since: the steps after the previous audit; num_overflowed:
+    how many of them were lost to fp16 overflow; answers: steps after the warm-up, enough to count
+    answers. assert_tiny: gradient norm up to which a tensor's gradient counts as zero.
     """
 
     step: int
@@ -43,9 +43,9 @@ class AuditRecord:
     assert_tiny: float
 
     def waiting(self, size: float = 0.0) -> NDArray[np.bool_]:
-        """Which tensors are lora_A whose lora_B has an RMS of at most `size`.
+        """Return a mask of the lora_A tensors whose lora_B has an RMS of at most `size`.
 
-        Their gradient is zero, or next to it, by design.
+        Their gradient is zero or nearly zero by design.
         """
         sizes = dict(zip(self.updates["name"], self.updates["weight_rms"], strict=True))
         partners = [str(name).replace(".lora_A.", ".lora_B.") for name in self.updates["name"]]

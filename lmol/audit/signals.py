@@ -1,4 +1,4 @@
-"""What single optimizer steps tell: loss, accuracy, answers, gradient norm; one transfer each.
+"""Signals of single optimizer steps: loss, accuracy, answers, gradient norm; one transfer each.
 
 P pairs, O orders (1 or 2).
 """
@@ -22,13 +22,13 @@ NUM = len(TITLES)
 
 @dataclass(frozen=True, kw_only=True)
 class StepSignals:
-    """One optimizer step, all of its micro-batches together, those of all processes.
+    """One optimizer step: all of its micro-batches together, from all processes.
 
     loss, cross_entropy, consistency: means over micro-batches, in nats. grad_norm: L2, before
-    clipping. answers, labels: how often each verdict was given, and was right, over both orders.
+    clipping. answers, labels: counts of each class as answer and as label, over both orders.
     contradictions: pairs whose orders have labels that are not each other's swap. seconds: from
-    the end of the step before, validation and audit aside, until the backward pass was done; the
-    mean over processes, so that all of them conclude the same.
+    the end of the previous step until the backward pass was done, without validation and audit;
+    the mean over processes, so that all processes reach the same findings.
     """
 
     step: int
@@ -49,15 +49,15 @@ class StepSums:
 
     def __init__(self) -> None:
         self.grad_norm: Tensor | float = 0.0
-        """L2 norm of all gradients before clipping, noted by the Trainer."""
+        """L2 norm of all gradients before clipping; set by the Trainer."""
         self.tensor_norms: Tensor | None = None
-        """Of each trained tensor, before clipping; read only where something is not finite."""
+        """Norm of each trained tensor before clipping; read only if a number is not finite."""
         self._sums: Tensor | None = None
         self._batches = 0
         self._pairs = 0
 
     def add(self, terms: Sequence[Tensor], logits: Tensor, labels: Tensor) -> None:
-        """Take in a micro-batch: logits (P, O, 3), labels (P, O).
+        """Add a micro-batch: logits (P, O, 3), labels (P, O).
 
         terms: loss, cross-entropy, consistency.
         """
@@ -79,9 +79,9 @@ class StepSums:
         self._pairs += len(logits)
 
     def read(self, step: int, began: float) -> StepSignals:
-        """The step's signals: the one transfer from the device. The sums begin anew.
+        """Return the step's signals in one transfer from the device, and reset the sums.
 
-        began: by time.monotonic(); what a device still computes is waited for, and counted.
+        began: from time.monotonic(); the seconds include the wait for pending work of the device.
         """
         assert self._sums is not None, "a step has at least one micro-batch"
         norm = torch.as_tensor(self.grad_norm, dtype=torch.float32, device=self._sums.device)
@@ -109,14 +109,14 @@ class StepSums:
 
 
 class History:
-    """The steps so far. After a rollback, windows begin anew; the list of all steps goes on."""
+    """Steps so far. A rollback restarts the windows; the list of all steps continues."""
 
     def __init__(self) -> None:
         self.steps: list[StepSignals] = []
         self.skipped: set[int] = set()
-        """Steps that were left out, for whatever reason."""
+        """Steps that were left out for any reason."""
         self.overflowed: set[int] = set()
-        """Those of them that fp16 overflow cost."""
+        """Steps among them that were lost to fp16 overflow."""
         self._start = 0
 
     def add(self, signals: StepSignals) -> None:
@@ -124,19 +124,19 @@ class History:
         self.steps.append(signals)
 
     def restart(self) -> None:
-        """Let windows begin after the present step."""
+        """Start new windows after the present step."""
         self._start = len(self.steps)
 
     def last(self, num: int, *, after: int = 0) -> list[StepSignals]:
-        """At most `num` last steps since the restart, of those behind step `after`."""
+        """Return at most `num` last steps since the restart that come after step `after`."""
         recent = self.steps[max(self._start, len(self.steps) - num) :]
         return [signals for signals in recent if signals.step > after]
 
     def num_overflowed(self, after: int) -> int:
-        """Steps behind step `after` that fp16 overflow cost."""
+        """Return the number of steps after step `after` that were lost to fp16 overflow."""
         return sum(step > after for step in self.overflowed)
 
 
 def values(steps: Sequence[StepSignals], name: str) -> NDArray[np.float64]:
-    """One signal over steps, shape (steps,) or, of answers and labels, (steps, 3)."""
+    """Return one signal over steps: shape (steps,), or (steps, 3) for answers and labels."""
     return np.array([getattr(signals, name) for signals in steps], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Rules that are asked before the first step, about the model and the training pairs."""
+"""Rules that are applied before the first step, to the model and the training pairs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lmol.verdict import TITLES, label_pairs
 
 
 def frozen_adapter(model: nn.Module, threshold: float) -> Iterator[Told]:
-    """Adapter tensors that are there and would not be trained."""
+    """Report adapter tensors that exist but would not be trained."""
     names = adapter_names(model)
     parameters = dict(model.named_parameters())
     frozen = [name for name in names if not parameters[name].requires_grad]
@@ -24,7 +24,7 @@ def frozen_adapter(model: nn.Module, threshold: float) -> Iterator[Told]:
 
 
 def misplaced_adapter(model: nn.Module, threshold: float) -> Iterator[Told]:
-    """LoRA on modules outside the language model, such as the vision tower's."""
+    """Report LoRA on modules outside the language model, such as those of the vision tower."""
     lora = [name for name in adapter_names(model) if PROJECTOR not in name]
     outside = [name for name in lora if LANGUAGE_MODEL not in name]
     if len(outside) > threshold:
@@ -33,14 +33,14 @@ def misplaced_adapter(model: nn.Module, threshold: float) -> Iterator[Told]:
 
 
 def one_class_data(pairs: pd.DataFrame, theta: float, threshold: float) -> Iterator[Told]:
-    """Training pairs of which nearly all have one label."""
+    """Report training pairs that nearly all have one label."""
     shares = pairs["label"].value_counts(normalize=True)
     if shares.iloc[0] > threshold:
         yield f"{shares.iloc[0]:.1%} of the training pairs are {shares.index[0]}", ()
 
 
 def contradictory_labels(pairs: pd.DataFrame, theta: float, threshold: float) -> Iterator[Told]:
-    """Labels that are not those of the scores beside them; votes may differ from scores."""
+    """Report labels that contradict the scores beside them; votes may differ from scores."""
     if "score1" not in pairs or WEIGHT in pairs:
         return
     labels = pairs["label"].map(TITLES.index).to_numpy()

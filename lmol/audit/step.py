@@ -1,4 +1,4 @@
-"""One audited step under way: what is measured stays on the device until the step is done."""
+"""An audited step in progress; measurements stay on the device until the step is done."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lmol.audit.updates import copies, measure_updates, update_table
 
 @dataclass(eq=False)
 class OpenStep:
-    """Filled in the order of a training step: forward, backward, clipping, optimizer."""
+    """Measurements, filled in the order of a step: forward, backward, clipping, optimizer."""
 
     step: int
     tensors: Sequence[AuditedTensor]
@@ -34,17 +34,17 @@ class OpenStep:
     _before: list[Tensor] = field(default_factory=list)
 
     def backward_done(self, scale: float | None, half: torch.dtype, *, full: bool) -> None:
-        """Gradients of all micro-batches are there, and not clipped. scale: of the loss (fp16)."""
+        """Measure the gradients of all micro-batches before clipping. scale: loss scale (fp16)."""
         self.scale = scale
         self._gradients = measure_gradients(self.tensors, scale or 1.0, half, full=full)
 
     def clipped(self) -> None:
-        """The optimizer's step comes next."""
+        """Measure the clipped norms and copy the weights, just before the optimizer's step."""
         self._clipped = gradient_norms(self.tensors)
         self._before = copies(self.tensors)
 
     def finish(self, optimizer: Optimizer) -> tuple[Table, Table, Table]:
-        """Tables of gradients, updates and activations; the one transfer from the device."""
+        """Return tables of gradients, updates and activations in one transfer from the device."""
         assert self._gradients is not None, "a step has a backward pass"
         assert self._clipped is not None, "a step is clipped, or measured where it would be"
         device = self._gradients.device
@@ -64,7 +64,7 @@ class OpenStep:
 
 
 def _transferred(parts: Sequence[Tensor]) -> list[NDArray[np.float64]]:
-    """Tensors of two dimensions, on the host in one go."""
+    """Return two-dimensional tensors on the host, moved in one transfer."""
     flat = torch.cat([part.flatten().float() for part in parts]).cpu().double().numpy()
     ends = np.cumsum([part.numel() for part in parts])
     return [
@@ -74,7 +74,7 @@ def _transferred(parts: Sequence[Tensor]) -> list[NDArray[np.float64]]:
 
 
 def _rates(tensors: Sequence[AuditedTensor], optimizer: Optimizer) -> list[float]:
-    """The learning rate of each tensor; 0 of one that the optimizer does not have."""
+    """Return the learning rate of each tensor; 0 for a tensor that the optimizer lacks."""
     rates = {
         id(parameter): float(group["lr"])
         for group in optimizer.param_groups

@@ -13,14 +13,14 @@ from lmol.audit.tensor_rules import Told
 from lmol.verdict import TITLES
 
 FEWEST_STEPS = 5
-"""Steps since the last audit of which a share of skipped ones means anything."""
+"""Minimum number of steps since the last audit for a meaningful share of skipped steps."""
 
 FEWEST_ANSWERS = 2048
-"""Answers among which one that is never given is no chance."""
+"""Minimum number of answers after which an answer that never occurs is not due to chance."""
 
 
 def _flat(*kinds: str, told: str) -> Callable[[AuditRecord, float], Iterator[Told]]:
-    """A rule about the share of flat activations of some kinds of module."""
+    """Return a rule about the share of flat activations of some kinds of module."""
 
     def rule(record: AuditRecord, threshold: float) -> Iterator[Told]:
         table = record.activations
@@ -42,7 +42,7 @@ flat_gelu = _flat(
 
 
 def scale_mismatch(record: AuditRecord, threshold: float) -> Iterator[Told]:
-    """Projected images far larger or smaller than the embeddings of words beside them."""
+    """Report projected images much larger or smaller than the embeddings of words beside them."""
     images, text = (_mean_rms(record, kind) for kind in (PROJECTED, TEXT))
     if images is None or text is None or min(images, text) <= 0:
         return
@@ -57,7 +57,7 @@ def _mean_rms(record: AuditRecord, kind: str) -> float | None:
 
 
 def residual_overflow(record: AuditRecord, threshold: float) -> Iterator[Told]:
-    """Activations close to the largest number that their type holds."""
+    """Report activations close to the largest number that their type can hold."""
     table = record.activations
     largest, limit = table["max_abs"].astype(float), table["limit"].astype(float)
     wrong = ~(largest <= threshold * limit) if len(largest) else np.zeros(0, bool)
@@ -67,7 +67,7 @@ def residual_overflow(record: AuditRecord, threshold: float) -> Iterator[Told]:
 
 
 def collapsed_attention(record: AuditRecord, threshold: float) -> Iterator[Told]:
-    """Layers whose last position looks at one position alone."""
+    """Report layers whose last position attends to only one position."""
     table = record.activations
     entropy = table["entropy"].astype(float)
     wrong = entropy < threshold
@@ -77,7 +77,7 @@ def collapsed_attention(record: AuditRecord, threshold: float) -> Iterator[Told]
 
 
 def skipped_steps(record: AuditRecord, threshold: float) -> Iterator[Told]:
-    """Steps that were left out because fp16 overflowed."""
+    """Report steps that were left out because of fp16 overflow."""
     num = len(record.since)
     if record.precision["scale"] is not None and num >= FEWEST_STEPS:
         share = record.num_overflowed / num
@@ -89,7 +89,7 @@ def skipped_steps(record: AuditRecord, threshold: float) -> Iterator[Told]:
 
 
 def dead_answer(record: AuditRecord, threshold: float) -> Iterator[Told]:
-    """An answer that is right for a part of the pairs and never given."""
+    """Report an answer that is correct for some of the pairs but never given."""
     labels = values(record.answers, "labels").sum(axis=0)
     answers = values(record.answers, "answers").sum(axis=0)
     if not len(record.answers) or labels.sum() < FEWEST_ANSWERS:
@@ -101,7 +101,7 @@ def dead_answer(record: AuditRecord, threshold: float) -> Iterator[Told]:
 
 
 def contradictory_orders(record: AuditRecord, threshold: float) -> Iterator[Told]:
-    """Pairs whose two orders are taught labels that cannot both be right."""
+    """Report pairs whose two orders have labels that cannot both be correct."""
     pairs = values(record.since, "pairs").sum()
     wrong = values(record.since, "contradictions").sum()
     if wrong > threshold * pairs:

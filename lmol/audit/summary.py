@@ -1,4 +1,4 @@
-"""The audit's end: what was found, where, since when, and what usually helps, in plain words."""
+"""Summary of an audit: each finding, its place, its first step, and advice, in plain words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """As text for people (Markdown), and as values for programs."""
+    """Summary as text for people (Markdown) and as values for programs."""
 
     text: str
     values: dict[str, Any]
@@ -27,7 +27,10 @@ class Summary:
 def summarise(
     report: Mapping[str, Any], audited: Sequence[int], memory: Mapping[str, Any], asked: int
 ) -> Summary:
-    """report: as Monitor.close returns it. audited: steps; memory: bytes by kind; asked: rules."""
+    """Return the summary. report: of Monitor.close; audited: steps; memory: bytes by kind.
+
+    asked: number of rules.
+    """
     values = {
         **report,
         "audited_steps": list(audited),
@@ -93,6 +96,6 @@ def _memory(memory: Mapping[str, Any]) -> list[str]:
 
 
 def _kinds(memory: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The kinds of memory that are known of, with their names."""
+    """Return the kinds of memory that were measured, with their names."""
     named = [(kind, name) for kind, name in KINDS.items() if kind in memory]
     return named + [(k, k) for k in memory if k not in KINDS and k != "largest_batch_pairs"]

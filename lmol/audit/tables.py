@@ -1,4 +1,4 @@
-"""Tables of an audit as CSV: quick to write, as a step may take no more than milliseconds."""
+"""Tables of an audit as CSV; fast to write, because a step may take only milliseconds for them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def csv_text(columns: Mapping[str, Iterable[Any]], *, header: bool = True) -> str:
-    """CSV of columns of equal length; numbers with six digits, nothing for None and NaN."""
+    """Return columns of equal length as CSV; numbers with six digits, None and NaN empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     if header:
@@ -19,7 +19,7 @@ def csv_text(columns: Mapping[str, Iterable[Any]], *, header: bool = True) -> st
 
 
 def rows_text(rows: Sequence[Mapping[str, Any]], *, header: bool) -> str:
-    """CSV of rows that share their keys."""
+    """Return rows that share their keys as CSV."""
     return csv_text({key: [row[key] for row in rows] for key in rows[0]}, header=header)
 
 

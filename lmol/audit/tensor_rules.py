@@ -1,4 +1,4 @@
-"""Rules about gradients and updates of single tensors. Each says what is wrong, and where."""
+"""Rules about gradients and updates of single tensors. Each reports a problem and its places."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from lmol.audit.record import STARTED, AuditRecord, Table
 from lmol.model.names import short_name
 
 Told = tuple[str, tuple[str, ...]]
-"""What was found, as a clause, and in which places."""
+"""A problem as a clause, and the places where it was found."""
 
 FEWEST_LAYERS = 4
-"""Layers of which a trend against depth can be told."""
+"""Minimum number of layers for a trend against depth."""
 
 
 LEAST_RATE = 0.005
-"""Share of the peak learning rate below which steps may well be too small to be seen."""
+"""Share of the peak learning rate below which an update may be too small to be visible."""
 
 
 def missing_gradient(record: AuditRecord, threshold: float) -> Iterator[Told]:
-    """Tensors whose gradient is None: not zero, but never computed."""
+    """Report tensors whose gradient is None: never computed, which differs from zero."""
     if not record.skipped:
         yield from _several(
             record.gradients, record.gradients["missing"], threshold, "have no gradient"
@@ -30,7 +30,7 @@ def missing_gradient(record: AuditRecord, threshold: float) -> Iterator[Told]:
 
 
 def zero_gradient(record: AuditRecord, threshold: float) -> Iterator[Told]:
-    """Tensors whose gradient was computed and is zero; a lora_A that waits for its B is excused."""
+    """Report tensors with a computed gradient of zero, except a lora_A that waits for its B."""
     zero = record.gradients["norm"] <= record.assert_tiny
     yield from _several(
         record.gradients, zero & ~record.waiting(STARTED), threshold, "have a gradient of zero"
@@ -38,7 +38,7 @@ def zero_gradient(record: AuditRecord, threshold: float) -> Iterator[Told]:
 
 
 def broken_gradient(record: AuditRecord, threshold: float) -> Iterator[Told]:
-    """NaN and Inf among gradients; those of a step that fp16 overflow cost are expected."""
+    """Report NaN and Inf in gradients; they are expected in a step lost to fp16 overflow."""
     broken = record.gradients["nan"] + record.gradients["inf"]
     count = float(np.nansum(broken))
     if count > threshold and not record.overflowed:
@@ -47,21 +47,21 @@ def broken_gradient(record: AuditRecord, threshold: float) -> Iterator[Told]:
 
 
 def vanishing_depth(record: AuditRecord, threshold: float) -> Iterator[Told]:
-    """Gradients that shrink on their way back to the first layers."""
+    """Report gradients that shrink on their way back to the first layers."""
     first, last = _ends(record.gradients)
     if first > 0 and last / first > threshold:
         yield f"LoRA gradients of the last layers are {last / first:.3g} times the first's", ()
 
 
 def exploding_depth(record: AuditRecord, threshold: float) -> Iterator[Told]:
-    """Gradients that grow on their way back to the first layers."""
+    """Report gradients that grow on their way back to the first layers."""
     first, last = _ends(record.gradients)
     if last > 0 and first / last > threshold:
         yield f"LoRA gradients of the first layers are {first / last:.3g} times the last's", ()
 
 
 def projector_dominates(record: AuditRecord, threshold: float) -> Iterator[Told]:
-    """A projector that takes nearly all of the common norm that gradients are clipped by."""
+    """Report a projector that dominates the common norm by which gradients are clipped."""
     projector = record.gradients["group"] == "projector"
     norms = np.nan_to_num(record.gradients["norm"].astype(float))
     own, lora = (float(np.linalg.norm(norms[part])) for part in (projector, ~projector))
@@ -70,7 +70,7 @@ def projector_dominates(record: AuditRecord, threshold: float) -> Iterator[Told]
 
 
 def unmoved_weights(record: AuditRecord, threshold: float) -> Iterator[Told]:
-    """Trained tensors that a step at a learning rate above 0 left as they were."""
+    """Report trained tensors that a step with a learning rate above 0 did not change."""
     if record.skipped or record.rate_share < LEAST_RATE:
         return
     updates = record.updates
@@ -79,15 +79,15 @@ def unmoved_weights(record: AuditRecord, threshold: float) -> Iterator[Told]:
 
 
 def zero_learning_rate(record: AuditRecord, threshold: float) -> Iterator[Told]:
-    """Trained tensors whose learning rate is 0, or that the optimizer does not have."""
+    """Report trained tensors with a learning rate of 0, or unknown to the optimizer."""
     zero = record.updates["learning_rate"] == 0
     yield from _several(record.updates, zero, threshold, "have a learning rate of 0")
 
 
 def lost_updates(record: AuditRecord, threshold: float) -> Iterator[Told]:
-    """Elements with a gradient that are as before: the step was rounded away.
+    """Report elements that have a gradient but did not change: the update was rounded away.
 
-    Not asked where the schedule has all but ended.
+    The rule does not apply when the schedule is near its end.
     """
     if record.rate_share < LEAST_RATE:
         return
@@ -99,7 +99,7 @@ def lost_updates(record: AuditRecord, threshold: float) -> Iterator[Told]:
 
 
 def large_updates(record: AuditRecord, threshold: float) -> Iterator[Told]:
-    """Steps as large as the weights; lora_B and biases start at zero and are left out."""
+    """Report updates as large as the weights; lora_B and biases start at zero and are left out."""
     ratio = record.updates["ratio"].astype(float)
     matrices = np.array(["x" in str(shape) for shape in record.updates["shape"]])
     large = (ratio > threshold) & matrices & (record.updates["group"] != "lora_B")
@@ -119,7 +119,7 @@ def _places(table: Table, wrong: NDArray[np.bool_]) -> tuple[str, ...]:
 
 
 def _ends(table: Table) -> tuple[float, float]:
-    """Mean gradient norm of the first and of the last quarter of the layers; 0, 0 of few layers."""
+    """Return the mean gradient norms of the first and last quarter of layers, or 0, 0 if few."""
     norms = layer_norms(table)
     if len(norms) < FEWEST_LAYERS or not np.isfinite(norms).all():
         return 0.0, 0.0
@@ -128,7 +128,7 @@ def _ends(table: Table) -> tuple[float, float]:
 
 
 def layer_norms(table: Table) -> NDArray[np.float64]:
-    """L2 gradient norm of each layer's adapters, first layer first."""
+    """Return the L2 gradient norm of each layer's adapters, first layer first."""
     layers = sorted({int(layer) for layer in table["layer"] if layer is not None})
     norms = np.nan_to_num(table["norm"].astype(float), nan=0.0)
     return np.array([np.linalg.norm(norms[table["layer"] == layer]) for layer in layers])

@@ -1,4 +1,4 @@
-"""What an optimizer step did to each trained tensor, and proof that frozen ones are as they were.
+"""Effect of an optimizer step on each trained tensor, and a check that frozen ones are unchanged.
 
 n tensors.
 """
@@ -18,19 +18,19 @@ from lmol.audit.parameters import AuditedTensor
 
 STATISTICS = ("weight_norm", "update_norm", "moved", "pushed", "pushed_and_moved", "moved_in_bf16")
 CHUNK = 2**24
-"""Bytes of a tensor that are hashed at a time."""
+"""Number of bytes of a tensor that are hashed at a time."""
 
 MULTIPLIER = 6364136223846793005
-"""Odd, so that it has an inverse modulo 2^64 (Knuth, MMIX): no change of one word can cancel."""
+"""Odd, so it has an inverse modulo 2^64 (Knuth, MMIX): a change of a single word cannot cancel."""
 
 
 def copies(tensors: Sequence[AuditedTensor]) -> list[Tensor]:
-    """The tensors as they are before a step."""
+    """Return copies of the tensors before a step."""
     return [tensor.parameter.detach().clone() for tensor in tensors]
 
 
 def measure_updates(tensors: Sequence[AuditedTensor], before: Sequence[Tensor]) -> Tensor:
-    """Statistics (n, 6) on the device, between the step and the clearing of gradients."""
+    """Return statistics (n, 6) on the device; call after the step, before gradients are cleared."""
     after = [tensor.parameter.detach() for tensor in tensors]
     changes = torch._foreach_sub(after, list(before))
     norms = [torch.stack(torch._foreach_norm(group)) for group in (list(before), changes)]
@@ -42,7 +42,7 @@ def measure_updates(tensors: Sequence[AuditedTensor], before: Sequence[Tensor]) 
 
 
 def _counts(parameter: nn.Parameter, before: Tensor, change: Tensor) -> Tensor:
-    """Elements that moved, that have a gradient, both, and that bf16 would have let move."""
+    """Count elements that moved, that have a gradient, both, and that would have moved in bf16."""
     gradient = parameter.grad
     nothing = torch.zeros((), dtype=torch.int64, device=change.device)
     return torch.stack(
@@ -58,10 +58,10 @@ def _counts(parameter: nn.Parameter, before: Tensor, change: Tensor) -> Tensor:
 def update_table(
     tensors: Sequence[AuditedTensor], statistics: NDArray[np.float64], rates: Sequence[float]
 ) -> dict[str, NDArray[Any]]:
-    """Columns of update_table. rates: the learning rate of each tensor in that step.
+    """Return the columns of update_table. rates: the learning rate of each tensor in that step.
 
-    ratio: size of the step by size of the weights, infinite where those were zero.
-    unchanged_in_bf16: share that weights kept in bf16 would not have moved.
+    ratio: size of the step divided by size of the weights, infinite if the weights were zero.
+    unchanged_in_bf16: share of weights that would not have moved if they were kept in bf16.
     """
     counts = np.array([tensor.parameter.numel() for tensor in tensors], dtype=float)
     found = dict(zip(STATISTICS, statistics.T, strict=True))
@@ -83,7 +83,7 @@ def update_table(
 
 
 def frozen_hashes(model: nn.Module) -> dict[str, Tensor]:
-    """A 64-bit hash of every frozen tensor, on its device, by name; of 4-bit ones, scales too."""
+    """Return a 64-bit hash of each frozen tensor by name, on its device; 4-bit ones with scales."""
     return {
         f"{name}{part}": content_hash(tensor)
         for name, parameter in model.named_parameters()
@@ -93,7 +93,7 @@ def frozen_hashes(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _parts(parameter: nn.Parameter) -> Iterator[tuple[str, Tensor]]:
-    """A tensor, and what bitsandbytes keeps beside it: the scales of its blocks, and of those."""
+    """Yield a tensor and what bitsandbytes keeps with it: its blocks' scales, and their scales."""
     yield "", parameter
     state: Any = getattr(parameter, "quant_state", None)
     for level in (state, getattr(state, "state2", None)):
@@ -104,9 +104,9 @@ def _parts(parameter: nn.Parameter) -> Iterator[tuple[str, Tensor]]:
 
 @torch.no_grad()
 def content_hash(tensor: Tensor) -> Tensor:
-    """Sum modulo 2^64 of words times odd factors that depend on their place; exact on any device.
+    """Return the sum modulo 2^64 of words times odd factors by position; exact on any device.
 
-    A single changed word always changes it, several all but certainly.
+    A change of a single word always changes it; several changes almost certainly do.
     """
     data = tensor.detach().contiguous().flatten().view(torch.uint8)
     total = torch.zeros((), dtype=torch.int64, device=tensor.device)
@@ -119,7 +119,7 @@ def content_hash(tensor: Tensor) -> Tensor:
 
 
 def _words(data: Tensor) -> Tensor:
-    """Bytes as 32-bit words in 64-bit integers, which the factors spread over all bits."""
+    """Return bytes as 32-bit words in 64-bit integers; the factors spread them over all bits."""
     whole = len(data) - len(data) % 4
     words = data[:whole].view(torch.int32).to(torch.int64)
     rest = data[whole:].to(torch.int64)
@@ -127,7 +127,7 @@ def _words(data: Tensor) -> Tensor:
 
 
 def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> list[str]:
-    """Names whose hashes differ, or that are in one alone; one transfer."""
+    """Return names whose hashes differ, or that only one side has; one transfer."""
     names = sorted(before.keys() & after.keys())
     alone = sorted(before.keys() ^ after.keys())
     if not names:

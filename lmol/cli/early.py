@@ -1,4 +1,4 @@
-"""What a job loads, and silences, before anything else."""
+"""Hydra callbacks that run before a job: its first line, early imports, quiet libraries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lmol.tracking.opening import installed
 
 
 class FirstLine(Callback):
-    """Says what was begun, before the seconds that the libraries take to load."""
+    """Callback that prints the first line of a job, before the slow imports of libraries."""
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         if process_index() == 0 and "torch" not in sys.modules:
@@ -26,7 +26,7 @@ class FirstLine(Callback):
 
 
 class EarlyTracking(Callback):
-    """Loads W&B first: its import searches all loaded modules, and so takes twice as long later."""
+    """Callback that imports W&B first: it searches all loaded modules, so later it takes longer."""
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         told = OmegaConf.select(config, "tracking.mode")
@@ -39,7 +39,7 @@ class EarlyTracking(Callback):
 
 
 class QuietLibraries(Callback):
-    """Silences other libraries in the command; an import of lmol changes no logging."""
+    """Callback that silences other libraries in the command; importing lmol changes no logging."""
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         quiet_libraries(loaders=OmegaConf.select(config, "task.name") not in WITHOUT_MODEL)

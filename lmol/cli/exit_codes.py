@@ -1,8 +1,8 @@
-"""How a command ends: what is told on standard error, the exit code, and nothing left behind.
+"""The end of a command: message on standard error, exit code, removal of unused folders.
 
-0: done. 1: a fault of the program, with its traceback. 2: a mistake of the user's, told in a line
-or two. 3: jobs of the sweep are not done, as other processes are at them. 130: Ctrl-C; 143:
-SIGTERM; 129: SIGHUP.
+0: done. 1: a fault of the program, with its traceback. 2: a mistake of the user's, with a message
+of a line or two. 3: jobs of the sweep are not done because other processes work on them. 130:
+Ctrl-C; 143: SIGTERM; 129: SIGHUP.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _last_words: list[Callable[[], int]] = []
 
 
 class NewFolders(Callback):
-    """Remembers which folders Hydra is about to make, so that unused ones can be taken away."""
+    """Callback that remembers the folders Hydra will make, so that unused ones can be removed."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         _remember(config, "hydra.run.dir")
@@ -66,9 +66,9 @@ class NewFolders(Callback):
 
 
 def _remember(config: DictConfig, key: str) -> Path:
-    """The folder and its parents, as far as they do not exist, deepest first; makes it.
+    """Make the folder of a setting, remember which parents were missing, and return the folder.
 
-    Hydra would make it next; what it raises then says nothing of the setting.
+    Hydra would make it next, but its error message would not name the setting.
     """
     try:
         path = Path(OmegaConf.select(config, key)).absolute()
@@ -88,15 +88,15 @@ def refuse(error: LmolError) -> NoReturn:
 
 
 def at_sweep_end(word: Callable[[], int]) -> None:
-    """Call a function once the jobs are through, also where the sweep was ended early.
+    """Register a function to call after the jobs, also if the sweep was ended early.
 
-    It returns an exit code, which counts unless a job failed.
+    The function returns an exit code, which counts unless a job failed.
     """
     _last_words.append(word)
 
 
 def reported(job: Callable[[DictConfig], Result]) -> Callable[[DictConfig], Result]:
-    """A job whose mistake ends the command at once, or in a multirun is told at its end."""
+    """Wrap a job: its mistake ends the command at once, or in a multirun is reported at the end."""
 
     @wraps(job)
     def run(values: DictConfig) -> Result:
@@ -124,7 +124,7 @@ def _foreign(config: str | None) -> LmolError:
 
 
 def tell(error: Exception, debug: bool = False) -> None:
-    """The message alone for a mistake of the user's, the traceback for all else and in debug."""
+    """Print the message for a mistake of the user's, the traceback for all else and in debug."""
     if debug or not isinstance(error, LmolError):
         traceback.print_exception(error)
     else:
@@ -133,10 +133,10 @@ def tell(error: Exception, debug: bool = False) -> None:
 
 @contextmanager
 def command_ending(debug: bool) -> Iterator[None]:
-    """Turns what ends a command early into a message and an exit code; removes unused folders.
+    """Turn an early end of the command into a message and an exit code; remove unused folders.
 
-    Of several processes that fail, the first is left the time to write how the run ended: when any
-    of them is gone, torchrun ends the others.
+    If several processes fail, the others wait until the first has written how the run ended,
+    because torchrun ends all processes when one is gone.
     """
     try:
         with _handling_signals(), _told(debug):
@@ -197,13 +197,13 @@ def _told(debug: bool) -> Iterator[None]:
 
 
 def _end_with(codes: list[int]) -> None:
-    """A fault of the program outweighs mistakes of the user's."""
+    """Exit with the lowest code: a fault of the program outweighs mistakes of the user's."""
     if codes:
         raise SystemExit(min(codes)) from None
 
 
 def _tell_failures() -> list[int]:
-    """The failed jobs of a multirun, those of one reason together; returns their exit codes."""
+    """Print the failed jobs of a multirun, grouped by message; return their exit codes."""
     failed = [failure for sweep in _sweeps for failure in failures(sweep)]
     by_reason: dict[str, list[str]] = {}
     for failure in failed:

@@ -1,4 +1,4 @@
-"""What the command, and not an import, changes about the logging of other libraries."""
+"""Log settings of other libraries, which the command changes and an import of lmol does not."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import logging
 
 
 def quiet_libraries(*, loaders: bool) -> None:
-    """Silence what would tear our progress bar and our log lines.
+    """Silence output of libraries that would break our progress bar and our log lines.
 
-    bitsandbytes reports at its import that an optional CPU kernel package is absent; it computes
-    the same without. loaders: also the bars and the advice of transformers, which is imported.
+    When imported, bitsandbytes reports that an optional CPU kernel package is absent; it computes
+    the same without. loaders: import transformers and silence its bars and its advice too.
     """
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     if loaders:

@@ -1,4 +1,4 @@
-"""Turn exceptions of Hydra, OmegaConf and the disk into messages about the user's mistake."""
+"""Messages about the user's mistake, made from exceptions of Hydra, OmegaConf and the disk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLUGINS = ("joblib", "submitit_slurm", "submitit_local", "ray", "optuna")
 
 
 def mistake_of(error: Exception) -> LmolError | None:
-    """Return the error that a user is shown; None where it is a fault of the program."""
+    """Return the error to show to the user; None for a fault of the program."""
     if isinstance(error, LmolError):
         return error
     if isinstance(error, MISTAKES):

@@ -1,6 +1,6 @@
-"""Open the run of a job: claim its folder, or leave a finished job of a sweep alone.
+"""The start of a job's run: claim its folder, or leave a finished job of a sweep alone.
 
-Of several processes, as torchrun starts them, one writes and all compute.
+If torchrun starts several processes, one writes and all compute.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from lmol.tracking.opening import require_tracking
 
 
 def open_run(place: JobPlace, config: Config) -> RunFolder:
-    """The run folder, claimed by the process that writes; what the others write goes nowhere.
+    """Return the run folder, claimed by the process that writes; other processes drop results.
 
-    A job of a sweep of trainings that is not to be begun gives a LeftAlone. All processes get the
-    same, or raise the same.
+    Returns a LeftAlone for a job of a sweep of trainings that must not begin. All processes return
+    the same, or raise the same.
     """
     opened = _open(place, config) if num_processes() == 1 else _open_together(place, config)
     return LeftAlone(place.path, opened) if isinstance(opened, Left) else opened
@@ -46,7 +46,7 @@ def _open_together(place: JobPlace, config: Config) -> RunFolder | Left:
     if process_index() == 0:
         try:
             mine = _open(place, config)
-        except Exception as error:  # whatever it is, the others wait to be told
+        except Exception as error:  # of any kind: the others wait for it
             mine = error if isinstance(error, LmolError) else RuntimeError(repr(error))
     told = of_first(mine.path if isinstance(mine, RunFolder) else mine)
     if isinstance(told, Exception):
@@ -58,7 +58,7 @@ def _open_together(place: JobPlace, config: Config) -> RunFolder | Left:
 
 
 def _refuse_unshared(config: Config) -> None:
-    """Raise ConfigError where so many processes, or their strategy, are of no use to a task."""
+    """Raise ConfigError if the task cannot use this number of processes, or their strategy."""
     task, train = config.task.name, config.train
     strategies = [name for name in ("FSDP", "DEEPSPEED") if _is_on(f"ACCELERATE_USE_{name}")]
     num_pairs = config.data.schedule.get("num_pairs")
@@ -85,7 +85,7 @@ def _is_on(name: str) -> bool:
 
 
 class LeftAlone(SilentFolder):
-    """Stands for the folder of a job that is done already, or is not to be begun."""
+    """Placeholder for the folder of a job that is done already, or must not begin."""
 
     def __init__(self, path: Path, left: Left) -> None:
         super().__init__(path)
@@ -94,5 +94,5 @@ class LeftAlone(SilentFolder):
             get_console().print(f"{path.name}: {left.reason}", markup=False, highlight=False)
 
     def result_of(self, task: Callable[[], float | None]) -> float | None:
-        """As it was returned when the job was done; the task is not run."""
+        """Return the earlier result of the job without running the task."""
         return self._result

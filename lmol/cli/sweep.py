@@ -1,6 +1,6 @@
-"""The end of a multirun of task=train: all jobs read from their folders, compared and told.
+"""The end of a multirun of task=train: read all jobs from their folders, compare and print them.
 
-Hydra imports this module for every command, so what is heavy is imported once there are results.
+Hydra imports this module for every command, so heavy imports wait until there are results.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from lmol.system.distributed import process_index
 
 
 class TrainingSweep(Callback):
-    """Writes sweep.yaml before the jobs, and what they came to once they are through.
+    """Callback that writes sweep.yaml before the jobs, and their results after them.
 
-    Not in on_multirun_end, which Hydra leaves out where a job failed.
+    It does not use on_multirun_end, which Hydra does not call if a job failed.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -44,11 +44,11 @@ class TrainingSweep(Callback):
 
 
 def end_sweep(sweep: Path, start: float, asked: Sequence[Cell]) -> int:
-    """Write sweep.json, sweep.csv and the confusion matrix, and print the table.
+    """Write sweep.json, sweep.csv and the confusion matrix, print the table, return the exit code.
 
-    start: of this command's jobs, in seconds since the epoch; asked: the jobs of this command, all
-    of the sweep where it is empty. Returns the exit code: not 0 where such a job is neither done
-    nor failed.
+    start: when this command's jobs began, in seconds since the epoch; asked: the jobs of this
+    command, or, if empty, all jobs of the sweep. The exit code is not 0 if one of them is neither
+    done nor failed.
     """
     record = SweepRecord.read(sweep)
     jobs = sweep_jobs(sweep, record) if record else []

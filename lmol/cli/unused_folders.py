@@ -1,4 +1,4 @@
-"""Take away the folders that a command made, where no run claimed them; nothing else is touched."""
+"""Removal of the folders that a command made and no run claimed; nothing else is touched."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from lmol.runs.job_record import RECORDS
 
 OF_A_SWEEP = ("multirun.yaml", "sweep.yaml", ".lock")
-"""Files of a sweep's folder that go with it where no job has left anything."""
+"""Files of a sweep's folder that are removed with it if no job has left anything."""
 
 
 def remove_unused(sweeps: Iterable[Path], new_folders: Iterable[Path]) -> None:
-    """Remove empty folders of a command's sweeps, and those of the folders that it made.
+    """Remove empty folders of a command's sweeps, and empty folders that the command made.
 
-    Another command may be at work beside this one: what is below a folder that this command did not
-    make is not looked into, but for the folders of its own sweep's jobs.
+    Another command may run at the same time: folders that this command did not make are not
+    searched, except the job folders of its own sweeps.
     """
     for sweep in sweeps:
         _remove_unused_sweep(sweep)

@@ -1,4 +1,4 @@
-"""From YAML files and the command line to a typed, checked configuration."""
+"""The typed, checked configuration, read from YAML files and the command line."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from lmol.config.groups import CONF, packaged_options
 from lmol.config.keys import did_you_mean, meaning, target_keys, tree_keys
 from lmol.config.paths import read_paths
 from lmol.config.problems import problems_of
+from lmol.config.rule_list import AUDIT_RULES, HEALTH_RULES, rule_defaults
 from lmol.config.rules import broken_rules
 from lmol.config.schema import Config, Target
 from lmol.config.targets import normalised, target_missing, target_problems
@@ -38,6 +39,7 @@ def check(values: DictConfig) -> Config:
     """
     problems: list[LmolError] = []
     plain = _resolved(values, "", problems)
+    _add_rule_defaults(plain)
     problems += read_paths(plain)
     config, mistyped = _typed(plain)
     problems += _without_repeats(mistyped, problems)
@@ -46,6 +48,24 @@ def check(values: DictConfig) -> Config:
     if problems or config is None:
         raise ConfigError(_causes(problems, values))
     return replace(config, model=normalised(config.model))
+
+
+def _add_rule_defaults(plain: dict[str, Any]) -> None:
+    """Complete the rules of audit and health, of which YAML and overrides set only some."""
+    for group, rules in ((plain.get("audit"), AUDIT_RULES), (_health(plain), HEALTH_RULES)):
+        given = group.get("rules", {}) if isinstance(group, dict) else None
+        if isinstance(group, dict) and isinstance(given, dict):
+            known = rule_defaults(rules)
+            group["rules"] = given | {
+                name: {**rule, **given[name]} if isinstance(given.get(name), dict) else rule
+                for name, rule in known.items()
+                if name not in given or isinstance(given[name], dict)
+            }
+
+
+def _health(plain: dict[str, Any]) -> Any:
+    train = plain.get("train")
+    return train.get("health") if isinstance(train, dict) else None
 
 
 def _causes(problems: list[LmolError], values: DictConfig) -> list[LmolError]:

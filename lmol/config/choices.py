@@ -101,7 +101,7 @@ class ExportForm(str, Enum):
 
 
 class RunStatus(str, Enum):
-    """How far a run or a sweep came: to its end, to an error, or neither (at work, or killed)."""
+    """State of a run or sweep: ended, ended with an error, or neither (at work, or killed)."""
 
     DONE = "done"
     FAILED = "failed"

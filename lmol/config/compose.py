@@ -1,4 +1,4 @@
-"""A configuration without a command line, for notebooks, programs of others and tests."""
+"""Configurations without a command line, for notebooks, programs of others and tests."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from lmol.errors import ConfigError, LmolError
 def load_config(*overrides: str, saved: Find | None = None) -> Config:
     """Return the checked configuration that the command line with these overrides would run.
 
-    saved: finds the runs whose settings hold for a task that uses a finished run; None: the
-    settings are those of a new run. Works inside a program that uses Hydra itself, and leaves that
-    Hydra as it was. Raises ConfigError as the command would.
+    saved: finds the finished runs whose settings a task uses; None: the settings are those of a
+    new run. Works inside a program that uses Hydra itself, and leaves that Hydra as it was. Raises
+    the same ConfigError as the command.
     """
     found = read_overrides(overrides)
     if found.problems:
@@ -33,10 +33,10 @@ def load_config(*overrides: str, saved: Find | None = None) -> Config:
 
 
 def hydra_arguments(arguments: Sequence[str]) -> list[str]:
-    """The command line as Hydra is to read it.
+    """Return the command line in the form that Hydra reads.
 
-    Raises ConfigError where a key is wrong, with what is wrong with the values of the others: those
-    of right keys alone are checked by the job itself.
+    Raises ConfigError if a key is wrong; it also lists the wrong values of the other keys. If all
+    keys are right, the job itself checks the values.
     """
     flags, found = read_arguments(arguments)
     if found.problems:
@@ -51,7 +51,7 @@ def _composed(overrides: Sequence[str], saved: Find | None = None) -> Config:
 
 
 def _of_values(overrides: Sequence[str]) -> list[LmolError]:
-    """Return the wrong values beside wrong keys; a missing value may be what a wrong key meant."""
+    """Return the wrong values beside wrong keys; a wrong key may have meant a missing value."""
     ours = [override for override in overrides if not override.startswith("hydra")]
     try:
         _composed(ours)
@@ -67,7 +67,7 @@ def _of_values(overrides: Sequence[str]) -> list[LmolError]:
 
 @contextmanager
 def _hydra_of_others_aside() -> Iterator[None]:
-    """Take the host's Hydra and its version base away while the block runs, then put them back."""
+    """Set the host's Hydra and its version base aside while the block runs, then restore them."""
     hydra, base = GlobalHydra.instance().hydra, VersionBase.instance().version_base
     GlobalHydra.instance().hydra = None
     try:

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def node(kind: type[T]) -> type[T]:
-    """A frozen dataclass of the tree, which refuses unknown keys, infinity and NaN."""
+    """Return a frozen dataclass of the tree, which refuses unknown keys, infinity and NaN."""
     return cast("type[T]", dataclass(frozen=True, kw_only=True, config=STRICT)(kind))
 
 

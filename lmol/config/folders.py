@@ -1,4 +1,4 @@
-"""runs=a,b on the command line: a list of folders, whatever characters their names have."""
+"""The override runs=a,b: a list of folders, with any characters in their names."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 RUNS = re.compile(r"(\+*runs)=(.+)", re.DOTALL)
 QUOTES = "'\""
 SPECIAL = re.compile(r"(\\*)('|\$\{|$)")
-"""What a quoted value of Hydra's would read otherwise: a quote, an interpolation, its own end."""
+"""Characters with a meaning inside a quoted value of Hydra: a quote, an interpolation, the end."""
 
 
 def folder_list(override: str) -> str:
-    """runs=a,b becomes a list of quoted texts; a list in brackets and null stay, as all else does.
+    """Return runs=a,b as a list of quoted texts; null, a list in brackets and all else unchanged.
 
     The whole value may stand in quotes. A folder with a comma in its name needs brackets.
     """
@@ -26,7 +26,7 @@ def folder_list(override: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """As Hydra reads back the same text: backslashes count only before what is special."""
+    """Quote a text for Hydra; backslashes are doubled only before a special character."""
     escaped = SPECIAL.sub(lambda found: found[1] * 2 + _escaped(found[2]), text)
     return f"'{escaped}'"
 

@@ -19,7 +19,7 @@ CONF, EXPERIMENTS = "lmol.conf", "lmol.experiments"
 
 
 class _Experiments(SearchPathPlugin):
-    """Lets Hydra find the groups of experiments/ wherever it looks into our conf/."""
+    """Plugin that makes Hydra find the groups of experiments/ wherever it searches our conf/."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         if any(place.path == f"pkg://{CONF}" for place in search_path.get_path()):
@@ -27,20 +27,20 @@ class _Experiments(SearchPathPlugin):
 
 
 def add_experiments() -> None:
-    """Make Hydra search experiments/ for our commands; programs of others find none of it."""
+    """Make Hydra search experiments/ for our commands; in other programs it stays invisible."""
     Plugins.instance().register(_Experiments)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Groups:
-    """Options by group; `added` names the groups that are no part of the default composition."""
+    """Options by group; `added` names the groups outside the default composition."""
 
     options: dict[str, set[str]]
     added: frozenset[str]
 
 
 def find_groups(searchpath: Iterable[str]) -> Groups:
-    """All groups. searchpath: further places, each pkg://..., file://... or a folder."""
+    """Return all groups. searchpath: further places, each pkg://..., file://... or a folder."""
     composed, added = packaged_options(CONF), packaged_options(EXPERIMENTS)
     for place in searchpath:
         for group, options in _options(_folder(place)).items():
@@ -49,7 +49,7 @@ def find_groups(searchpath: Iterable[str]) -> Groups:
 
 
 def packaged_options(package: str) -> dict[str, set[str]]:
-    """The groups of conf/ or of experiments/, by the package that it is installed as."""
+    """Return the groups of conf/ or experiments/. package: the name under which it is installed."""
     return _options(files(package))
 
 
@@ -60,7 +60,7 @@ def _folder(place: str) -> Traversable:
 
 
 def _options(root: Traversable) -> dict[str, set[str]]:
-    """Group names, as data or data/schedule, and the names of the YAML files in each."""
+    """Return group names, such as data or data/schedule, with the YAML file names in each."""
     found: dict[str, set[str]] = {}
     for folder in root.iterdir() if root.is_dir() else ():
         if folder.is_dir():

@@ -13,7 +13,7 @@ from lmol.config.schema import Config, Target
 
 @cache
 def tree_keys() -> dict[str, Any]:
-    """Every dotted key, nodes before what is in them, with its type."""
+    """Return every dotted key with its type, each node before its own keys."""
     return dict(_below(Config, ""))
 
 
@@ -25,7 +25,7 @@ def _below(kind: type, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def settings_below(kind: Any, prefix: str) -> Iterator[tuple[str, str | None]]:
-    """Yield dotted keys below a dataclass, nodes before what is in them, with their one line."""
+    """Yield dotted keys below a dataclass with their description, each node before its own keys."""
     described = getattr(kind, "__pydantic_fields__", {})
     for name, hint in get_type_hints(kind).items():
         yield prefix + name, described[name].description if name in described else None
@@ -34,12 +34,12 @@ def settings_below(kind: Any, prefix: str) -> Iterator[tuple[str, str | None]]:
 
 
 def target_keys() -> list[str]:
-    """Dotted keys of the swappable nodes."""
+    """Return the dotted keys of the swappable nodes."""
     return [key for key, hint in tree_keys().items() if hint == Target]
 
 
 def meaning(key: str) -> str | None:
-    """The one line that the schema has about a key; None where it has none."""
+    """Return the schema's one-line description of a key; None if it has none."""
     parent, _, name = key.rpartition(".")
     kind: Any = tree_keys()[parent] if parent else Config
     description: str | None = kind.__pydantic_fields__[name].description
@@ -47,12 +47,12 @@ def meaning(key: str) -> str | None:
 
 
 def is_known(key: str) -> bool:
-    """Whether a dotted key is in the tree, or below a swappable node, which its class checks."""
+    """Return whether a key is in the tree, or below a swappable node, whose class checks it."""
     return key in tree_keys() or any(key.startswith(f"{target}.") for target in target_keys())
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:
-    """The valid word that was most likely meant; a full key is found by its last part too."""
+    """Return the valid word that was most likely meant; the last part of a key is enough."""
     words = list(words)
     last = word.rpartition(".")[2]
     same_last = [candidate for candidate in words if candidate.rpartition(".")[2] == last]
@@ -61,7 +61,7 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """The remedy for an unknown word: the nearest valid one, or all of them where none is near."""
+    """Return the remedy for an unknown word: the nearest valid word or, if none is near, all."""
     words = sorted(words)
     found = nearest(word, words)
     top = [candidate for candidate in words if "." not in candidate]

@@ -1,16 +1,17 @@
 """The nodes of the typed tree that say what is looked at while a model trains, and what follows.
 
-A rule's name is its key. Threshold and action stand in YAML, with the reason beside them.
+A rule's name is its key. Its defaults are in lmol.config.rule_list, with the reason beside them.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import Field
 
 from lmol.config.choices import Action, AuditLevel, Severity
 from lmol.config.fields import Count, NonNegative, ProperShare, Share, node
+from lmol.config.rule_list import AUDIT_RULES, HEALTH_RULES, Rule
 
 
 @node
@@ -29,75 +30,23 @@ class ShareRuleConfig(RuleConfig):
     threshold: Annotated[Share, Field(description="share where the rule begins to speak")]
 
 
-@node
-class AuditRules:
-    """What an audited step is looked at for."""
+def _rules(name: str, rules: tuple[Rule, ...]) -> Any:
+    """Return a node of the typed tree with a field for each rule."""
+    fields = {
+        rule.name: Annotated[
+            ShareRuleConfig if rule.share else RuleConfig, Field(description=rule.means)
+        ]
+        for rule in rules
+    }
+    return node(type(name, (), {"__annotations__": fields, "__module__": __name__}))
 
-    missing_gradient: Annotated[RuleConfig, Field(description="trained tensors with no gradient")]
-    zero_gradient: Annotated[
-        RuleConfig, Field(description="trained tensors with a gradient norm up to assert_tiny")
-    ]
-    broken_gradient: Annotated[RuleConfig, Field(description="NaN or infinite gradient elements")]
-    vanishing_depth: Annotated[
-        RuleConfig, Field(description="gradient norm of the last layers by that of the first")
-    ]
-    exploding_depth: Annotated[
-        RuleConfig, Field(description="gradient norm of the first layers by that of the last")
-    ]
-    projector_dominates: Annotated[
-        RuleConfig, Field(description="the projector's gradient norm by that of LoRA")
-    ]
-    unmoved_weights: Annotated[RuleConfig, Field(description="trained tensors left as they were")]
-    zero_learning_rate: Annotated[
-        RuleConfig, Field(description="trained tensors with a learning rate of 0")
-    ]
-    lost_updates: Annotated[
-        ShareRuleConfig, Field(description="elements with a gradient that the step did not change")
-    ]
-    large_updates: Annotated[
-        RuleConfig, Field(description="size of a step by the size of the weights it changes")
-    ]
-    frozen_adapter: Annotated[RuleConfig, Field(description="adapter tensors kept from training")]
-    misplaced_adapter: Annotated[
-        RuleConfig, Field(description="adapters outside the language model")
-    ]
-    frozen_weights_changed: Annotated[
-        RuleConfig, Field(description="frozen tensors that are not what they were at the start")
-    ]
-    dead_relu: Annotated[ShareRuleConfig, Field(description="zeros among a ReLU's outputs")]
-    saturated_sigmoid: Annotated[
-        ShareRuleConfig, Field(description="sigmoid outputs beyond .97 of their range")
-    ]
-    saturated_tanh: Annotated[
-        ShareRuleConfig, Field(description="tanh outputs beyond .97 of their range")
-    ]
-    flat_gelu: Annotated[
-        ShareRuleConfig, Field(description="inputs in the flat left tail of a GELU or SiLU")
-    ]
-    scale_mismatch: Annotated[
-        RuleConfig, Field(description="size of projected images by that of text, or the inverse")
-    ]
-    residual_overflow: Annotated[
-        ShareRuleConfig, Field(description="largest activation by the largest number it can hold")
-    ]
-    collapsed_attention: Annotated[
-        ShareRuleConfig, Field(description="least attention entropy, as a share of the largest")
-    ]
-    skipped_steps: Annotated[
-        ShareRuleConfig, Field(description="steps that fp16 overflow cost since the last audit")
-    ]
-    dead_answer: Annotated[
-        ShareRuleConfig, Field(description="share of a label whose answer is never given")
-    ]
-    one_class_data: Annotated[
-        ShareRuleConfig, Field(description="share of the most common label since the last audit")
-    ]
-    contradictory_orders: Annotated[
-        ShareRuleConfig, Field(description="pairs whose two orders have labels that disagree")
-    ]
-    contradictory_labels: Annotated[
-        ShareRuleConfig, Field(description="training pairs whose label is not that of the scores")
-    ]
+
+if TYPE_CHECKING:
+    AuditRules: TypeAlias = Any
+    HealthRules: TypeAlias = Any
+else:
+    AuditRules = _rules("AuditRules", AUDIT_RULES)
+    HealthRules = _rules("HealthRules", HEALTH_RULES)
 
 
 @node
@@ -117,42 +66,6 @@ class AuditConfig:
     ]
     steps: Annotated[Count, Field(description="steps of task=audit, each of them audited")]
     rules: Annotated[AuditRules, Field(description="what is looked for")]
-
-
-@node
-class HealthRules:
-    """What every step, or every validation, is looked at for."""
-
-    non_finite_loss: Annotated[RuleConfig, Field(description="micro-batches of a NaN or Inf loss")]
-    non_finite_gradient: Annotated[RuleConfig, Field(description="steps of a NaN or Inf gradient")]
-    loss_spike: Annotated[
-        RuleConfig, Field(description="robust z-score of the last losses within the window")
-    ]
-    loss_too_small: Annotated[RuleConfig, Field(description="least median loss, in nats")]
-    gradient_norm_high: Annotated[RuleConfig, Field(description="median gradient norm")]
-    gradient_explosion: Annotated[
-        RuleConfig, Field(description="gradient norm of a step that stands out of its window")
-    ]
-    stalled_accuracy: Annotated[
-        ShareRuleConfig,
-        Field(description="least gain of training accuracy over the commonest label"),
-    ]
-    one_class_collapse: Annotated[
-        ShareRuleConfig, Field(description="share of the most common answer in the window")
-    ]
-    throughput_drop: Annotated[
-        RuleConfig, Field(description="seconds a step by those at the start")
-    ]
-    chance_validation: Annotated[
-        ShareRuleConfig,
-        Field(description="least gain of validation accuracy over the commonest label"),
-    ]
-    overfitting: Annotated[
-        ShareRuleConfig, Field(description="fall of validation accuracy while training improves")
-    ]
-    rising_validation_loss: Annotated[
-        ShareRuleConfig, Field(description="rise of validation's cross-entropy, by its least")
-    ]
 
 
 @node

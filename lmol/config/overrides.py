@@ -27,16 +27,16 @@ NUMBER = r"-?\d+(?:\.\d+)?"
 FOLD = re.compile(
     rf"\+*fold=(['\"]?)(\[?{NUMBER}(?:,{NUMBER})*\]?|(?:range|choice)\([-\d,\s]*\))\1"
 )
-"""fold= with a number, a list of them or a range: Hydra takes no number as a group option."""
+"""Override fold= with a number, a list of them or a range; Hydra takes no number as an option."""
 
 SWEEP_FOLDER = "hydra.sweep.subdir"
 MULTIRUN_KEYS = ("sweep", "hydra.mode")
-"""What makes a multirun without the flag -m."""
+"""Keys that make a multirun without the flag -m."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOverrides:
-    """The overrides that can be read, as Hydra is to read them, and what is wrong with others."""
+    """The readable overrides in the form that Hydra takes, and the errors about the others."""
 
     rewritten: list[str]
     problems: list[LmolError]
@@ -65,7 +65,7 @@ def _refuse_config_path(given: str | None) -> None:
 def read_overrides(
     overrides: Sequence[str], *, config_dir: str | None = None, multirun: bool = False
 ) -> ReadOverrides:
-    """Read all overrides; Hydra is made to look into experiments/ too."""
+    """Read all overrides; make Hydra search experiments/ too."""
     add_experiments()
     problems: list[LmolError] = []
     parsed = list(_parsed(map(_written_out, overrides), problems))
@@ -80,12 +80,12 @@ def read_overrides(
 
 
 def _written_out(override: str) -> str:
-    """Without the shorthands of fold= and runs=, and of a home folder."""
+    """Return an override with the shorthands of fold= and runs= and the ~ of a home written out."""
     return folder_list(_fold_index(home_written_out(override)))
 
 
 def _fold_index(override: str) -> str:
-    """fold=3 is fold.index=3; a list of folds is a sweep over them; fold=official stays."""
+    """Return fold=3 as fold.index=3, a list of folds as a sweep; fold=official stays."""
     found = FOLD.fullmatch(override)
     return f"fold.index={found[2].strip('[]')}" if found else override
 
@@ -118,7 +118,7 @@ def _sweep_without_multirun(override: Override) -> LmolError:
 
 
 def _searchpath(overrides: Sequence[Override]) -> list[str]:
-    """Where hydra.searchpath=[...] looks for further groups."""
+    """Return the places that hydra.searchpath=[...] adds for groups."""
     values = [o.value() for o in overrides if o.key_or_group == "hydra.searchpath"]
     return [str(place) for value in values if isinstance(value, list) for place in value]
 
@@ -145,7 +145,7 @@ def _problems(override: Override, groups: Groups) -> Iterator[LmolError]:
 
 
 def _group_with_a_dot(key: str, option: object, groups: Groups) -> LmolError:
-    """The error about data.schedule=uniform: a group's option is chosen with a slash."""
+    """Return the error about data.schedule=uniform: a group is written with a slash."""
     group = key.replace(".", "/")
     return LmolError(
         key,
@@ -168,7 +168,7 @@ def _unknown_options(override: Override, groups: Groups) -> Iterator[LmolError]:
 
 
 def _chosen(override: Override) -> list[str]:
-    """The options that a group override names; a pattern and a deletion name none."""
+    """Return the options that a group override names; a pattern or a deletion names none."""
     if override.is_delete() or override.value_type is ValueType.GLOB_CHOICE_SWEEP:
         return []
     if override.is_sweep_override():
@@ -179,7 +179,7 @@ def _chosen(override: Override) -> list[str]:
 
 
 def _rewritten(override: Override, groups: Groups) -> str:
-    """With the prefix that Hydra wants: none for a group of conf/, + for an added one, ++ else."""
+    """Add Hydra's prefix to an override: none for a group of conf/, + if it is added, ++ else."""
     assert override.input_line is not None
     bare = override.input_line.lstrip("+")
     if override.is_hydra_override() or override.is_delete():
@@ -190,7 +190,7 @@ def _rewritten(override: Override, groups: Groups) -> str:
 
 
 def _sweep_folder(overrides: Sequence[Override], groups: Groups) -> list[str]:
-    """A folder a job, named after the fold and whatever else the command line sweeps."""
+    """Return the overrides that name each job's folder after the fold and the other swept keys."""
     if any(override.key_or_group == SWEEP_FOLDER for override in overrides):
         return []
     swept = [o.key_or_group for o in overrides if o.is_sweep_override()]

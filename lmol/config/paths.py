@@ -11,16 +11,16 @@ from typing import Any
 from lmol.errors import LmolError
 
 MACHINE = ("data.root", "data.source.root", "data.source.table", "model.backbone.weights")
-"""Where a run's data and base are; they may be elsewhere on another machine."""
+"""Settings for the place of data and base model, which may differ on another machine."""
 
 SETTINGS = (*MACHINE, "run", "runs", "images", "export.folder", "report.page")
 HYDRA = ("hydra.run.dir", "hydra.sweep.dir")
 
 TILDE = re.compile(r"((?:^|[\[,])\s*['\"]?)(~[\w.-]*)(?=[/,'\"\]]|$)")
-"""A home folder where an override's value, or an item of its list, begins."""
+"""A home folder at the beginning of an override's value, or of an item of its list."""
 
 LONGEST_NAME, LONGEST_PATH = 255, 4095
-"""Bytes of a file's name and of a whole path that systems take."""
+"""Largest number of bytes in a file's name and in a whole path that systems take."""
 
 
 def read_path(key: str, text: str | Path) -> str:
@@ -38,7 +38,7 @@ def read_path(key: str, text: str | Path) -> str:
 
 
 def _fault(path: str) -> tuple[str, str] | None:
-    """What is wrong with the text of a path, and its remedy."""
+    """Return the fault of a path's text and the remedy, or None."""
     if not path.strip():
         remedy = "name one, or leave the setting out; a shell variable that is not set is empty"
         return "an empty text", remedy
@@ -54,7 +54,7 @@ def _fault(path: str) -> tuple[str, str] | None:
 
 
 def is_text(name: str) -> bool:
-    """Whether UTF-8 can hold a name; file names may be any bytes."""
+    """Return whether UTF-8 can hold a name; file names may be any bytes."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -63,12 +63,12 @@ def is_text(name: str) -> bool:
 
 
 def shown(name: str) -> str:
-    """A name as every terminal and log can show it."""
+    """Return a name in a form that every terminal and log can show."""
     return name.encode(errors="backslashreplace").decode()
 
 
 def read_paths(plain: dict[str, Any]) -> Iterator[LmolError]:
-    """Read every path setting of plain values, in place; yield what is wrong with them."""
+    """Read every path setting of plain values, in place; yield the errors."""
     for key in SETTINGS:
         *groups, name = key.split(".")
         holder: Any = plain
@@ -82,7 +82,7 @@ def read_paths(plain: dict[str, Any]) -> Iterator[LmolError]:
 
 
 def path_problems(key: str, value: object) -> Iterator[LmolError]:
-    """Yield what is wrong with the path of an override."""
+    """Yield the errors about the path of an override."""
     try:
         _read(key, value)
     except LmolError as error:
@@ -96,7 +96,7 @@ def _read(key: str, value: Any) -> Any:
 
 
 def home_written_out(override: str) -> str:
-    """A path override with ~ expanded: Hydra's grammar has no such sign outside of quotes."""
+    """Return a path override with ~ expanded; Hydra's grammar knows this sign only in quotes."""
     key, equals, value = override.partition("=")
     if key.lstrip("+") not in (*SETTINGS, *HYDRA):
         return override

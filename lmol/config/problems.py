@@ -1,4 +1,4 @@
-"""What pydantic says about values, as errors of ours: dotted key, nearest valid key, remedy."""
+"""Translation of pydantic's errors into ours: dotted key, nearest valid key, remedy."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Meaning = Callable[[str], "str | None"]
 def problems_of(
     error: ValidationError, values: object, prefix: str, valid: Iterable[str], meaning: Meaning
 ) -> list[LmolError]:
-    """One error a key.
+    """Return one error for each wrong key.
 
-    values: what was validated; prefix: of its keys in the configuration, with the dot; valid: all
-    dotted keys, for the nearest one; meaning: what a dotted key stands for, if that is known.
+    values: the validated values; prefix: start of their keys in the configuration, with the dot;
+    valid: all dotted keys, to find the nearest; meaning: returns the description of a key, if any.
     """
     grouped: dict[str, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
@@ -32,7 +32,7 @@ def problems_of(
 
 
 def _key(location: tuple[int | str, ...], values: object) -> str:
-    """The dotted key; pydantic adds the name of the tried type behind a key that has several."""
+    """Return the dotted key without the type name that pydantic adds if a key has several types."""
     parts = []
     for depth, part in enumerate(location):
         known = isinstance(values, Mapping | list)
@@ -62,7 +62,7 @@ def _problem(
 
 
 def unknown_key(key: str, valid: Iterable[str]) -> LmolError:
-    """The error about a key that no part of the configuration knows."""
+    """Return the error about a key that no part of the configuration knows."""
     return LmolError(
         key, got="an unknown key", expected="a key that exists", remedy=did_you_mean(key, valid)
     )

@@ -1,4 +1,4 @@
-"""What YAML files and sweep folders may interpolate beside OmegaConf's own resolvers."""
+"""Resolvers for YAML files and sweep folders, beside OmegaConf's own."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from lmol.config.sweeping import task_overrides
 
 UNFIT = re.compile(r"[^\w.+-]+")
 LONGEST_SLUG = 60
-"""Bytes: a folder of three swept values then has a name that every file system takes."""
+"""Bytes; the folder name of three swept values then fits every file system."""
 
 
 def slug(value: object) -> str:
-    """A value as part of a folder name; two values never share one."""
+    """Return a value as part of a folder name; two values never share one."""
     text = str(value)
     fit = UNFIT.sub("_", text).encode()[:LONGEST_SLUG].decode(errors="ignore")
     return fit if fit == text else f"{fit}_{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def added_groups() -> str:
-    """The groups of experiments/ with their options, one a line, as they are written."""
+    """Return the groups of experiments/ with their options, one a line, as a user writes them."""
     groups = sorted(packaged_options(EXPERIMENTS).items())
     return "\n".join(f"+{group}: {', '.join(sorted(options))}" for group, options in groups)
 
 
 def swept_params(*named: str) -> str:
-    """What +sweep= varies, as part of a job's folder. named: keys that the name has already."""
+    """Return what +sweep= varies, for a job's folder name. named: keys already in that name."""
     hydra = HydraConfig.get()
     parsed = OverridesParser.create().parse_overrides(task_overrides())
     values = {override.key_or_group: override.value() for override in parsed}
@@ -43,7 +43,7 @@ def swept_params(*named: str) -> str:
 
 
 def share_of_cores(processes: int) -> int:
-    """Cores for each of so many processes at once, where -1 is as many as cores, as in joblib."""
+    """Return the cores for each of `processes` at once; -1 means one a core, as in joblib."""
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
@@ -52,11 +52,11 @@ def share_of_cores(processes: int) -> int:
 
 
 def direction_of(metric: str) -> str:
-    """Which way a validation metric is better, in Optuna's words."""
+    """Return the direction in which a validation metric improves, in Optuna's words."""
     return "minimize" if metric == ValidationMetric.CROSS_ENTROPY.value else "maximize"
 
 
 def register_resolvers() -> None:
-    """Make all known to OmegaConf; a second call changes nothing."""
+    """Register all resolvers with OmegaConf; a second call changes nothing."""
     for resolver in (slug, added_groups, swept_params, share_of_cores, direction_of):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)

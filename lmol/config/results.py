@@ -1,4 +1,4 @@
-"""The nodes of the typed tree that say how a trained model is judged, ranked with and exported."""
+"""The nodes of the typed tree for evaluation, ranking, export and reports of a trained model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lmol.config.fields import Count, Positive, Share, node
 
 @node
 class EvalConfig:
-    """Judging held-out pairs."""
+    """Settings of the evaluation on held-out pairs."""
 
     pairs: Annotated[
         Count | Literal["all"], Field(description="'all', or the size of a seeded sample")
@@ -29,7 +29,7 @@ class EvalConfig:
 
 @node
 class RankingConfig:
-    """From comparisons to strengths; all but virtual_ties and references is of task=rank."""
+    """Settings of the ranking; all but virtual_ties and references are for task=rank only."""
 
     virtual_ties: Annotated[
         Positive, Field(description="ties of each image with an average one: regularisation")
@@ -50,7 +50,7 @@ class RankingConfig:
 
 @node
 class ExportConfig:
-    """Writing a trained model for use elsewhere."""
+    """Settings of the export of a trained model for use elsewhere."""
 
     form: Annotated[ExportForm, Field(description="a stock LLaVA, or adapter and projector alone")]
     folder: Annotated[
@@ -60,7 +60,7 @@ class ExportConfig:
 
 @node
 class ReportConfig:
-    """The page of task=report, or which runs its list shows."""
+    """Settings of the page of task=report, or of its list of runs."""
 
     page: Annotated[
         str | None, Field(description="the HTML file; null: report.html in the run folder")

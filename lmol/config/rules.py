@@ -1,6 +1,6 @@
-"""Rules between settings: a setting that cannot be honoured beside another is an error.
+"""Rules between settings: a setting that contradicts another one is an error.
 
-A rule's parameters are named after the groups that it reads; it is asked where those are valid.
+A rule's parameters are named after the groups that it reads; it is called if those are valid.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ SEEN_BEFORE_THE_STEP = (
     "non_finite_gradient",
     "gradient_explosion",
 )
-"""Rules that are asked at each step before the optimizer's, so that it can be left out."""
+"""Rules that are checked before each optimizer step, so that the step can be skipped."""
 
 TOO_LATE = "frozen_weights_changed"
-"""The rule that is asked when training is over."""
+"""The rule that is checked when training is over."""
 
 Rule = Callable[..., Iterator[LmolError]]
 
 
 def broken_rules(groups: Mapping[str, Any]) -> list[LmolError]:
-    """What breaks a rule. groups: by name, those whose single values are all valid."""
+    """Return an error for each broken rule. groups: by name, only groups whose values are valid."""
     problems: list[LmolError] = []
     for rule in RULES:
         read = inspect.signature(rule).parameters

@@ -1,7 +1,7 @@
-"""The configuration of a task that uses a finished run: what the run was made with, and no other.
+"""The configuration of a task that uses a finished run: the settings of that run.
 
-A model is judged as it was trained; only how it is judged, where things are, and what is shown may
-be set anew.
+A model is evaluated as it was trained; only settings of the evaluation, of places and of the
+display may be changed.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from lmol.config.paths import MACHINE
 from lmol.errors import ConfigError, LmolError
 
 HERE = ("debug", "fail_fast", "threads", "tracking", "model.backbone.attention", *MACHINE)
-"""What depends on the machine, and not on the model."""
+"""Settings that depend on the machine, and not on the model."""
 
 USED = ("run", "checkpoint", "images")
-"""What tells a task which run to use, and for which images."""
+"""Settings that choose the run to use, and the images."""
 
 ALWAYS = ("task", "run", "checkpoint", *HERE)
 JUDGING = ("eval.batch_pairs", "eval.memory_gb")
@@ -30,32 +30,32 @@ FREE = {
     "compare": (*ALWAYS, "images"),
     "export": (*ALWAYS, "export"),
 }
-"""By task, what may be set anew; the fold, which is not here, chooses among the runs of a sweep."""
+"""Settings that each task may change. The fold is not here: it chooses among a sweep's runs."""
 
 REPORT = "report"
 REPORTING = ("task", "runs", REPORT, "debug", "threads", "tracking")
-"""What task=report takes: it reads finished runs, whose configurations it shows side by side."""
+"""Settings of task=report, which shows the configurations of finished runs side by side."""
 
 OWN = "tracking.mode"
-"""Of the command that uses a run, not of the run: where it is tracked."""
+"""Setting taken from the command that uses a run, not from the run."""
 
 GROWING = ("eval", "ranking", "export", "report", "train", "audit", "tracking")
-"""Groups to which a later version may have added settings; the run's own values stand over them."""
+"""Groups to which a later version may have added settings; the run's own values replace these."""
 
 FOLD = "fold.index"
 
 SavedRun = tuple[Path, Mapping[str, Any], Path]
-"""A run's folder, the values that it ran with, and the folder in which its command was given."""
+"""A run's folder, the values that it ran with, and the working directory of its command."""
 
 Find = Callable[["str | None", "int | None"], Sequence[SavedRun]]
 
 
 def with_saved(values: DictConfig, overrides: Sequence[str], find: Find) -> DictConfig:
-    """Return the values of the run that a task uses, with what the overrides may set anew.
+    """Return the values of the run that a task uses, with the overrides that the task allows.
 
-    values: as composed; those of a task that uses no run come back unchanged. find: returns the
-    runs of a name (None: the latest) and fold. Raises ConfigError for overrides that a finished run
-    does not take.
+    values: as composed; returned unchanged if the task uses no run. find: returns the runs of a
+    name (None: the latest) and fold. Raises ConfigError for overrides that a finished run does not
+    take.
     """
     task, overridden = OmegaConf.select(values, "task.name"), _keys(overrides)
     if task not in FREE:
@@ -80,7 +80,7 @@ def _keys(overrides: Sequence[str]) -> list[str]:
 
 
 def _refuse_unused(overridden: Sequence[str], task: object) -> None:
-    """Refuse what only tasks that use finished runs take, where this is none of them."""
+    """Refuse overrides that only tasks with finished runs take, if this task is another one."""
     if task == REPORT:
         _refuse(overridden, REPORT, REPORTING)
         return
@@ -120,7 +120,7 @@ def _refuse_keys(keys: Sequence[str], *, got: str, expected: str, remedy: str) -
 
 
 def _refuse_mixed(found: Sequence[SavedRun]) -> None:
-    """The folds of a sweep are of one recipe."""
+    """Raise LmolError if the folds of a sweep are of different recipes."""
     without_fold = [{**saved, "fold": {**saved["fold"], "index": 0}} for _, saved, _ in found]
     for (path, _, _), saved in zip(found, without_fold, strict=True):
         if saved != without_fold[0]:
@@ -133,7 +133,7 @@ def _refuse_mixed(found: Sequence[SavedRun]) -> None:
 
 
 def _located(saved: Mapping[str, Any], cwd: Path) -> DictConfig:
-    """The saved values; relative paths are of the folder in which the run was started."""
+    """Return the saved values, with relative paths read from the run's working directory."""
     values = OmegaConf.create(dict(saved))
     for key in MACHINE:
         value = OmegaConf.select(values, key)
@@ -143,7 +143,7 @@ def _located(saved: Mapping[str, Any], cwd: Path) -> DictConfig:
 
 
 def _over(values: DictConfig, saved: DictConfig, overridden: Sequence[str]) -> DictConfig:
-    """Saved values, below what is set anew and above settings that later versions added."""
+    """Return saved values with the overrides set, and with settings that later versions added."""
     composed = OmegaConf.create(OmegaConf.to_container(values))
     assert isinstance(composed, DictConfig)
     merged = OmegaConf.create({**composed, **saved})
@@ -158,6 +158,6 @@ def _over(values: DictConfig, saved: DictConfig, overridden: Sequence[str]) -> D
 
 
 def _same_path(saved: DictConfig, key: str, old: object) -> Iterator[str]:
-    """data.source.root, where it was data.root's: saved values hold no interpolations."""
+    """Yield path settings with the value of `key`: saved values keep no interpolations of it."""
     if key in MACHINE:
         yield from (path for path in MACHINE if OmegaConf.select(saved, path) == old)

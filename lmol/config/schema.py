@@ -52,7 +52,7 @@ from lmol.config.tracking import TrackingConfig as TrackingConfig
 
 @node
 class TaskConfig:
-    """Which command runs."""
+    """The command to run."""
 
     name: Annotated[str, Field(description="module lmol.tasks.<name> that runs")]
 
@@ -80,7 +80,7 @@ class DataConfig:
 
 @node
 class FoldConfig:
-    """How images are split into folds, and which fold is held out."""
+    """The split of the images into folds, and the fold that is held out."""
 
     kind: Annotated[FoldKind, Field(description="official lists of the release, or seeded folds")]
     index: Annotated[int, Field(description="the held-out fold, 1..k")]
@@ -114,7 +114,7 @@ class OptimConfig:
 
 @node
 class ConsistencyConfig:
-    """lambda(t): linear from start to end over the first ramp_ratio of the steps."""
+    """The weight lambda(t), linear from start to end over the first ramp_ratio of the steps."""
 
     start: Annotated[NonNegative, Field(description="weight of the swap term at step 0")]
     end: Annotated[NonNegative, Field(description="weight after the ramp; = start for static")]
@@ -123,7 +123,7 @@ class ConsistencyConfig:
 
 @node
 class LossConfig:
-    """L = CE + lambda(t) * SymKL."""
+    """The loss L = CE + lambda(t) * SymKL."""
 
     w_similar: Annotated[NonNegative, Field(description="class weight of Similar; others 1")]
     swap_ce_weight: Annotated[NonNegative, Field(description="weight of CE on the swapped order")]
@@ -132,7 +132,7 @@ class LossConfig:
 
 @node
 class EarlyStoppingConfig:
-    """Stop when the validation metric no longer improves."""
+    """The stop of training when the validation metric no longer improves."""
 
     patience: Annotated[int, Field(ge=0, description="validations without gain; 0 = off")]
     min_delta: Annotated[NonNegative, Field(description="smallest gain that counts")]
@@ -162,7 +162,7 @@ class TrainConfig:
 
 @node
 class Config:
-    """One job."""
+    """The configuration of one job."""
 
     name: Annotated[
         str, Field(pattern=r"^[\w.-]+$", description="of the recipe: sweep folders, tables")

@@ -1,4 +1,4 @@
-"""A configuration as plain values, and the signature by which an experiment is known again."""
+"""Plain values of a configuration, and the signature that identifies an experiment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WITHOUT_EFFECT = (
     "train.workers",
     "train.log_every",
 )
-"""Keys and groups that change what is shown or how fast it comes, and never what is computed."""
+"""Keys and groups that change the display or the speed, and never a result."""
 
 
 @cache
@@ -31,30 +31,30 @@ def _adapter() -> TypeAdapter[Config]:
 
 
 def as_dict(config: Config) -> dict[str, Any]:
-    """All values, as JSON and YAML know them; choices by name."""
+    """Return all values as types of JSON and YAML; choices by name."""
     values: dict[str, Any] = _adapter().dump_python(config, mode="json")
     return values
 
 
 def signature(config: Config) -> str:
-    """SHA-256 (hexadecimal) of the full resolved configuration, less what has no effect."""
+    """Return the SHA-256 (hexadecimal) of the resolved configuration, without WITHOUT_EFFECT."""
     return digest(as_dict(config))
 
 
 def digest(values: dict[str, Any]) -> str:
-    """SHA-256 (hexadecimal) of plain values, less what has no effect."""
+    """Return the SHA-256 (hexadecimal) of plain values, without WITHOUT_EFFECT."""
     known = with_effect(values)
     text = json.dumps(known, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def with_effect(values: dict[str, Any]) -> dict[str, Any]:
-    """A copy without the settings that have no effect on what is computed."""
+    """Return a copy without the settings that have no effect on a result."""
     return without(values, WITHOUT_EFFECT)
 
 
 def without(values: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    """A copy without some dotted keys or groups; a key that it lacks is passed over."""
+    """Return a copy without some dotted keys or groups; missing keys are ignored."""
     kept = deepcopy(dict(values))
     for key in keys:
         *groups, last = key.split(".")

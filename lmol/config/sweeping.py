@@ -1,6 +1,6 @@
-"""A sweep as the command line asks for it: what varies, which jobs are wanted, and what all share.
+"""A sweep as the command line asks for it: its swept keys, its jobs, and their common values.
 
-A cell is what one job holds of the swept keys, as plain values by key or group, with its fold.
+A cell holds one job's values of the swept keys, as plain values by key or group, with its fold.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ Cell = dict[str, Any]
 class SweepPlan:
     """A multirun before its jobs. path: of the sweep's folder, absolute.
 
-    keys: swept keys and groups, without the fold; wanted: a cell a job, empty where the sweeper
-    chooses them on its way; base: the values that all jobs share, as composed without the keys.
+    keys: swept keys and groups, without the fold; wanted: a cell a job, empty if the sweeper
+    chooses the values as it goes; base: the values that all jobs share, composed without the keys.
     """
 
     path: Path
@@ -63,9 +63,9 @@ class JobPlace:
 
 
 def sweep_plan(config: DictConfig) -> SweepPlan:
-    """The plan of a multirun. config: as Hydra hands it to on_multirun_start, less what varies.
+    """Return the plan of a multirun. config: from on_multirun_start, without the swept values.
 
-    Raises LmolError where no job would run.
+    Raises LmolError if no job would run.
     """
     given = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
     parsed = _parsed([*given, *task_overrides(config.hydra)])
@@ -100,7 +100,7 @@ def _wanted(overrides: list[Override], keys: list[str], fold: object) -> list[Ce
 
 
 def job_place() -> JobPlace:
-    """Where the job that runs is to write."""
+    """Return the folder of the running job."""
     hydra = HydraConfig.get()
     multirun = hydra.mode is RunMode.MULTIRUN
     sweep = Path(hydra.sweep.dir).absolute() if multirun else None
@@ -109,7 +109,7 @@ def job_place() -> JobPlace:
 
 
 def _written_by_hydra(hydra: Any, folder: Path) -> Iterator[str]:
-    """Its folder of configurations (hydra.output_subdir), and the files of its logging."""
+    """Yield Hydra's folder of configurations (hydra.output_subdir) and its log files."""
     yield from Path(hydra.output_subdir or "").parts[:1]
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
@@ -120,7 +120,7 @@ def _written_by_hydra(hydra: Any, folder: Path) -> Iterator[str]:
 def task_overrides(hydra: Any = None) -> list[str]:
     """Return the overrides as they are written, with their interpolations.
 
-    hydra: Hydra's own configuration; None: that of the job that runs.
+    hydra: Hydra's own configuration; None: that of the running job.
     """
     overrides = (hydra or HydraConfig.get()).overrides.task
     written = OmegaConf.to_container(overrides, resolve=False)
@@ -129,18 +129,18 @@ def task_overrides(hydra: Any = None) -> list[str]:
 
 
 def job_values() -> dict[str, Any]:
-    """The overrides of the job that runs, as plain values by key or group."""
+    """Return the overrides of the running job, as plain values by key or group."""
     overrides = _parsed(task_overrides())
     return _cell(overrides, [override.key_or_group for override in overrides])
 
 
 def job_cell(keys: Iterable[str]) -> Cell:
-    """What the job that runs holds of the swept keys, without its fold."""
+    """Return the running job's values of the swept keys, without its fold."""
     return _cell(_parsed(task_overrides()), keys)
 
 
 def job_base(keys: Iterable[str]) -> dict[str, Any]:
-    """The values that the job that runs shares with all of its sweep, composed anew."""
+    """Return the values that the running job shares with all of its sweep, composed anew."""
     hydra = HydraConfig.get()
     kept = [o.input_line for o in _parsed(task_overrides()) if o.key_or_group not in keys]
     lines = [line for line in kept if line is not None]
@@ -149,7 +149,7 @@ def job_base(keys: Iterable[str]) -> dict[str, Any]:
 
 
 def base_values(values: DictConfig, keys: Iterable[str]) -> dict[str, Any]:
-    """Without the fold, the swept keys and Hydra's own; interpolations stay as they are written."""
+    """Return values without fold, swept keys and Hydra's own; interpolations stay as written."""
     plain = OmegaConf.to_container(values, resolve=False)
     assert isinstance(plain, dict)
     base = {str(name): node for name, node in plain.items() if name != "hydra"}
@@ -174,5 +174,5 @@ def _cell(overrides: Iterable[Override], keys: Iterable[str]) -> Cell:
 
 
 def _plain(value: Any) -> Any:
-    """As YAML and JSON know it."""
+    """Return a value as a type of YAML and JSON."""
     return value if isinstance(value, int | float | str | list | dict | None) else str(value)

@@ -1,4 +1,4 @@
-"""The swappable nodes: a `_target_` names a class of this package, the other keys its arguments."""
+"""Swappable nodes: a `_target_` names a class of this package, the other keys its arguments."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ MOVED = {
     "lmol.data.scores.ScutFBP5500": "lmol.data.sources.scut.ScutFBP5500",
     "lmol.data.synthetic.SyntheticFaces": "lmol.data.sources.synthetic.SyntheticFaces",
 }
-"""Classes under their names in earlier versions."""
+"""Classes by their names in earlier versions."""
 
 PARAMETERS = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
 def instantiate(target: Mapping[str, Any], **objects: Any) -> Any:
-    """Build what a swappable node names, with its values as the types that the class asks for.
+    """Build the object of a swappable node, with its values converted to the class's types.
 
     objects: arguments that only the program has. With `_partial_: true` the result is the class
     with the node's values filled in. Raises ConfigError for a target outside lmol, an unknown or
@@ -62,10 +62,10 @@ def normalised(target: Mapping[str, Any]) -> dict[str, Any]:
 def target_problems(
     key: str, target: Mapping[str, Any], *, complete: bool, nested: bool = True
 ) -> list[LmolError]:
-    """What is wrong with a swappable node; its class is imported, and nothing is built.
+    """Return the errors of a swappable node; its class is imported, and nothing is built.
 
-    complete: whether the node must hold all arguments, or the program adds some of its own. nested:
-    whether the classes of swappable nodes in it are looked at too.
+    complete: the node must hold all arguments; else the program adds some of its own. nested: also
+    check the classes of swappable nodes in it.
     """
     refused = list(_refused(key, target))
     if refused:
@@ -93,7 +93,7 @@ def _of_nested(key: str, kind: Any, target: Mapping[str, Any]) -> Iterator[LmolE
 
 
 def _refused(key: str, node: Any) -> Iterator[LmolError]:
-    """Targets outside the package, at any depth: Hydra would build the inner ones too."""
+    """Yield errors for targets outside the package, at any depth: Hydra builds inner ones too."""
     if isinstance(node, list):
         node = dict(enumerate(node))
     if not isinstance(node, Mapping):
@@ -105,7 +105,7 @@ def _refused(key: str, node: Any) -> Iterator[LmolError]:
 
 
 def target_missing(key: str) -> LmolError:
-    """The error about a swappable node that names no class."""
+    """Return the error about a swappable node that names no class."""
     return LmolError(
         f"{key}._target_",
         got="nothing",
@@ -124,7 +124,7 @@ def _foreign(where: str, value: object) -> LmolError:
 
 
 def _load(key: str, name: str) -> Any:
-    """The class, or the error about its name. Faults inside its module are not the user's."""
+    """Return the class or the error about its name; raise errors of its module as they are."""
     module_name, _, attribute = name.rpartition(".")
     try:
         module = import_module(module_name)
@@ -150,7 +150,7 @@ def _arguments(target: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parameters(kind: Any, complete: bool) -> Any:
-    """A typed dictionary of the constructor's parameters: validates them and builds nothing."""
+    """Return a typed dictionary of the constructor's parameters; it validates without building."""
     hints = get_type_hints(kind, include_extras=True)
     taken = {
         field.name: hints[field.name] if complete and _required(field) else _optional(hints, field)

@@ -1,4 +1,4 @@
-"""The node of the typed tree that says where a run is tracked."""
+"""The node of the typed tree for experiment tracking."""
 
 from __future__ import annotations
 

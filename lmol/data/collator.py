@@ -1,4 +1,4 @@
-"""Batches of pairs, laid out so that no splitting of a batch parts a pair from its swap.
+"""Batches of pairs, laid out so that splitting a batch never parts a pair from its swap.
 
 P pairs; every tensor has P as its first dimension.
 """
@@ -17,7 +17,7 @@ from lmol.verdict import SWAPPED
 
 @dataclass(frozen=True, kw_only=True)
 class PairCollator:
-    """Stacks pairs; the comparer makes both orders of each out of its two images.
+    """Collator that stacks pairs; the comparer makes both orders of each from its two images.
 
     image_key: the comparer's argument that takes the images, "features" or "pixel_values".
     """

@@ -1,6 +1,6 @@
-"""Find the same picture again under another file name or in another format.
+"""Search for the same picture under another file name or in another format.
 
-A picture that is trained on must not be held out under another name. n images.
+A training picture must not be held out under another name. n images.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ NAMED = 3
 """Pairs of images that a message names."""
 
 SIDE = 16
-"""Frequencies of a perceptual hash, across and down: SIDE * SIDE bits."""
+"""Number of frequencies of a perceptual hash, across and down: SIDE * SIDE bits."""
 
 ALIKE = 16
-"""Bits by which the perceptual hashes of near duplicates differ, at most.
+"""Largest number of bits by which the perceptual hashes of near duplicates differ.
 
-A new size, brightness or JPEG quality changes fewer than that; of 800 drawn faces, which are more
-alike than photographs, no two are within 25.
+A new size, brightness or JPEG quality changes fewer bits; among 800 drawn faces, which are more
+alike than photographs, any two differ by more than 25.
 """
 
 ROWS = 512
-"""Images whose hashes are compared with all others at a time, which bounds the memory."""
+"""Number of images compared with all others at a time, which bounds the memory."""
 
 
 class Identity(NamedTuple):
-    """content: equal where all pixels are. appearance: a perceptual hash, in hexadecimal."""
+    """Two hashes, in hexadecimal. content: equal if all pixels are. appearance: perceptual."""
 
     content: str
     appearance: str
@@ -46,26 +46,26 @@ class Identity(NamedTuple):
 def identities(
     paths: Sequence[str], advance: Callable[[int], None] = lambda images: None
 ) -> pd.DataFrame:
-    """Columns content and appearance, one row a file.
+    """Return the columns content and appearance, one row a file.
 
-    Every file is opened once, as training opens it. Raises DataError that names all broken ones.
+    Every file is opened once, like in training. Raises DataError that names all broken files.
     """
     found = read_images(paths, identity, advance)
     return pd.DataFrame(found, columns=Identity._fields, dtype=str)
 
 
 def identity(image: Image.Image) -> Identity:
-    """The identity of an upright RGB picture, as open_rgb returns it."""
+    """Return the identity of an upright RGB picture from open_rgb."""
     return Identity(content=content_hash(image), appearance=perceptual_hash(image))
 
 
 def content_hash(image: Image.Image) -> str:
-    """SHA-256 (hexadecimal) of size and pixels: the same for a PNG and a BMP of one picture."""
+    """Return the SHA-256 (hexadecimal) of size and pixels: one for PNG and BMP of a picture."""
     return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
 
 
 def perceptual_hash(image: Image.Image) -> str:
-    """Which of the lowest frequencies are above their median, as bits (hexadecimal).
+    """Return one bit for each of the lowest frequencies: above their median or not (hexadecimal).
 
     The hash called pHash by Zauner (2010), Implementation and benchmarking of perceptual image hash
     functions, with 16 x 16 frequencies instead of 8 x 8.
@@ -76,9 +76,10 @@ def perceptual_hash(image: Image.Image) -> str:
 
 
 def near_duplicates(images: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """Images that look like a known one: columns image, known (its closest), bits that differ.
+    """Return the images that look like a known one: columns image, known (its closest), bits.
 
-    Both tables have the columns image and appearance; images are in the order of the table.
+    bits: number of bits that differ. Both tables have the columns image and appearance; the order
+    of images stays.
     """
     if images.empty or known.empty:
         return pd.DataFrame({"image": [], "known": [], "bits": []})
@@ -96,7 +97,7 @@ def near_duplicates(images: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
 
 
 def _signs(appearances: pd.Series) -> NDArray[np.float32]:
-    """Bits as -1 and 1, shape (n, SIDE * SIDE): the product of two rows counts the equal ones."""
+    """Return bits as -1 and 1, shape (n, SIDE * SIDE): products of rows count the equal bits."""
     packed = np.frombuffer(bytes.fromhex("".join(appearances)), dtype=np.uint8)
     return np.unpackbits(packed).reshape(len(appearances), -1).astype(np.float32) * 2 - 1
 
@@ -104,14 +105,14 @@ def _signs(appearances: pd.Series) -> NDArray[np.float32]:
 def _closest(
     ours: NDArray[np.float32], theirs: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row of the closest of theirs to each of ours, and the bits by which the two differ."""
+    """Return the row of the closest of theirs to each of ours, and how many bits differ."""
     differing = (ours.shape[1] - ours @ theirs.T) / 2
     nearest = differing.argmin(axis=1)
     return nearest, differing[np.arange(len(ours)), nearest].astype(np.int64)
 
 
 def refuse_leaks(split: Split) -> None:
-    """Raise DataError where one picture is in two parts of a split, also as different files.
+    """Raise DataError if one picture is in two parts of a split, also as different files.
 
     The tables of the split have the column content.
     """
@@ -128,9 +129,9 @@ def refuse_leaks(split: Split) -> None:
 def refuse_known(
     images: pd.DataFrame, known: pd.DataFrame, where: str, remedy: str, part: str = "held-out"
 ) -> None:
-    """Raise DataError where an image has the pixels of a known one.
+    """Raise DataError if an image has the pixels of a known one.
 
-    Both tables have the columns image and content. part: what the images are called.
+    Both tables have the columns image and content. part: name of the images in the message.
     """
     name_of = dict(zip(known["content"], known["image"], strict=True))
     rows = zip(images["image"], images["content"], strict=True)

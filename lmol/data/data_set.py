@@ -1,4 +1,4 @@
-"""A data set: images, with scores or with people's comparisons of them, and where it comes from."""
+"""Data sets: images with scores or with people's comparisons of them, and their sources."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Labels = dict[str, float]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DataSet:
-    """images: a table image, path[, score][, group][, subject].
+    """A data set. images: a table image, path[, score][, group][, subject].
 
-    comparisons: a table image_a, image_b, a, tie, b; the last three are numbers of votes. None
-    where pairs get their labels from scores.
+    comparisons: a table image_a, image_b, a, tie, b; the last three are numbers of votes. None if
+    pairs get their labels from scores.
     """
 
     images: pd.DataFrame
@@ -35,15 +35,15 @@ class DataSet:
 
 
 class Source(Protocol):
-    """What `data.source` builds."""
+    """Interface of the classes that `data.source` builds."""
 
     def load(self) -> DataSet:
-        """Read the data set; raise DataError where it cannot be used."""
+        """Read the data set; raise DataError if it cannot be used."""
 
 
 @runtime_checkable
 class OfficialFolds(Protocol):
-    """An ability of a source: the folds that its authors published."""
+    """Interface of a source whose authors published folds."""
 
     def official_folds(self) -> list[tuple[Path, Labels, Path, Labels]]:
         """Return (training list, its labels, test list, its labels) of each fold."""
@@ -52,8 +52,8 @@ class OfficialFolds(Protocol):
 def data_hash(data: DataSet | pd.DataFrame) -> str:
     """Return the SHA-256, in hex, of ids, scores, groups, votes and the images' sizes in bytes.
 
-    Sizes, not contents: reading every byte of a large set would cost more than it is worth. Of an
-    image table, the comparisons have no part in it.
+    It uses sizes, not contents: reading every byte of a large set would cost more than it is worth.
+    For an image table, it includes no comparisons.
     """
     images = data.images if isinstance(data, DataSet) else data
     digest = hashlib.sha256()

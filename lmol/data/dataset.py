@@ -16,7 +16,7 @@ Pair = tuple[Tensor, Tensor, Tensor]
 
 
 class PairDataset(Dataset[Pair]):
-    """Row p of a pairs table as (image A, image B, target).
+    """Data set whose item p is row p of a pairs table, as (image A, image B, target).
 
     A target has shape (4,): the label's distribution, classes as in lmol.verdict, and the pair's
     weight. images: image id to pixels or vision features of that image.

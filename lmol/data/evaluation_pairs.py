@@ -1,7 +1,7 @@
-"""The pairs that a model is judged by: all of a set of images, or a sample that connects them.
+"""The pairs of an evaluation: all pairs of a set of images, or a sample that connects them.
 
-Which image of a pair comes first is decided by their names alone, as if by a coin: never by the
-order of a table, which may be sorted by score, nor by which other pairs are asked.
+The names of two images alone decide, like a coin, which one comes first. The order of a table,
+which may be sorted by score, and the other pairs play no part.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from lmol.errors import DataError
 
 
 def all_pairs(images: pd.DataFrame, theta: float) -> pd.DataFrame:
-    """Every unordered pair of a score table once."""
+    """Return every unordered pair of a score table once."""
     first, second = np.triu_indices(len(images), 1)
     return _table(images, first, second, theta)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """How many pairs to judge (None: all), drawn with which seed, and the setting that says so."""
+    """The number of pairs to judge (None: all), the seed, and the setting that gives the number."""
 
     num: int | None
     seed: int
@@ -35,8 +35,8 @@ class Sample:
 def sampled_pairs(images: pd.DataFrame, theta: float, sample: Sample) -> pd.DataFrame:
     """Return a random sample of all pairs, every pair as likely as any other.
 
-    A chain through all images in random order is among them, so that they can be ranked. Raises
-    DataError, about the setting, where there are fewer pairs, or too few are wanted for a chain.
+    It contains a chain through all images in random order, so that they can be ranked. Raises
+    DataError, about the setting, if there are fewer pairs, or the number is too small for a chain.
     """
     num, setting = sample.num, sample.setting
     assert num is not None, "all_pairs returns all"
@@ -55,7 +55,7 @@ def sampled_pairs(images: pd.DataFrame, theta: float, sample: Sample) -> pd.Data
 
 
 def _connected_sample(num_images: int, num: int, rng: np.random.Generator) -> Indices:
-    """Positions (num,), ascending, in the list of all pairs i < j in the order of triu_indices."""
+    """Return positions (num,), ascending, in the list of pairs i < j in triu_indices' order."""
     order = rng.permutation(num_images)
     low, high = np.sort([order[:-1], order[1:]], axis=0)
     chain = low * num_images - low * (low + 1) // 2 + high - low - 1
@@ -65,22 +65,22 @@ def _connected_sample(num_images: int, num: int, rng: np.random.Generator) -> In
 
 
 def _table(images: pd.DataFrame, first: Indices, second: Indices, theta: float) -> pd.DataFrame:
-    """The pairs table of rows i < j, in their order, half of the pairs turned round."""
+    """Return the pairs table of rows i < j, in their order, with half of the pairs turned round."""
     turn = turned(images["image"], first, second)
     firsts, seconds = np.where(turn, second, first), np.where(turn, first, second)
     return pairs_table(images, firsts, seconds, theta)
 
 
 def turned(names: pd.Series, first: Indices, second: Indices) -> NDArray[np.bool_]:
-    """Which pairs to turn round so that each order is a fair coin's, whatever the rows: shape (P,).
+    """Return which pairs to turn round, shape (P,), like a fair coin and independent of the rows.
 
-    Each name is hashed to a key. The sum of a pair's keys, mixed as SplitMix64 mixes its state
+    Each name is hashed to a key. The sum of a pair's keys, mixed like the state of SplitMix64
     (Steele, Lea and Flood 2014, Fast splittable pseudorandom number generators), is the coin: it
-    says whether the image with the greater key comes first.
+    decides whether the image with the greater key comes first.
     """
     digests = b"".join(hashlib.sha256(name.encode()).digest()[:8] for name in names)
     keys = np.frombuffer(digests, dtype="<u8").astype(np.uint64)
-    mixed = keys[first] + keys[second]  # modulo 2^64, as all that follows
+    mixed = keys[first] + keys[second]  # modulo 2^64, like all that follows
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return ((mixed >> np.uint64(63)) == 1) ^ (keys[first] > keys[second])

@@ -1,4 +1,4 @@
-"""Folds split images, never pairs: no image of a held-out pair is in a training pair."""
+"""Folds, which split images and never pairs: no image of a held-out pair is in a training pair."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from lmol.errors import DataError
 Indices = NDArray[np.int64]
 
 TOLERANCE = 1e-6
-"""Scores have six decimals; a list's may differ from All_labels by their rounding."""
+"""Scores have six decimals; a list and All_labels may differ by the rounding."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
     """The images of one fold: three score tables without a common image.
 
-    train: in training pairs; validation: of the training fold, kept for choosing `best`;
-    held_out: looked at once, by evaluation.
+    train: in training pairs; validation: part of the training fold, used to choose `best`;
+    held_out: used once, by evaluation.
     """
 
     fold: int
@@ -36,7 +36,7 @@ class Split:
 
 
 def split_folds(source: Source, scores: pd.DataFrame, config: FoldConfig) -> list[Split]:
-    """All k folds of a score table, in order. Raises DataError where they cannot be made."""
+    """Return all k folds of a score table, in order. Raises DataError if they cannot be made."""
     if config.kind is FoldKind.OFFICIAL:
         fold_of = official_folds(source, scores)
     else:
@@ -45,11 +45,11 @@ def split_folds(source: Source, scores: pd.DataFrame, config: FoldConfig) -> lis
 
 
 def seeded_folds(scores: pd.DataFrame, k: int, seed: int) -> Indices:
-    """Fold 1..k of each image (n,), stratified by score; all images of a subject in one fold.
+    """Return fold 1..k of each image (n,), stratified by score; a subject is in one fold only.
 
-    Of k subjects that are neighbours in mean score, one goes to each fold, the one with the most
-    images to the fold that has the fewest. scores: a score table; an image without a subject is
-    one of its own.
+    Among k subjects that are neighbours in mean score, each fold gets one, and the subject with the
+    most images goes to the fold with the fewest. scores: a score table; an image without a subject
+    is a subject of its own.
     """
     subjects = Subjects.of(scores)
     if len(subjects.sizes) < 2 * k:
@@ -77,7 +77,7 @@ class Subjects:
     """The m persons or objects that n images show; images of one are never split.
 
     of_image: the subject's number of each image, shape (n,). means: their mean scores, 0 without
-    scores; sizes: their numbers of images, shape (m,). noun: what they are called in messages.
+    scores; sizes: their numbers of images, shape (m,). noun: their name in messages.
     """
 
     of_image: Indices
@@ -87,7 +87,7 @@ class Subjects:
 
     @classmethod
     def of(cls, scores: pd.DataFrame) -> Subjects:
-        """The subjects of a score table, each image one where it has no column subject."""
+        """Return the subjects of a score table; without a column subject, each image is one."""
         named = "subject" in scores
         of_image, _ = pd.factorize(scores["subject" if named else "image"])
         sizes = np.bincount(of_image)
@@ -98,7 +98,7 @@ class Subjects:
 
 
 def _by_score(scores: NDArray[np.float64], rng: np.random.Generator) -> Indices:
-    """Order by score; equal scores in random order, so that the file's order plays no part."""
+    """Return the order by score; equal scores are in random order, not in the file's."""
     return np.lexsort((rng.permutation(len(scores)), scores))
 
 
@@ -117,9 +117,9 @@ def _split(
 
 
 def _validation(scores: pd.DataFrame, share: float, seed: int) -> NDArray[np.bool_]:
-    """Which images of a training fold validate, shape (n,).
+    """Return the mask of a training fold's validation images, shape (n,).
 
-    A share of the subjects, spread evenly over the scores, with all of their images.
+    They are all images of a share of the subjects, spread evenly over the scores.
     """
     subjects = Subjects.of(scores)
     num_all = len(subjects.sizes)
@@ -138,10 +138,10 @@ def _rows(scores: pd.DataFrame, rows: NDArray[np.int64]) -> pd.DataFrame:
 
 
 def official_folds(source: Source, scores: pd.DataFrame) -> Indices:
-    """Fold 1..5 of each image by the release's lists, after checking them.
+    """Return fold 1..5 of each image from the release's lists, after checking them.
 
-    Raises DataError where a fold's lists overlap, two folds hold out the same image, an image is in
-    none, or a score differs from All_labels.
+    Raises DataError if a fold's lists overlap, two folds hold out the same image, an image is in no
+    list, or a score differs from All_labels.
     """
     if not isinstance(source, OfficialFolds):
         raise DataError(
@@ -180,7 +180,7 @@ def _refuse(file: object, names: list[str], fault: str) -> None:
 
 
 def split_hash(split: Split) -> str:
-    """SHA-256, in hex, of the ids of the three parts."""
+    """Return the SHA-256, in hex, of the ids of the three parts."""
     digest = hashlib.sha256()
     for part in (split.train, split.validation, split.held_out):
         digest.update(("\n".join(part["image"]) + "\n\n").encode())

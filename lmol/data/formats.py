@@ -1,4 +1,4 @@
-"""Which files are photos, by the end of their names; lets Pillow read HEIC if pillow-heif is there.
+"""Suffixes of photo files; the module lets Pillow read HEIC if pillow-heif is installed.
 
 The package imports it, so that every process that opens images reads the same formats.
 """
@@ -24,26 +24,26 @@ NO_PHOTOS = {
     "BLP", "BUFR", "CUR", "DCX", "EPS", "FITS", "FLI", "FTEX", "GBR", "GRIB", "HDF5", "ICNS", "ICO",
     "IPTC", "MPEG", "MSP", "PCD", "PIXAR", "WMF", "XBM", "XPM",
 }  # fmt: skip
-"""Formats that Pillow opens or only recognises: data, films, drawings, icons, textures."""
+"""Formats that are no photos, though Pillow knows them: data, films, drawings, icons, textures."""
 
 HEIF = frozenset((".heic", ".heics", ".heif", ".heifs", ".hif"))
 
 PHOTOS = HEIF | frozenset(
     (".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2")
 )
-"""Photos that not every Pillow reads, or none does."""
+"""Suffixes of photos that only some versions of Pillow read, or no version."""
 
 REMEDY = "pip install 'lmol[heif]'"
 
 
 def read_suffixes() -> set[str]:
-    """The ends of the names of photos that Pillow reads here, in lower case."""
+    """Return the suffixes of photos that this Pillow reads, in lower case."""
     registered = Image.registered_extensions().items()
     return {end for end, kind in registered if kind in Image.OPEN and kind not in NO_PHOTOS}
 
 
 def refuse_unread(paths: Sequence[str]) -> None:
-    """Raise DataError where HEIC images are named and pillow-heif is not installed."""
+    """Raise DataError if a path is a HEIC image and pillow-heif is not installed."""
     heif = [path for path in paths if Path(path).suffix.lower() in HEIF - read_suffixes()]
     if heif:
         raise DataError(

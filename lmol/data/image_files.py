@@ -1,4 +1,4 @@
-"""The images in a folder and below, and which files were passed over for which reason."""
+"""The images in a folder and below, and the files passed over, by reason."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DANGLING = "links to nothing"
 KNOWN = "links to folders read already"
 
 LOST = (UNREAD, UNREADABLE, DANGLING)
-"""Reasons that leave out what may be an image of the user's."""
+"""Reasons for which an image of the user's may be left out."""
 
 BY_MACHINES = frozenset(("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN"))
 """Folders that systems keep beside people's files, for copies, thumbnails and deleted files."""
@@ -31,7 +31,7 @@ NAMED = 3
 
 @dataclass(frozen=True, kw_only=True)
 class FoundImages:
-    """files: sorted. passed_over: names relative to the folder, by reason."""
+    """Result of a search. files: sorted. passed_over: names relative to the folder, by reason."""
 
     files: Sequence[Path]
     passed_over: Mapping[str, Sequence[str]]
@@ -41,17 +41,17 @@ class FoundImages:
         return {reason: len(names) for reason, names in self.passed_over.items()}
 
     def description(self) -> str:
-        """Return the numbers of files taken and passed over, as a log line has them."""
+        """Return the numbers of files taken and passed over, for a log line."""
         parts = [_described(reason, names) for reason, names in self.passed_over.items()]
         return f"{len(self.files)} image(s) taken; passed over: {'; '.join(parts) or 'nothing'}"
 
     def may_miss_some(self) -> bool:
-        """Whether images may be among what was passed over."""
+        """Return whether images may be among the files passed over."""
         return any(reason in self.passed_over for reason in LOST)
 
 
 def find_images(folder: Path) -> FoundImages:
-    """All photos in a folder and below it, by the ends of their names.
+    """Find all photos in a folder and below it, by the ends of their names.
 
     Hidden files and folders are passed over. Links to folders are followed, each folder once.
     """
@@ -63,7 +63,7 @@ def find_images(folder: Path) -> FoundImages:
 
 
 class _Walk:
-    """folders: to be read; linked: links to folders, which are read when all others were."""
+    """State of a search. folders: still to read; linked: links to folders, to read last."""
 
     def __init__(self, root: Path) -> None:
         self._root, self._suffixes = root, read_suffixes()
@@ -96,7 +96,7 @@ class _Walk:
             self._pass_over(reason, path)
 
     def _fault(self, path: Path) -> str | None:
-        """Take a file or note a folder, or say why it is passed over."""
+        """Take a file or note a folder, or return the reason to pass it over."""
         suffix = path.suffix.lower()
         if path.is_dir():
             (self.linked if path.is_symlink() else self.folders).append(path)
@@ -113,7 +113,7 @@ class _Walk:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a name in a folder is of no file or folder that people put there."""
+    """Return whether a name in a folder is hidden, or comes from a system and not from people."""
     return name.startswith(".") or name in BY_MACHINES
 
 
@@ -125,7 +125,7 @@ def _described(reason: str, names: Sequence[str]) -> str:
 
 
 def refuse_unwritable(names: Iterable[str]) -> None:
-    """Raise DataError where UTF-8 cannot hold a name, so that results could not be written."""
+    """Raise DataError if UTF-8 cannot hold a name, so that results could not be written."""
     broken = [name for name in names if not is_text(name)]
     if broken:
         raise DataError(

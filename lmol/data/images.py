@@ -1,4 +1,4 @@
-"""The one place that opens images: for training, and once beforehand to find the broken ones."""
+"""The one module that opens images: for training, and once beforehand to find broken ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from lmol.errors import DataError
 
 NAMED = 10
-"""Broken images that a message names; of the others it gives the number."""
+"""Largest number of broken images that a message names; it counts the others."""
 
 BROKEN = (
     OSError,
@@ -31,7 +31,7 @@ BROKEN = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
-"""Exceptions of Pillow for files that are no image, damaged, or too large to decode safely."""
+"""Pillow's exceptions for files that are no image, damaged, or too large to decode safely."""
 
 UNBOUNDED = ("I", "F")
 """Pillow's modes of 32 bits, whole and real, for which no rule says which value is white."""
@@ -45,7 +45,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What undoes each EXIF orientation (CIPA DC-008, tag 0x0112); 1 is upright."""
+"""Operation that undoes each EXIF orientation (CIPA DC-008, tag 0x0112); 1 is upright."""
 
 Result = TypeVar("Result")
 
@@ -54,10 +54,10 @@ Picture = str | Path | Image.Image | NDArray[Any]
 
 
 def open_rgb(picture: Picture) -> Image.Image:
-    """An upright RGB picture: EXIF orientation applied, transparency over white, grey spread.
+    """Return an upright RGB picture: EXIF orientation applied, transparency on white, grey as RGB.
 
-    Arrays hold bytes, or real numbers from 0 to 1. Raises DataError for any other, and for a file
-    that is not there or no image; it names the file.
+    Arrays hold bytes, or real numbers from 0 to 1. Raises DataError for any other array, and for a
+    file that is missing or no image; it names the file.
     """
     if isinstance(picture, str | Path):
         return _open_file(picture)
@@ -101,10 +101,10 @@ def _upright_rgb(opened: Image.Image) -> Image.Image:
 
 
 def _upright(opened: Image.Image) -> Image.Image:
-    """The image as the camera's orientation says.
+    """Turn the image by the camera's orientation.
 
-    Only that one tag is read. Pillow's exif_transpose also writes the other tags anew, and fails on
-    those that some cameras store wrongly, such as a resolution of 0/0.
+    It reads only that one tag. Pillow's exif_transpose also rewrites the other tags, and fails on
+    tags that some cameras store wrongly, such as a resolution of 0/0.
     """
     opened.load()  # a PNG may carry its EXIF data behind the pixels
     turn = UPRIGHT.get(opened.getexif().get(ExifTags.Base.Orientation, 1))
@@ -130,9 +130,9 @@ def read_images(
     advance: Callable[[int], None] = lambda images: None,
     threads: int = 4,
 ) -> list[Result]:
-    """Apply `of` to every image, each opened once by open_rgb as training and judging open it.
+    """Apply `of` to every image, each opened once by open_rgb, like in training and evaluation.
 
-    advance: called with 1 after each image. Raises DataError that names the broken files together.
+    advance: called with 1 after each image. Raises one DataError that names the broken files.
     """
     results, problems = [], []
     with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
@@ -147,7 +147,7 @@ def read_images(
 
 
 def _read(path: str, of: Callable[[Image.Image], Result]) -> tuple[Any, str | None]:
-    """The result, or None and what is wrong with the image."""
+    """Return the result and None, or None and the fault of the image."""
     try:
         return of(open_rgb(path)), None
     except DataError as error:

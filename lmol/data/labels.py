@@ -1,7 +1,7 @@
-"""The label of a pair is a distribution over the three answers; a score gives a one-hot one.
+"""Labels of pairs: distributions over the three answers, which are one-hot if scores give them.
 
-P pairs. A pairs table has img1, img2 and label, the most probable answer; score1 and score2 where
-the images have scores; p_first, p_second, p_similar and weight where people voted.
+P pairs. A pairs table has img1, img2 and label, the most probable answer; score1 and score2 if
+the images have scores; p_first, p_second, p_similar and weight if people voted.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def label_shares(pairs: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def pair_weights(pairs: pd.DataFrame) -> NDArray[np.float64]:
-    """Return the weight of each pair in the loss, shape (P,); 1 where nothing else is known."""
+    """Return the weight of each pair in the loss, shape (P,); 1 by default."""
     return pairs[WEIGHT].to_numpy(float) if WEIGHT in pairs else np.ones(len(pairs))
 
 
 def titles_of(shares: NDArray[np.float64]) -> NDArray[np.str_]:
-    """Return the most probable answer of each distribution (P, 3); Similar where two are equal."""
+    """Return the most probable answer of each distribution (P, 3); Similar if two are equal."""
     largest = shares.max(axis=1, keepdims=True)
     tied = (shares == largest).sum(axis=1) > 1
     return np.array(TITLES)[np.where(tied, Verdict.SIMILAR, shares.argmax(axis=1))]

@@ -1,4 +1,4 @@
-"""From scored images to pairs: the policies that draw them, and the table of any pairs.
+"""Policies that draw pairs from scored images.
 
 n images, P pairs. The columns of a pairs table are those of lmol.data.labels.
 """
@@ -22,18 +22,18 @@ from lmol.verdict import SCORE_DECIMALS
 
 
 class PairPolicy(Protocol):
-    """What `data.schedule` builds: the pairs of a set of images, and their labels.
+    """Interface of the classes that `data.schedule` builds: pairs of images and their labels.
 
     images: an image table. theta: in points of score, for labels that come from scores.
     """
 
     def num_dropped(self, data: DataSet, parts: Sequence[pd.DataFrame]) -> int:
-        """Return how many known pairs have their images in different parts of a fold."""
+        """Return the number of known pairs with images in different parts of a fold."""
 
     def training(
         self, data: DataSet, images: pd.DataFrame, theta: float, seed: int
     ) -> pd.DataFrame:
-        """Return the table of training pairs; raise DataError where there are too few."""
+        """Return the table of training pairs; raise DataError if there are too few."""
 
     def evaluation(
         self, data: DataSet, images: pd.DataFrame, theta: float, sample: Sample
@@ -43,7 +43,7 @@ class PairPolicy(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class BalancedPairs:
-    """Scored images: a third of the training pairs for each class; which ones, a subclass says."""
+    """Policy for scored images: a third of the training pairs a class, drawn by a subclass."""
 
     num_pairs: Annotated[int, Field(ge=3)]
 
@@ -54,7 +54,7 @@ class BalancedPairs:
     def training(
         self, data: DataSet, images: pd.DataFrame, theta: float, seed: int
     ) -> pd.DataFrame:
-        """Return the drawn pairs; raise DataError where a class has too few."""
+        """Return the drawn pairs; raise DataError if a class has too few."""
         _require_scores(images)
         rng = np.random.default_rng(seed)
         return pairs_table(images, *self.draw(images["score"].to_numpy(), theta, rng), theta)
@@ -70,7 +70,7 @@ class BalancedPairs:
     def draw(
         self, scores: Floats, theta: float, rng: np.random.Generator
     ) -> tuple[Indices, Indices]:
-        """Indices of both images; raises DataError where a class has too few pairs."""
+        """Return the indices of both images; raise DataError if a class has too few pairs."""
         candidates = _Candidates.of(scores, theta)
         similar, different = _class_sizes(self.num_pairs)
         candidates.require(similar, different)
@@ -91,7 +91,7 @@ class BalancedPairs:
 
 @dataclass(frozen=True, kw_only=True)
 class UniformPairs(BalancedPairs):
-    """Drawn uniformly among the pairs of each class."""
+    """Policy that draws uniformly among the pairs of each class."""
 
     def _similar(self, candidates: _Candidates, num: int, rng: np.random.Generator) -> Indices:
         return rng.choice(candidates.similar, num, replace=False)
@@ -104,11 +104,11 @@ class UniformPairs(BalancedPairs):
 
 @dataclass(frozen=True, kw_only=True)
 class IntervalPairs(BalancedPairs):
-    """Spread over the gaps |d| within each class.
+    """Policy that spreads the pairs of each class over the gaps |d|.
 
     First and Second: `num_intervals` intervals of equal width between theta and the largest gap get
-    equally many, so that neither easy nor hard pairs crowd out the rest; what a scarce interval
-    cannot give, the others do. Similar: `near_ratio` of them have a gap of near_band to theta.
+    equally many, so that neither easy nor hard pairs crowd out the rest; if an interval has too few
+    pairs, the others give more. Similar: `near_ratio` of them have a gap of near_band to theta.
     """
 
     num_intervals: Annotated[int, Field(ge=1)]
@@ -164,7 +164,7 @@ class _Candidates:
         )
 
     def require(self, similar: int, different: int) -> None:
-        """Raise DataError where there are fewer pairs than that of either kind."""
+        """Raise DataError if there are fewer pairs of either kind."""
         if len(self.similar) < similar or len(self.different) < different:
             raise DataError(
                 "data.schedule.num_pairs",
@@ -178,7 +178,7 @@ class _Candidates:
     def oriented(
         self, similar: Indices, different: Indices, rng: np.random.Generator
     ) -> tuple[Indices, Indices]:
-        """First and second image of the chosen pairs, shuffled; First as often as Second."""
+        """Return first and second image of the chosen pairs, shuffled; First as often as Second."""
         wanted_first = np.arange(len(different)) % 2 == 0
         different = rng.permutation(different)
         flip_different = self.higher_first[different] != wanted_first
@@ -202,13 +202,13 @@ def fair_shares(available: list[int], num: int) -> list[int]:
 
 
 def _class_sizes(num_pairs: int) -> tuple[int, int]:
-    """Pairs that are Similar, and that are First or Second: a third of all for each class."""
+    """Return the numbers of Similar pairs and of the others: a third of all for each class."""
     similar = num_pairs // 3
     return similar, num_pairs - similar
 
 
 def _most_pairs(similar: int, different: int) -> int:
-    """The largest number of pairs whose class sizes are at most these."""
+    """Return the largest number of pairs whose class sizes are at most these."""
     return min(3 * similar + 2, different + different // 2)
 
 

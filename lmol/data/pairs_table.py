@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 def pairs_table(
     images: pd.DataFrame, first: Indices, second: Indices, theta: float
 ) -> pd.DataFrame:
-    """The pairs table of images at the given rows of a score table."""
+    """Return the pairs table of images at the given rows of a score table."""
     names, scores = images["image"].to_numpy(), images["score"].to_numpy()
     verdicts = label_pairs(scores[first], scores[second], theta)
     return pd.DataFrame(
@@ -33,9 +33,9 @@ def pairs_table(
 
 
 def pairs_csv(pairs: pd.DataFrame) -> str:
-    """A pairs table as CSV text; scores read back exactly.
+    """Return a pairs table as CSV text; scores read back exactly.
 
-    Each name and score is written out once and then repeated, which is several times faster than
+    Each name and score is formatted once and then repeated, which is several times faster than
     DataFrame.to_csv on the 604,450 pairs of a fold of SCUT-FBP5500.
     """
     columns = [_texts(pairs[name]) for name in pairs.columns]

@@ -1,4 +1,4 @@
-"""Images that somebody wants compared or ranked: files, a folder, a table, or in memory."""
+"""Images to compare or rank: files, a folder, a table, or pictures in memory."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ NAMED = 3
 
 
 def picture_table(pictures: Picture | Sequence[Picture] | pd.DataFrame) -> pd.DataFrame:
-    """The table image (a name), path (whatever holds the picture), content (a hash).
+    """Return the table image (a name), path (the picture or its place), content (a hash).
 
     pictures: a folder (all images below it), a CSV file or a DataFrame with the column image and
     perhaps score and group (paths are relative to the file), or single pictures. Every file is
-    decoded once. What a folder holds besides is logged, and counted in passed_over. Raises
-    DataError where there is no image, or one cannot be used.
+    decoded once. Other files in a folder are logged, and counted in passed_over. Raises DataError
+    if there is no image, or one cannot be used.
     """
     table = _table(pictures)
     if table.empty:
@@ -53,7 +53,7 @@ def picture_table(pictures: Picture | Sequence[Picture] | pd.DataFrame) -> pd.Da
 
 
 def passed_over(table: pd.DataFrame) -> dict[str, int]:
-    """Return the numbers of files that a picture_table left out of its folder, by reason."""
+    """Return the numbers of files that picture_table left out of the folder, by reason."""
     return dict(table.attrs.get(PASSED_OVER, {}))
 
 
@@ -67,7 +67,7 @@ def _table(pictures: Any) -> pd.DataFrame:
 
 
 def _at(place: Path) -> pd.DataFrame:
-    """The images of a folder or a table, or the one image."""
+    """Return the table of a folder's images, of a table's, or of the one image."""
     try:
         is_folder = stat.S_ISDIR(place.stat().st_mode)
     except OSError as error:
@@ -83,7 +83,7 @@ def _at(place: Path) -> pd.DataFrame:
 
 
 def _below(folder: Path) -> pd.DataFrame:
-    """The images of a folder; one log line says what was taken, a warning where some may lack."""
+    """Return the images of a folder; log what was taken, as a warning if some may be missing."""
     found = find_images(folder)
     level = logging.WARNING if found.may_miss_some() else logging.INFO
     log.log(level, "%s: %s", folder, found.description())
@@ -102,7 +102,7 @@ def _rows(rows: Iterable[tuple[str, Picture]]) -> pd.DataFrame:
 
 
 def _named(picture: Picture, number: int) -> tuple[str, Picture]:
-    """Its path, or its place in the list."""
+    """Return a picture with its name: its path, or its place in the list."""
     if isinstance(picture, str | Path):
         path = read_path("images", picture)
         return path, str(Path(path).absolute())
@@ -110,7 +110,7 @@ def _named(picture: Picture, number: int) -> tuple[str, Picture]:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """A table with the columns image and, where the file has them, score and group."""
+    """Return a table with the column image and, if the file has them, score and group."""
     faults = BadLines(path)
     rows = []
     for number, row in read_rows(path, ("image",), faults):
@@ -138,7 +138,7 @@ def _located(table: pd.DataFrame, root: Path) -> pd.DataFrame:
 
 
 def _refuse_nameless(table: pd.DataFrame) -> None:
-    """Raise DataError where a value of the column image is no path."""
+    """Raise DataError if a value of the column image is no path."""
     nameless = [name for name in table["image"] if not isinstance(name, str | Path) or not name]
     if nameless:
         raise DataError(
@@ -150,7 +150,7 @@ def _refuse_nameless(table: pd.DataFrame) -> None:
 
 
 def _refuse_infinite(table: pd.DataFrame) -> None:
-    """Raise DataError where a score is no finite number."""
+    """Raise DataError if a score is no finite number."""
     numbers = pd.to_numeric(table["score"], errors="coerce")
     bad = table[~np.isfinite(numbers)]
     if len(bad) or not pd.api.types.is_numeric_dtype(table["score"]):

@@ -1,4 +1,4 @@
-"""From a source to the pairs of a fold: images checked, split, paired."""
+"""Preparation of a fold from a source: check images, split them, draw pairs."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from lmol.system.progress import progress
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PairPlan:
-    """What decides which pairs a fold has. theta: in points of score; num_held_out: None for all.
+    """The settings of a fold's pairs. theta: in points of score; num_held_out: None for all.
 
-    seed: of the run; each fold adds its index.
+    seed: the run's; each fold adds its index.
     """
 
     policy: PairPolicy
@@ -35,7 +35,7 @@ class PairPlan:
 class PreparedFold:
     """The images of a fold and its pairs, each kind drawn when it is first needed.
 
-    Each kind has a seed of its own, so which of them are drawn, and when, changes no other.
+    Each kind has a seed of its own, so drawing one does not change the others.
     """
 
     def __init__(self, split: Split, data: DataSet, plan: PairPlan) -> None:
@@ -44,26 +44,26 @@ class PreparedFold:
 
     @property
     def num_dropped(self) -> int:
-        """Known pairs whose images are in different parts of the fold, and which are not used."""
+        """Return the number of known pairs with images in different parts, which are not used."""
         parts = (self.split.train, self.split.validation, self.split.held_out)
         return self._plan.policy.num_dropped(self.data, parts)
 
     @cached_property
     def training_pairs(self) -> pd.DataFrame:
-        """Pairs of the images that are trained on."""
+        """Return the pairs of the training images."""
         plan = self._plan
         return plan.policy.training(self.data, self.split.train, plan.theta, self._seed)
 
     @cached_property
     def validation_pairs(self) -> pd.DataFrame:
-        """Pairs of the training fold's other images, by which the best checkpoint is chosen."""
+        """Return the pairs of the training fold's other images, to choose the best checkpoint."""
         num = len(self.split.validation)
         wanted = min(self._plan.num_validation, num * (num - 1) // 2)
         return self._evaluation(self.split.validation, wanted, "train.validation_pairs")
 
     @cached_property
     def held_out_pairs(self) -> pd.DataFrame:
-        """Pairs that are judged once, at the end."""
+        """Return the pairs that are judged once, at the end."""
         return self._evaluation(self.split.held_out, self._plan.num_held_out, "eval.pairs")
 
     def _evaluation(self, images: pd.DataFrame, num: int | None, setting: str) -> pd.DataFrame:
@@ -72,10 +72,10 @@ class PreparedFold:
 
 
 def load_data(source: Source) -> DataSet:
-    """Return the data set of a source, its images ordered by name, and every image opened once.
+    """Return the data set of a source, with its images ordered by name; open every image once.
 
-    That order, and none of a file, decides all that follows: folds, pairs, metrics. The columns
-    content and appearance are added. Raises DataError.
+    This order, and not a file's, decides folds, pairs and metrics. The columns content and
+    appearance are added. Raises DataError.
     """
     data = source.load()
     images = data.images.sort_values("image", ignore_index=True)
@@ -87,7 +87,7 @@ def load_data(source: Source) -> DataSet:
 
 
 def _refuse_repeats(scores: pd.DataFrame) -> None:
-    """One file under two names would stand on both sides of a split."""
+    """Raise DataError for one file under two names, which could be on both sides of a split."""
     files = scores["path"].map(lambda path: Path(path).resolve())
     repeated = scores[files.duplicated(keep=False)]
     if len(repeated):

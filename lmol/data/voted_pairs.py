@@ -17,13 +17,13 @@ from lmol.errors import DataError
 
 @dataclass(frozen=True, kw_only=True)
 class VotedPairs:
-    """Every compared pair of a set of images, weighted by its number of votes.
+    """Policy that takes every compared pair of a set of images, weighted by its number of votes.
 
-    Weights have the mean 1. A comparison whose images are in different parts of a fold is in none.
+    Weights have the mean 1. A comparison between images of different parts of a fold is not used.
     """
 
     def num_dropped(self, data: DataSet, parts: Sequence[pd.DataFrame]) -> int:
-        """Return how many comparisons are between images of different parts."""
+        """Return the number of comparisons between images of different parts."""
         kept = sum(int(_inside(data, images)[0].sum()) for images in parts)
         return len(_comparisons(data)) - kept
 
@@ -47,7 +47,7 @@ class VotedPairs:
 
 
 def _compared(data: DataSet, images: pd.DataFrame) -> pd.DataFrame:
-    """The pairs table of all comparisons between these images; a name's coin orders each pair."""
+    """Return the pairs table of all comparisons between these images, each ordered by `turned`."""
     table = _comparisons(data)
     inside, first, second = _inside(data, images)
     if not inside.any():
@@ -78,7 +78,7 @@ def _comparisons(data: DataSet) -> pd.DataFrame:
 def _inside(
     data: DataSet, images: pd.DataFrame
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
-    """Which comparisons are between these images, and the rows of both; -1 for other images."""
+    """Return which comparisons are between these images, and the rows of both; -1 for others."""
     table, row = _comparisons(data), pd.Index(images["image"])
     first, second = row.get_indexer(table["image_a"]), row.get_indexer(table["image_b"])
     return (first >= 0) & (second >= 0), first, second

@@ -45,7 +45,6 @@ def judge(
     images: ImageStore,
     batch_pairs: int,
     advance: Advance = unseen,
-    part: PartFile | None = None,
     memory_gb: float = math.inf,
 ) -> NDArray[np.float64]:
     """Probabilities (P, 2, 3): of each order, of First, Second and Similar as answered.
@@ -54,7 +53,7 @@ def judge(
     """
     names, first, second = rows_of(pairs)
     judge = Judge(model, names, images, batch_pairs, memory_gb=memory_gb)
-    return judge.compare(first, second, advance, part)
+    return judge.compare(first, second, advance)
 
 
 def fingerprint(model: PairModel, pairs: pd.DataFrame, data_hash: str) -> str:

@@ -1,1 +1,1 @@
-"""Base, projector, adapters, prompt and checkpoints: all that knows PEFT and bitsandbytes."""
+"""Base, projector, adapters, prompt, checkpoints: the only user of PEFT and bitsandbytes."""

@@ -1,4 +1,4 @@
-"""From a stored spec to the model that it describes."""
+"""Construction of a model from its stored spec."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lmol.model.spec import ModelSpec
 
 
 def build_model(stored: Mapping[str, Any], frozen: str | None = None) -> PairModel:
-    """Build the model of a checkpoint's spec anew, untrained. frozen: where its weights are now.
+    """Build an untrained model from a checkpoint's spec. frozen: new place of the frozen weights.
 
-    Raises CheckpointError where the spec is none, or one of another version.
+    Raises CheckpointError if the spec is invalid or of another version.
     """
     try:
         spec: ModelSpec = instantiate(stored["model"])

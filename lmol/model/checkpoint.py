@@ -1,6 +1,6 @@
-"""Checkpoints: the trained tensors of a model, written whole, read whole or refused.
+"""Checkpoints: the trained tensors of a model, written and read as a whole, or refused.
 
-A folder holds what the model's save_trained writes, and meta.json. The names and shapes of the
+A folder holds the files of the model's save_trained, and meta.json. The names and shapes of the
 tensors must be those of the model.
 """
 
@@ -27,11 +27,11 @@ META = "meta.json"
 
 
 def save_checkpoint(model: PairModel, folder: Path, meta: dict[str, Any]) -> None:
-    """Write a checkpoint beside its place, then move it there; an older one is replaced.
+    """Write a checkpoint to a temporary place, then move it; an older one is replaced.
 
-    meta: facts of the run (metric, step, ...), kept in meta.json with the model's spec, the
-    fingerprint of what is frozen, and the list of keys. Raises CheckpointError, with nothing
-    written, where a number is not finite.
+    meta: metadata of the run (metric, step, ...), kept in meta.json with the model's spec, the
+    fingerprint of the frozen weights, and the list of keys. Raises CheckpointError, without
+    writing anything, if a number is not finite.
     """
     _require_finite(folder, model.trained_state())
     partial = folder.with_name(f".{folder.name}.partial")
@@ -81,7 +81,7 @@ def _replace(partial: Path, folder: Path) -> None:
 def load_checkpoint(model: PairModel, folder: Path) -> dict[str, Any]:
     """Read a checkpoint's tensors into a model and return its meta.json.
 
-    Raises CheckpointError, before any weight is changed, where a tensor is missing, extra or of
+    Raises CheckpointError, before any weight is changed, if a tensor is missing, extra or of
     another shape, or was trained on another base.
     """
     facts = read_meta(folder)
@@ -95,7 +95,7 @@ def load_checkpoint(model: PairModel, folder: Path) -> dict[str, Any]:
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """What meta.json says of a checkpoint; raises CheckpointError where there is none to read."""
+    """Return the meta.json of a checkpoint; raise CheckpointError if it cannot be read."""
     try:
         facts = json.loads((folder / META).read_text())
     except (OSError, ValueError) as error:
@@ -114,7 +114,7 @@ def _read_tensors(file: Path) -> dict[str, Tensor]:
 
 
 def unreadable(folder: Path, reason: object) -> CheckpointError:
-    """The error about a file of a checkpoint that cannot be read."""
+    """Return the error about a file of a checkpoint that cannot be read."""
     return CheckpointError(
         folder,
         got=f"no readable checkpoint ({reason})",
@@ -138,7 +138,7 @@ def _check_base(folder: Path, facts: dict[str, Any], model: PairModel) -> None:
 
 
 def named_frozen(spec: Mapping[str, Any], setting: str) -> object:
-    """Return what a spec has as the dotted setting, None where it has none."""
+    """Return the spec's value of a dotted setting, or None if it has none."""
     found: Any = spec
     for key in setting.split("."):
         found = found.get(key) if isinstance(found, Mapping) else None

@@ -1,4 +1,4 @@
-"""What this machine can honour, asked before any weight is read."""
+"""Checks of what this machine supports, made before any weight is read."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lmol.system.distributed import process_state
 
 
 def this_device() -> torch.device:
-    """The device of this process."""
+    """Return the device of this process."""
     device = torch.device(process_state().device)
     return torch.device("cpu") if device.type == "cpu" else device
 
 
 def require_device(config: Config) -> None:
-    """Raise ConfigError with every setting that needs a device or a package that is not here."""
+    """Raise ConfigError with every setting that needs a missing device or package."""
     problems = list(_problems(config))
     if problems:
         raise ConfigError(problems)

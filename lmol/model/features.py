@@ -1,6 +1,6 @@
-"""Images as a model sees them: pixels, or the frozen encoder's output, computed once an image.
+"""Image inputs of a model: pixels, or the frozen encoder's output, computed once per image.
 
-N images, T tokens an image, V width of the encoder's output.
+N images, T tokens per image, V width of the encoder's output.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from lmol.model.pair_model import ImageEncoder
 from lmol.system.progress import Advance
 
 BATCH_IMAGES = 64
-"""Images that pass the encoder together."""
+"""Number of images that pass the encoder together."""
 
 Preprocess = Callable[[Sequence[Image.Image]], Tensor]
-"""Pixels (N, 3, height, width) of RGB images."""
+"""Function from RGB images to pixels (N, 3, height, width)."""
 
 
 class PixelImages(Mapping[str, Tensor]):
-    """Image id to pixels (3, height, width), read from disk at every access."""
+    """Mapping from image id to pixels (3, height, width), read from disk at every access."""
 
     key = "pixel_values"
 
@@ -42,15 +42,15 @@ class PixelImages(Mapping[str, Tensor]):
         return len(self._paths)
 
     def read(self, names: Sequence[str]) -> Tensor:
-        """Pixels (N, 3, height, width) of several images."""
+        """Return the pixels (N, 3, height, width) of several images."""
         opened = [open_rgb(self._paths[name]) for name in names]
         return self._preprocess(opened)
 
 
 class CachedFeatures(Mapping[str, Tensor]):
-    """Image id to features (T, V), held in memory.
+    """Mapping from image id to features (T, V), held in memory.
 
-    SCUT-FBP5500 with LLaVA-1.5 in bf16 takes 1.18 MB an image, 6.5 GB in all.
+    SCUT-FBP5500 with LLaVA-1.5 in bf16 takes 1.18 MB per image, 6.5 GB in all.
     """
 
     key = "features"
@@ -69,7 +69,7 @@ class CachedFeatures(Mapping[str, Tensor]):
         return len(self._row)
 
     def read(self, names: Sequence[str]) -> Tensor:
-        """Features (N, T, V) of several images."""
+        """Return the features (N, T, V) of several images."""
         return self._features[[self._row[name] for name in names]]
 
 
@@ -77,7 +77,7 @@ ImageStore = PixelImages | CachedFeatures
 
 
 def features_of(encoder: ImageEncoder, images: ImageStore, names: Sequence[str]) -> Tensor:
-    """Features (N, T, V) of the named images, from the cache or from pixels."""
+    """Return the features (N, T, V) of the named images, from the cache or from pixels."""
     if isinstance(images, CachedFeatures):
         return images.read(names)
     return encoder.encode(images.read(names))

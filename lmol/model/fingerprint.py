@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from torch import Tensor
 
 SAMPLE = 256
-"""Numbers hashed per tensor: enough to distinguish any two trainings."""
+"""Numbers hashed per tensor, enough to distinguish any two trainings."""
 
 
 def samples(tensor: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ def layer_of(name: str) -> int | None:
 
 
 def short_name(name: str) -> str:
-    """Return layers.0.self_attn.q_proj.lora_A or projector.linear_1.weight, of a full name."""
+    """Return layers.0.self_attn.q_proj.lora_A or projector.linear_1.weight from a full name."""
     if f"{PROJECTOR}." in name:
         return "projector." + name.rpartition("default.")[2]
     if LANGUAGE_MODEL not in name and WRAPPED not in name:

@@ -1,6 +1,6 @@
-"""The contract of models: whatever answers First, Second or Similar about two images.
+"""The interface of models that answer First, Second or Similar about two images.
 
-P pairs, O orders, B ordered pairs, N images, U first images, T tokens an image, V width of their
+P pairs, O orders, B ordered pairs, N images, U first images, T tokens per image, V width of their
 features.
 """
 
@@ -22,7 +22,7 @@ from lmol.model.fingerprint import digest, samples
 
 
 class ImageEncoder(Protocol):
-    """The frozen part that sees one image alone: the features of an image never change."""
+    """Frozen encoder that sees a single image: the features of an image never change."""
 
     def preprocess(self, images: Sequence[Image.Image]) -> Tensor:
         """Return pixels (N, 3, height, width) of RGB images."""
@@ -71,25 +71,26 @@ class Generates(Protocol):
 
 @runtime_checkable
 class Exportable(Protocol):
-    """A model that can be written for stock classes to load."""
+    """A model that can be exported for stock classes."""
 
     @property
     def prompt_text(self) -> str:
-        """The prompt as rendered."""
+        """Return the rendered prompt."""
 
     def write_stock(self, folder: Path) -> tuple[Tensor, Tensor]:
-        """Write it, and read it back; return answer logits (n, 3) before and after.
+        """Write the model and read it back; return answer logits (n, 3) before and after.
 
-        The model is used up. Raises ModelError where they differ by more than rounding.
+        The model cannot be used afterwards. Raises ModelError if the logits differ by more than
+        rounding.
         """
 
 
 class PairModel(nn.Module, ABC):
     """A model that classifies pairs of images from the features of both.
 
-    spec: what build_model made it from, as JSON knows it. encoder: of its images. frozen_from: the
-    setting that names its frozen weights. weights_file: of a checkpoint. image_token: the id that
-    stands for images among its words, where it has words.
+    spec: the arguments of build_model, as JSON values. encoder: of its images. frozen_from: the
+    setting that names its frozen weights. weights_file: the file in a checkpoint. image_token: the
+    token id that stands for images, if the model has words.
     """
 
     spec: Mapping[str, Any]
@@ -100,7 +101,7 @@ class PairModel(nn.Module, ABC):
 
     @property
     def device(self) -> torch.device:
-        """The device that it computes on."""
+        """Return the device on which the model computes."""
         return next(self.parameters()).device
 
     def forward(
@@ -111,7 +112,7 @@ class PairModel(nn.Module, ABC):
     ) -> Tensor:
         """Return logits (P, O, 3) of First, Second, Similar; order 0 is (A, B), order 1 (B, A).
 
-        Exactly one of features (P, 2, T, V) and pixel_values (P, 2, 3, height, width), A before B.
+        Pass either features (P, 2, T, V) or pixel_values (P, 2, 3, height, width), A before B.
         """
         if features is None:
             assert pixel_values is not None, "a batch holds features or pixel_values"
@@ -123,17 +124,17 @@ class PairModel(nn.Module, ABC):
         """Return logits (P, O, 3) from features (P, 2, T, V)."""
 
     def scorer(self, features: Iterable[Tensor], num: int, memory_gb: float) -> PairScorer:
-        """Return what answers about num images, whose features (n, T, V) come in batches.
+        """Return a scorer of num images, whose features (n, T, V) come in batches.
 
-        memory_gb: how much (10^9 bytes) may be kept in memory, for models that keep more than that.
+        memory_gb: memory limit (10^9 bytes), for models that keep more than the features.
         """
         return FeatureScorer(self, torch.cat([batch.cpu() for batch in features]))
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the trained parameters by group; optim.lr_<group> is a group's learning rate.
 
-        Those of a group whose name ends in _bias have the rate of the group before it, and no
-        weight decay.
+        A group whose name ends in _bias has the learning rate of the group before it and no weight
+        decay.
         """
         groups: dict[str, list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
@@ -147,11 +148,11 @@ class PairModel(nn.Module, ABC):
         return {n: p.detach() for n, p in self.named_parameters() if p.requires_grad}
 
     def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take over trained tensors; their names and shapes were compared before."""
+        """Load trained tensors; their names and shapes were compared before."""
         self.load_state_dict(dict(state), strict=False)
 
     def save_trained(self, folder: Path) -> None:
-        """Write weights_file, and whatever other programs need beside it, into a new folder."""
+        """Write weights_file, and the files that other programs need with it, into a new folder."""
         folder.mkdir(parents=True)
         save_file({k: v.contiguous() for k, v in self.trained_state().items()},
                   folder / self.weights_file)  # fmt: skip
@@ -159,7 +160,7 @@ class PairModel(nn.Module, ABC):
     def fingerprint(self) -> dict[str, str]:
         """Return SHA-256 digests (hexadecimal) of samples of every tensor that is not trained.
 
-        A checkpoint fits a model if the digests that both have agree. Buffers count: one that
+        A checkpoint fits a model if the digests that both have agree. Buffers count too: one that
         changes in training belongs to trained_state.
         """
         trained = self.trained_state()

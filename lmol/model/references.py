@@ -1,6 +1,6 @@
-"""Images of known score that a checkpoint carries, so that others can be placed on the score scale.
+"""Images of known score in a checkpoint, with which other images are placed on the score scale.
 
-m references, T tokens an image, V width of the vision tower.
+m references, T tokens per image, V width of the vision tower.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ FILE = "references.safetensors"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class References:
-    """Validation images of the training fold: known to the run, but not trained on.
+    """Validation images of the training fold: available to the run, but not trained on.
 
     names: of m images. scores: shape (m,), ascending. features: of the frozen vision tower, shape
-    (m, T, V): 1.18 MB an image with LLaVA-1.5 in bf16. The pictures themselves are not kept.
+    (m, T, V): 1.18 MB per image with LLaVA-1.5 in bf16. The pictures themselves are not kept.
     """
 
     names: Sequence[str]
@@ -39,7 +39,7 @@ class References:
         return len(self.names)
 
     def take(self, rows: NDArray[np.integer]) -> References:
-        """Some of them, by row."""
+        """Return the references in these rows."""
         names = [self.names[row] for row in rows]
         return References(names=names, scores=self.scores[rows], features=self.features[rows])
 
@@ -51,7 +51,7 @@ class References:
 
     @classmethod
     def load(cls, folder: Path) -> References | None:
-        """What `save` wrote there, or None. Raises CheckpointError where it is damaged."""
+        """Return the references that `save` wrote, or None; raise CheckpointError if damaged."""
         if not (folder / FILE).is_file():
             return None
         try:

@@ -1,4 +1,4 @@
-"""The settings of a model, as the config group `model` gives them; they build the model.
+"""Settings of a model, as the config group `model` gives them; they build the model.
 
 The module of such a class imports no heavy library; `build` imports them.
 """
@@ -24,10 +24,10 @@ class ModelSpec(Protocol):
     cache_features: bool
 
     def build(self, question: str, answers: AnswersConfig) -> PairModel:
-        """Make the model, untrained; its `spec` builds it again."""
+        """Build the model, untrained; its `spec` builds it again."""
 
     def problems(self) -> Iterator[LmolError]:
-        """Yield what this machine cannot honour."""
+        """Yield an error for each setting that this machine cannot support."""
 
     def relocated(self, frozen: str) -> ModelSpec:
         """Return the same model with its frozen weights at another place."""

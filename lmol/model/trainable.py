@@ -1,4 +1,4 @@
-"""Tables of what is trained."""
+"""Tables of the trained tensors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lmol.model.names import tensor_group
 
 
 def trainable_table(model: nn.Module) -> pd.DataFrame:
-    """One row a trainable tensor: name, shape (as text), group, count (numbers in it)."""
+    """Return one row per trainable tensor: name, shape (as text), group, count (numbers in it)."""
     rows = [
         (name, "x".join(map(str, parameter.shape)), tensor_group(name), parameter.numel())
         for name, parameter in model.named_parameters()
@@ -21,7 +21,7 @@ def trainable_table(model: nn.Module) -> pd.DataFrame:
 
 
 def trainable_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """The trainable table with equal layers folded into one row; `tensors` tells how many."""
+    """Return the trainable table with equal layers in one row; `tensors` is their number."""
     folded = table.assign(name=table["name"].map(_without_layer_index))
     by = folded.groupby(["name", "shape", "group"], sort=False)
     return by["count"].agg(tensors="size", count="sum").reset_index()

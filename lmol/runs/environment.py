@@ -1,4 +1,4 @@
-"""What a run ran on: source, versions, machine and memory."""
+"""The environment of a run: source, versions, machine and memory."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ PACKAGES = (
 )
 
 SOURCE = Path(lmol.__file__).resolve().parents[1]
-"""The checkout that the code runs from; site-packages where it is installed."""
+"""The checkout that the code runs from, or site-packages if it is installed."""
 
 
 CLOCK_TICKS = 1.0
-"""Seconds by which two readings of the start of one process may differ."""
+"""Largest difference, in seconds, between two readings of the start of one process."""
 
 _cuda_peaks: dict[int, int] = {}
 
 
 def describe_environment() -> dict[str, Any]:
-    """git commit (None outside a checkout), versions (None where absent), Python, platform."""
+    """Return git commit (None outside a checkout), versions (None if absent), Python, platform."""
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain")
     return {
@@ -58,7 +58,7 @@ def describe_environment() -> dict[str, Any]:
 
 
 def describe_process() -> dict[str, Any]:
-    """Host, process and its start in seconds since the epoch, by which it is found again."""
+    """Return host, process and its start in seconds since the epoch, which identify the process."""
     process = psutil.Process()
     return {
         "host": socket.gethostname(),
@@ -69,7 +69,7 @@ def describe_process() -> dict[str, Any]:
 
 
 def process_lives(facts: Mapping[str, Any]) -> bool | None:
-    """Whether a described process still runs; None where that cannot be seen from this host."""
+    """Return whether a described process still runs; None if this host cannot see it."""
     if facts.get("host") != socket.gethostname():
         return None
     try:
@@ -81,19 +81,19 @@ def process_lives(facts: Mapping[str, Any]) -> bool | None:
 
 
 def peak_memory() -> dict[str, int | list[int] | None]:
-    """Bytes: the most that this process has held, and that each CUDA device has held for it."""
+    """Return the peak memory, in bytes, of this process and of each CUDA device for it."""
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     return {"peak_memory_bytes": peak, "peak_cuda_bytes": _peak_cuda()}
 
 
 def remember_cuda_peak(device: int, peak: int) -> None:
-    """Keep a device's peak, in bytes, before whoever measures phases lets torch count anew."""
+    """Keep a device's peak, in bytes; call it before resetting torch's own count."""
     _cuda_peaks[device] = max(peak, _cuda_peaks.get(device, 0))
 
 
 def _peak_cuda() -> list[int] | None:
-    """None where torch was not loaded, for it is not loaded for this, or sees no CUDA device."""
+    """Return each device's peak; None if torch is not imported yet or sees no CUDA device."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return None
@@ -105,7 +105,7 @@ def _peak_cuda() -> list[int] | None:
 
 
 def _git(*arguments: str, source: Path = SOURCE) -> str | None:
-    """git's answer about the source checkout; None where there is no checkout, or no git."""
+    """Return git's answer about the source checkout; None without a checkout or git."""
     if not (source / ".git").exists():
         return None
     try:

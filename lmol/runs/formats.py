@@ -1,4 +1,4 @@
-"""The version of the files in which runs are stored."""
+"""The version of the stored files of runs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ KEY = "format"
 
 
 def require_format(path: Path, stored: Mapping[str, Any]) -> None:
-    """Raise RunFolderError where a stored mapping is of another version.
+    """Raise RunFolderError if a stored mapping has another version.
 
-    One without a version is of 0: its model names no class, and its base has another fingerprint.
+    A mapping without a version has version 0: its model names no class, and its base has another
+    fingerprint.
     """
     found = stored.get(KEY, 0)
     if found != FORMAT:

@@ -1,7 +1,7 @@
-"""What a job of a multirun leaves for the command that started it, whatever process it ran in.
+"""Files that a job of a multirun leaves for its command, from any process.
 
-Below .jobs/ of the sweep's folder: <job>.json of a job that ran, <job>.error.json of one that
-failed. A launcher hands an exception back as it likes; these files come back from any process.
+In .jobs/ of the sweep's folder: <job>.json for a job that ran, <job>.error.json for one that
+failed. Launchers differ in how they hand exceptions back; these files work with all of them.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A job that did not end well.
+    """A failed job.
 
-    values: its overrides by key; text: as it is told; code: of the command's end; impossible:
-    its values are none that any job could have.
+    values: its overrides by key; text: its message; code: exit code of the command; impossible:
+    no job could have its values.
     """
 
     job: str
@@ -48,13 +48,13 @@ class Failure:
     impossible: bool
 
     def is_of(self, cell: Cell) -> bool:
-        """Whether the job is that of a cell."""
+        """Return whether the job belongs to a cell."""
         return all(self.values.get(key, value) == value for key, value in cell.items())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """What a job took. Start and end in seconds since the epoch, memory resident, in bytes."""
+    """Costs of a job. Start and end in seconds since the epoch, resident memory in bytes."""
 
     job: str
     start: float
@@ -64,13 +64,13 @@ class Costs:
 
 
 class JobFailed(Exception):
-    """Stands for what a job raised, which has been recorded, and holds nothing of it."""
+    """Placeholder for the recorded exception of a job; it holds no reference to it."""
 
 
 def recorded(job: Callable[[DictConfig], Result], values: DictConfig) -> Result:
-    """Run a job of a multirun, give its memory back, and record what it took or why it failed.
+    """Run a job of a multirun, free its memory, and record its costs or its failure.
 
-    Raises JobFailed where it failed; the failure's own frames, with model and data, are let go. Of
+    Raises JobFailed if it failed; the frames of the failure, with model and data, are freed. With
     several processes, a failure ends the command.
     """
     hydra = HydraConfig.get()
@@ -81,13 +81,13 @@ def recorded(job: Callable[[DictConfig], Result], values: DictConfig) -> Result:
     try:
         with job_process(name):
             result = job(values)
-    except Exception as error:  # of any kind: the other jobs go on, and the command tells it
+    except Exception as error:  # of any kind: the other jobs go on, the command reports it
         shown = disk_error(error, sweep) or error
         failure = _failure(name, sweep / name, shown, debug=values.get("debug") is True)
         _let_go(error)
         print(f"{name}: failed; why is told at the end", flush=True)
     gc.collect()
-    if _stamp(sweep / name / MANIFEST) != manifest:  # a finished job was left as it was
+    if _stamp(sweep / name / MANIFEST) != manifest:  # not so for a job that was finished before
         costs = Costs(
             job=name, start=start, end=time.time(), rss_before=before, rss_after=resident()
         )
@@ -101,7 +101,7 @@ def recorded(job: Callable[[DictConfig], Result], values: DictConfig) -> Result:
 
 
 def _failure(job: str, folder: Path, error: Exception, *, debug: bool) -> Failure:
-    """The message alone for a mistake of the user's, the traceback for all else and in debug."""
+    """Return a failure with the message for a user's mistake, else (or in debug) the traceback."""
     mistake = isinstance(error, LmolError)
     whole = debug or not mistake
     text = "".join(traceback.format_exception(error)).rstrip() if whole else str(error)
@@ -116,29 +116,29 @@ def _failure(job: str, folder: Path, error: Exception, *, debug: bool) -> Failur
 
 
 def failures(sweep: Path) -> list[Failure]:
-    """Of the command that runs, or ran last, in the order of the jobs' names."""
+    """Return the failures of the running or last command, in the order of the jobs' names."""
     return [Failure(**_read(path)) for path in _records(sweep) if path.stem.endswith(".error")]
 
 
 def costs(sweep: Path) -> dict[str, Costs]:
-    """By job, of those that ran to an end of any kind."""
+    """Return the costs, by job, of all jobs that ended in any way."""
     read = [_read(path) for path in _records(sweep) if not path.stem.endswith(".error")]
     return {facts["job"]: Costs(**facts) for facts in read}
 
 
 def forget_failures(sweep: Path) -> None:
-    """A new command begins: what failed before is tried again."""
+    """Remove the records of failures: a new command tries these jobs again."""
     for path in (sweep / RECORDS).rglob("*.error.json"):
         path.unlink(missing_ok=True)
 
 
 def resident() -> int:
-    """Bytes of memory that this process holds."""
+    """Return the resident memory of this process, in bytes."""
     return int(psutil.Process().memory_info().rss)
 
 
 def _let_go(error: BaseException) -> None:
-    """Free what the frames of a failed job hold, such as its model."""
+    """Free the objects in the frames of a failed job, such as its model."""
     for linked in (error, error.__cause__, error.__context__):
         if linked is not None:
             traceback.clear_frames(linked.__traceback__)
@@ -158,7 +158,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(sweep: Path, name: str, facts: dict[str, Any]) -> None:
-    """Whole or not at all, as the command may read while jobs write."""
+    """Write a record whole or not at all: the command may read while jobs write."""
     path = sweep / RECORDS / name
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")

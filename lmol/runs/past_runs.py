@@ -1,4 +1,4 @@
-"""Runs that were made before: found by name or as the latest, and read."""
+"""Earlier runs: find them by name, or the latest one, and read them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ TRAINED = "train"
 
 @dataclass(frozen=True, kw_only=True)
 class PastRun:
-    """A run folder, absolute, and what its manifest says."""
+    """A run folder, absolute, with the content of its manifest."""
 
     path: Path
     manifest: dict[str, Any]
 
     @classmethod
     def read(cls, path: Path) -> PastRun:
-        """Raises RunFolderError where the folder is no run's."""
+        """Read a run folder; raise RunFolderError if the folder is no run's."""
         try:
             return cls(path=path.absolute(), manifest=json.loads((path / MANIFEST).read_text()))
         except (OSError, ValueError) as error:
@@ -42,11 +42,11 @@ class PastRun:
 
     @property
     def fold(self) -> int:
-        """The fold that it held out."""
+        """Return the held-out fold."""
         return int(self.manifest["fold"])
 
     def config(self) -> dict[str, Any]:
-        """The values that it ran with. Raises RunFolderError where they cannot be read."""
+        """Return the values of the run. Raises RunFolderError if they cannot be read."""
         try:
             values = yaml.safe_load((self.path / "config.yaml").read_text())
         except (OSError, yaml.YAMLError) as error:
@@ -55,7 +55,7 @@ class PastRun:
         return {key: value for key, value in values.items() if key != KEY}
 
     def checkpoint(self, kind: str) -> Path:
-        """The folder of its checkpoint best or last; raises RunFolderError where it has none."""
+        """Return the folder of its checkpoint best or last; raise RunFolderError if it has none."""
         folder = self.path / "checkpoints" / kind
         if not folder.is_dir():
             raise _no_run(self.path, f"no checkpoint {kind} (status {self.manifest['status']})")
@@ -63,10 +63,10 @@ class PastRun:
 
 
 def find_runs(run: str | None, fold: int | None) -> list[PastRun]:
-    """The run, or all folds of the sweep, in the order of the folds.
+    """Return the run, or all folds of the sweep, in the order of the folds.
 
-    run: a run folder or a sweep's; None: the latest finished run below outputs/. fold: the one to
-    take. Raises RunFolderError where there is no such run, or it held out another fold.
+    run: a run folder or a sweep's; None: the latest finished run below outputs/. fold: the fold to
+    take. Raises RunFolderError if there is no such run, or it held out another fold.
     """
     found = [_latest()] if run is None else _at(Path(read_path("run", run)))
     chosen = [past for past in found if fold is None or past.fold == fold]
@@ -76,13 +76,13 @@ def find_runs(run: str | None, fold: int | None) -> list[PastRun]:
 
 
 def saved_runs(run: str | None, fold: int | None) -> list[tuple[Path, dict[str, Any], Path]]:
-    """Folder, values and folder of the command of each of find_runs."""
+    """Return folder, values and working directory of the command for each run of find_runs."""
     found = find_runs(run, fold)
     return [(past.path, past.config(), Path(past.manifest.get("cwd", "."))) for past in found]
 
 
 def one_run(run: str | None) -> PastRun:
-    """As find_runs; raises RunFolderError where a sweep's folds are left open."""
+    """Return the run of find_runs; raise RunFolderError if a sweep has several folds."""
     found = find_runs(run, None)
     if len(found) > 1:
         raise RunFolderError(
@@ -95,7 +95,7 @@ def one_run(run: str | None) -> PastRun:
 
 
 def _at(path: Path) -> list[PastRun]:
-    """The run in a folder, or the folds of the sweep."""
+    """Return the run in a folder, or the folds of the sweep."""
     return [_named(path)] if (path / MANIFEST).is_file() else _of_sweep(path)
 
 
@@ -113,14 +113,14 @@ def _latest() -> PastRun:
 
 
 def _readable(places: list[Path]) -> Iterator[PastRun]:
-    """Without those that are damaged, or that begin at this moment: neither is a finished run."""
+    """Yield the runs that can be read; damaged runs, and runs that just begin, are not finished."""
     for place in places:
         with suppress(RunFolderError):
             yield PastRun.read(place)
 
 
 def _named(path: Path) -> PastRun:
-    """A run that was named; it may have been stopped after a checkpoint was written."""
+    """Return a run that the user named; it may have been stopped after writing a checkpoint."""
     past = PastRun.read(path)
     task, status = past.manifest.get("task"), past.manifest.get("status")
     if task != TRAINED:
@@ -140,7 +140,7 @@ def _finished(past: PastRun) -> bool:
 
 
 def _of_sweep(folder: Path) -> list[PastRun]:
-    """All jobs of a sweep; raises RunFolderError where one did not finish or two share a fold."""
+    """Return all jobs of a sweep; raise RunFolderError if one is unfinished or two share a fold."""
     jobs = sorted(_jobs(folder), key=lambda past: past.fold)
     if not jobs:
         raise _no_run(folder, "no run in it")

@@ -1,4 +1,4 @@
-"""Where results are written: every file whole or absent."""
+"""Folders for results, in which every file is whole or absent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class ResultFolder:
     """A folder of results. path: absolute. Files appear whole or not at all.
 
-    writes: whether this process writes at all.
+    writes: true if this process writes at all.
     """
 
     writes = True
@@ -23,11 +23,11 @@ class ResultFolder:
         self.path = path
 
     def part(self, name: str) -> ResultFolder:
-        """A folder in this one, for results of a part, such as one fold of a sweep."""
+        """Return a folder in this one, for results of a part, such as one fold of a sweep."""
         return ResultFolder(self.path / name)
 
     def folder(self, name: str) -> Path:
-        """A folder in this one, made where it is missing."""
+        """Return a folder in this one; make it if it is missing."""
         path = self.path / name
         path.mkdir(parents=True, exist_ok=True)
         return path
@@ -46,7 +46,7 @@ class ResultFolder:
         return path
 
     def append(self, name: str, text: str) -> Path:
-        """Add whole lines to a file, made where it is missing; on disk when this returns."""
+        """Add whole lines to a file, made if it is missing; they are on disk when this returns."""
         path = self._place(name)
         with path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(text)

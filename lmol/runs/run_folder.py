@@ -1,4 +1,4 @@
-"""A run folder: claimed once, never overwritten, with a manifest that says how the run went."""
+"""Run folders: claimed once, never overwritten, with a manifest about the course of the run."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ RUNNING, DONE, FAILED = "running", "done", "failed"
 
 RESERVE = ".reserve"
 RESERVED = 128 * 1024
-"""Bytes that a run keeps, so that it can write how it ended where the disk is full.
+"""Bytes that a run reserves, so that it can write how it ended even if the disk is full.
 
-Random ones: a file system that compresses would keep no room for zeros.
+They are random: a file system that compresses would reserve no space for zeros.
 """
 
 
 class RunFolder(ResultFolder):
-    """Where a run writes; open it with `with`, so that the manifest learns how the run ended.
+    """The folder of a run; open it with `with`, so that the end of the run enters the manifest.
 
-    path: absolute. Files appear whole or not at all; only run.log, metrics.jsonl and what is
-    appended to grow.
+    path: absolute. Files appear whole or not at all; only run.log, metrics.jsonl and files
+    written by `append` grow.
     """
 
     def __init__(self, path: Path, facts: dict[str, Any], *, debug: bool) -> None:
@@ -53,9 +53,8 @@ class RunFolder(ResultFolder):
     def claim(cls, place: Path | JobPlace, config: Config, **more: Any) -> RunFolder:
         """Make the folder this run's own, and write config.yaml and the manifest.
 
-        more: facts for the manifest.
-        Raises RunFolderError where it holds anything already, or another run claims it; what Hydra
-        writes for a job is no reason.
+        more: facts for the manifest. Raises RunFolderError if the folder already holds files other
+        than Hydra's own for the job, or another run claims it.
         """
         if not isinstance(place, JobPlace):
             place = JobPlace(path=Path(place), sweep=None)
@@ -107,20 +106,20 @@ class RunFolder(ResultFolder):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the manifest says so far."""
+        """Return the current content of the manifest."""
         return dict(self._facts)
 
     def note(self, **facts: Any) -> None:
-        """Add facts such as data_hash to the manifest, which is written anew."""
+        """Add facts such as data_hash to the manifest, and write it anew."""
         self._facts |= facts
         write_text(self.path / MANIFEST, to_json(self._facts, indent=2) + "\n")
 
     def require_space(self, needed: int, purpose: str) -> None:
-        """Raise DiskError where fewer bytes are free here than a task will need."""
+        """Raise DiskError if fewer bytes are free here than a task will need."""
         self._space = require_space(self.path, needed, purpose)
 
     def result_of(self, task: Callable[[], float | None]) -> float | None:
-        """Run the task; what it returns stands in the manifest, for a sweep that asks again."""
+        """Run the task; keep its result in the manifest, for a sweep that asks again."""
         result = task()
         self.note(result=result)
         return result
@@ -130,7 +129,7 @@ class RunFolder(ResultFolder):
         self.append("metrics.jsonl", to_json(metrics) + "\n")
 
     def _log_error(self, error: BaseException) -> None:
-        """Into run.log alone: the console is told by the command."""
+        """Write an error to run.log only: the command prints it on the console."""
         mistake = isinstance(error, LmolError) and not self._debug
         text = str(error) if mistake else "".join(traceback.format_exception(error))
         record = logging.LogRecord(LOGGER.name, logging.ERROR, __file__, 0, text, None, None)
@@ -138,7 +137,7 @@ class RunFolder(ResultFolder):
 
 
 def _claimed(manifest: Path) -> bool:
-    """Whether this call made the file: of several runs at once, one does."""
+    """Return whether this call made the file: if several runs try at once, one succeeds."""
     try:
         manifest.touch(exist_ok=False)
     except FileExistsError:

@@ -17,7 +17,7 @@ FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class _FileHandler(logging.FileHandler):
-    """Ends the run where a line cannot be written; logging itself would print a traceback."""
+    """Handler that ends the run if a line cannot be written; logging would print a traceback."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         raise
@@ -25,7 +25,7 @@ class _FileHandler(logging.FileHandler):
 
 @contextmanager
 def run_log(path: Path, *, debug: bool) -> Iterator[logging.Handler]:
-    """Attach both handlers while the block runs; yields that of the file."""
+    """Attach both handlers while the block runs; yield the file's handler."""
     file = _FileHandler(path, encoding="utf-8")
     file.setFormatter(logging.Formatter(FILE_FORMAT))
     handlers, level = [file, *_consoles()], LOGGER.level
@@ -42,9 +42,9 @@ def run_log(path: Path, *, debug: bool) -> Iterator[logging.Handler]:
 
 
 def _consoles() -> Iterator[logging.Handler]:
-    """Rich on a terminal, where a progress bar may stand below the lines; plain lines elsewhere.
+    """Yield a Rich handler on a terminal, which may show a progress bar, else one for plain lines.
 
-    None where Hydra's own logging, or a host program's, shows each line already.
+    Yields none if Hydra's own logging, or a host program's, shows each line already.
     """
     if any(type(handler) is logging.StreamHandler for handler in logging.getLogger().handlers):
         return

@@ -1,4 +1,4 @@
-"""A run folder that drops what it is given: for processes that only compute, and for notebooks."""
+"""A run folder that drops all results: for processes that only compute, and for notebooks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from lmol.runs.run_folder import RunFolder
 from lmol.runs.run_log import LOGGER
 
 _NOWHERE = logging.NullHandler()
-"""Without any handler, Python prints warnings by itself."""
+"""A handler that drops all records; without any handler, Python prints warnings by itself."""
 
 
 class SilentFolder(RunFolder):
-    """Takes results as a run folder does, and drops them."""
+    """A run folder that takes results and drops them."""
 
     writes = False
 

@@ -1,7 +1,7 @@
-"""A sweep's folder: what its jobs share, and which of them are done, under way, or to be begun.
+"""A sweep's folder: the common values of its jobs, and the state of each job.
 
 sweep.yaml holds the values that all jobs have in common, the keys that differ, and the jobs wanted.
-A job that was killed or failed is moved to unfinished/ before it is begun anew.
+A job that was killed or failed is moved to unfinished/ before it starts again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lmol.system.files import write_text
 SWEEP = "sweep.yaml"
 LOCK = ".lock"
 LOCK_PATIENCE = 600
-"""Seconds."""
+"""Seconds to wait for the lock."""
 UNFINISHED = "unfinished"
 KILLED, MISSING = "killed", "missing"
 SHOWN_DIFFERENCES = 5
@@ -38,7 +38,7 @@ SHOWN_DIFFERENCES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class SweepRecord:
-    """What sweep.yaml says; keys and wanted as in SweepPlan."""
+    """The content of sweep.yaml; keys and wanted as in SweepPlan."""
 
     name: str
     keys: list[str]
@@ -48,26 +48,26 @@ class SweepRecord:
 
     @classmethod
     def read(cls, sweep: Path) -> SweepRecord | None:
-        """None where there is no sweep of trainings."""
+        """Read the record; return None if the folder has no sweep of trainings."""
         try:
             return cls(**yaml.safe_load((sweep / SWEEP).read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
 
     def write(self, sweep: Path) -> None:
-        """As read reads it."""
+        """Write the record in the form that `read` reads."""
         write_text(sweep / SWEEP, yaml.safe_dump(asdict(self), sort_keys=False))
 
     def refuse_other(self, sweep: Path, base: dict[str, Any]) -> None:
-        """Raise RunFolderError where a job would differ from the others in more than it may."""
+        """Raise RunFolderError if a job differs from the others in more than the swept keys."""
         if digest(base) != self.signature:
             raise _other(sweep, ", ".join(_differences(self.config, base)))
 
 
 def begin_sweep(plan: SweepPlan) -> None:
-    """Write sweep.yaml, or add the wanted jobs to what is there.
+    """Write sweep.yaml, or add the wanted jobs to the one that is there.
 
-    Raises RunFolderError where the folder is of a sweep over other keys, or of other values.
+    Raises RunFolderError if the folder is of a sweep over other keys, or with other values.
     """
     with locked(plan.path):
         known = SweepRecord.read(plan.path)
@@ -88,7 +88,7 @@ def begin_sweep(plan: SweepPlan) -> None:
 
 
 def forget_impossible(sweep: Path) -> None:
-    """Jobs that no configuration can have, such as fold 9 of 5, are wanted no more."""
+    """Remove wanted jobs that no configuration can have, such as fold 9 of 5."""
     with locked(sweep):
         record = SweepRecord.read(sweep)
         impossible = [failure for failure in failures(sweep) if failure.impossible]
@@ -98,9 +98,9 @@ def forget_impossible(sweep: Path) -> None:
 
 
 def open_job(place: JobPlace, sweep: Path, record: SweepRecord, config: Config) -> RunFolder | Left:
-    """The folder of a job that is to be done, claimed; or why it is left as it is.
+    """Claim and return the folder of a job to run, or return the reason to leave it as it is.
 
-    Raises RunFolderError where the job would be of another experiment than the sweep.
+    Raises RunFolderError if the job is of another experiment than the sweep.
     """
     record.refuse_other(sweep, job_base(record.keys))
     with locked(sweep):
@@ -114,14 +114,14 @@ def open_job(place: JobPlace, sweep: Path, record: SweepRecord, config: Config) 
 
 @dataclass(frozen=True, kw_only=True)
 class Left:
-    """A job that is not begun. result: the metric that it returned when it was done."""
+    """A job that is not started. result: the metric that it returned earlier, if it is done."""
 
     reason: str
     result: float | None
 
 
 def job_status(folder: Path) -> tuple[str, dict[str, Any]]:
-    """The status of a job, and its manifest; a half-written folder is that of a killed job."""
+    """Return the status of a job, and its manifest; a half-written folder is a killed job's."""
     facts = _manifest(folder)
     if facts is None:
         return (KILLED if folder.is_dir() and any(folder.iterdir()) else MISSING), {}
@@ -132,9 +132,9 @@ def job_status(folder: Path) -> tuple[str, dict[str, Any]]:
 
 @contextmanager
 def locked(sweep: Path) -> Iterator[None]:
-    """One process at a time looks at the jobs of a sweep and begins one.
+    """Lock the sweep, so that one process at a time checks its jobs and starts one.
 
-    Raises RunFolderError where another one holds the lock for minutes.
+    Raises RunFolderError if another process holds the lock for minutes.
     """
     from filelock import FileLock, Timeout
 
@@ -175,7 +175,7 @@ def _left(folder: Path, sweep: Path, config: Config) -> Left | None:
 
 
 def _move_aside(folder: Path, sweep: Path) -> None:
-    """An unfinished job keeps what it wrote, under another name."""
+    """Move the folder of an unfinished job to another name, with all files in it."""
     place, number = sweep / UNFINISHED / f"{folder.name}_1", 1
     while place.exists():
         number += 1
@@ -194,7 +194,7 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def _differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """The keys that differ, each with both values, of many the first few."""
+    """Return the keys that differ, each with both values; if they are many, the first few."""
     flat, flat_other = (dict(_flat(with_effect(values), "")) for values in (one, other))
     absent = "nothing"
     pairs = {

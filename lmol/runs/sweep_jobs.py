@@ -1,4 +1,4 @@
-"""The jobs of a sweep as their folders tell them, whatever processes they ran in."""
+"""The jobs of a sweep, read from their folders, whatever processes they ran in."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ KILLED_ERROR = "its process ended without a word: killed, or out of memory"
 
 @dataclass(frozen=True, kw_only=True)
 class SweptJob:
-    """One job. folder: None where it was not begun; values: of the swept keys.
+    """One job. folder: None if it was not started; values: of the swept keys.
 
-    status: done, running, failed (or failed: health), killed, missing; validation: what the task
-    returned, the metric that sweepers go by.
+    status: done, running, failed (or failed: health), killed, missing; validation: the metric that
+    the task returned, which sweepers optimize.
     """
 
     folder: Path | None
@@ -39,9 +39,9 @@ class SweptJob:
         return self.status == DONE
 
     def metrics(self) -> dict[str, Any]:
-        """Of the held-out fold; empty where the job is not done.
+        """Return the metrics of the held-out fold; empty if the job is not done.
 
-        Raises RunFolderError where a job that is done has none that can be read.
+        Raises RunFolderError if the job is done and its metrics cannot be read.
         """
         if not self.done or self.folder is None:
             return {}
@@ -62,7 +62,7 @@ def _damaged(folder: Path, error: Exception) -> RunFolderError:
 
 
 def sweep_jobs(sweep: Path, record: SweepRecord) -> list[SweptJob]:
-    """All jobs that were wanted or begun: in the order they were wanted, then by folder."""
+    """Return all jobs that were wanted or started: in the order of the wanted, then by folder."""
     taken = costs(sweep)
     begun = [_begun(path.parent, taken) for path in sorted(sweep.glob("*/" + MANIFEST))]
     failed = failures(sweep)
@@ -94,7 +94,7 @@ def _begun(folder: Path, taken: dict[str, Costs]) -> SweptJob:
 
 
 def _not_begun(cell: Cell, values: Cell, failed: list[Failure]) -> SweptJob:
-    """A job whose folder does not exist: refused before it wrote anything, or never launched."""
+    """Return a job without a folder: it was refused before it wrote anything, or never launched."""
     errors = [failure.text for failure in failed if failure.is_of(cell)]
     return SweptJob(
         folder=None,

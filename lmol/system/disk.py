@@ -1,4 +1,4 @@
-"""A disk on which nothing more can be written: full, over a limit, or read-only."""
+"""Errors about a disk that cannot be written: full, over a limit, or read-only."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ UNWRITABLE = {
     errno.EROFS: "a read-only disk",
 }
 _IN_TEXT = re.compile(r"\(os error (\d+)\)")
-"""Libraries written in Rust, such as safetensors, give the number only in their message."""
+"""Error number in a message: Rust libraries, such as safetensors, give it only there."""
 
 
 ANY_SPACE = "space for results and checkpoints"
 
 
 def require_space(folder: Path, needed: int, purpose: str) -> str:
-    """Raise DiskError where fewer bytes are free than are needed; return what is needed, in words.
+    """Raise DiskError if fewer bytes are free than needed; return the need in words.
 
-    A quota is not seen here.
+    A quota is not noticed here.
     """
     expected = f"about {megabytes(needed)} for {purpose}"
     if shutil.disk_usage(folder).free < needed:
@@ -35,15 +35,15 @@ def require_space(folder: Path, needed: int, purpose: str) -> str:
 
 
 def megabytes(number: int) -> str:
-    """Bytes as a text that a message shows."""
+    """Return bytes as a text for a message."""
     return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
 
 
 def disk_error(error: BaseException, folder: Path, expected: str = ANY_SPACE) -> LmolError | None:
-    """Return the error that a user is shown where an exception comes from such a disk, else None.
+    """Return the error to show to the user if an exception comes from such a disk, else None.
 
-    folder: named where the exception does not say in which file it failed; expected: the space that
-    is needed, where it is known. Errors that are already written for a user stay.
+    folder: named if the exception names no file; expected: the needed space, if it is known. Errors
+    that are already written for a user stay.
     """
     if isinstance(error, LmolError):
         return error if isinstance(error, DiskError) else None
@@ -70,7 +70,7 @@ def _number(error: BaseException) -> int:
 
 
 def _place(error: BaseException, folder: Path) -> Path:
-    """Return the deepest folder that exists on the way to where the write failed."""
+    """Return the deepest existing folder on the path of the failed write."""
     named = getattr(error, "filename", None)
     path = Path(named).absolute().parent if isinstance(named, str) else folder.absolute()
     return next(place for place in (path, *path.parents) if place.is_dir())

@@ -11,27 +11,27 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PATIENCE = timedelta(days=7)
-"""How long a process waits for the others, whose share of a long evaluation may take hours more."""
+"""Time to wait for other processes, whose share of a long evaluation may take hours more."""
 
 Value = TypeVar("Value")
 
 
 def num_processes() -> int:
-    """How many processes share this run, as torchrun says."""
+    """Return the number of processes that share this run, from torchrun."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def process_index() -> int:
-    """This process's number, 0 for the one that writes and for a process that is alone."""
+    """Return this process's number; 0 for the process that writes, or for a single process."""
     return int(os.environ.get("RANK", "0"))
 
 
 def set_environment() -> None:
-    """Set what Hydra and torch read, before torch is imported; it holds for workers too.
+    """Set variables for Hydra and torch, before torch is imported; workers inherit them.
 
-    Hydra is to hand exceptions on as they are. Threads that wait for each other are to give their
-    cores to other processes soon: libgomp, with which torch computes, lets them spin some 300,000
-    times, which beside busy processes costs more than it saves. What a user sets stays.
+    Hydra shall pass exceptions on unchanged. Waiting threads shall soon give their cores to other
+    processes: libgomp, which torch uses, lets them spin some 300,000 times, which beside busy
+    processes costs more than it saves. Variables that the user has set stay.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"
     if "OMP_WAIT_POLICY" not in os.environ:
@@ -39,9 +39,9 @@ def set_environment() -> None:
 
 
 def process_state() -> PartialState:
-    """The processes of this run in accelerate's words; joins them where they were not yet.
+    """Return accelerate's state of this run's processes; join the processes if needed.
 
-    Without being told, accelerate joins processes on accelerators alone.
+    By default, accelerate joins only processes on accelerators.
     """
     import torch
     from accelerate import PartialState
@@ -52,7 +52,7 @@ def process_state() -> PartialState:
 
 
 def of_first(value: Value) -> Value:
-    """The first process's value, on all of them, which wait for each other here. It must pickle."""
+    """Return the first process's value on all processes, which wait here. It must pickle."""
     if num_processes() == 1:
         return value
     from accelerate.utils import broadcast_object_list
@@ -63,7 +63,7 @@ def of_first(value: Value) -> Value:
 
 
 def over_processes(numbers: Tensor, reduction: Literal["sum", "mean"]) -> Tensor:
-    """The sum or mean of each number over all processes, on all of them."""
+    """Return the sum or mean of each number over all processes, on all of them."""
     if num_processes() == 1:
         return numbers
     from accelerate.utils import reduce

@@ -17,9 +17,9 @@ ALL_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path; what is written there takes the place of `path` if the block ends well.
+    """Yield a temporary path; its file replaces `path` if the block ends well.
 
-    The file gets the mode that the umask gives, also where a library makes it for its owner alone.
+    The file gets the mode that the umask gives, also if a library makes it for its owner alone.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -35,7 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def follow_umask(folder: Path) -> None:
     """Give all files below a folder the mode that the umask gives to a new one.
 
-    safetensors and W&B make theirs for the owner alone. What its owner may not write stays so.
+    safetensors and W&B make theirs for the owner alone. Files that the owner may not write stay so.
     """
     probe = folder / f".mode.{os.getpid()}.part"
     mode = _mode_of_new(probe)
@@ -65,12 +65,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON of values that may hold NumPy values, paths, enums, NaN or infinity (null)."""
+    """Return JSON of values that may hold NumPy values, paths, enums, NaN or infinity (null)."""
     return json.dumps(plain(value), indent=indent, allow_nan=False)
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON knows it: paths as text, enums by value, NaN and infinity as None."""
+    """Return the value as JSON types: paths as text, enums by value, NaN and infinity as None."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -81,5 +81,5 @@ def plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    # NumPy and torch are known by their method alone: neither is imported for a JSON file.
+    # The method alone identifies NumPy and torch: neither is imported for a JSON file.
     return plain(value.tolist()) if hasattr(value, "tolist") else value

@@ -1,4 +1,4 @@
-"""The processes in which a launcher runs jobs: they end with the command, and say so before."""
+"""Processes of a launcher's jobs, which end with the command and first record how they ended."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lmol.system.signals import (
 MANIFEST = "manifest.json"
 POLL = 0.1
 LONGEST_END = 60.0
-"""Seconds that a process which ends leaves another one to write how its run ended."""
+"""Seconds that an ending process gives another one to write how its run ended."""
 
 _watching_parent: list[int] = []
 
@@ -52,11 +52,11 @@ def job_process(name: str) -> Iterator[None]:
         print(f"{name}: {describe_interrupt(error)}{kept}", flush=True)
         sys.stderr.flush()
         _rest(parent)
-        os._exit(exit_code(error))  # a worker that goes on would take the next job
+        os._exit(exit_code(error))  # otherwise the worker would take the next job
 
 
 def _rest(parent: int) -> None:
-    """Wait to be ended by the command: if one worker is gone, joblib kills the others at once."""
+    """Wait until the command ends this worker: if one is gone, joblib kills the others at once."""
     deadline = time.monotonic() + LONGEST_END
     while os.getppid() == parent and time.monotonic() < deadline:
         time.sleep(POLL)
@@ -73,7 +73,7 @@ def wait_for_jobs(sweeps: Iterable[Path]) -> None:
 
 
 def _running(sweeps: Iterable[Path]) -> list[psutil.Process]:
-    """Return the child processes whose job's manifest says that it runs."""
+    """Return the child processes whose job is running according to its manifest."""
     manifests = [_read(path) for sweep in sweeps for path in sweep.glob("*/" + MANIFEST)]
     pids = {
         facts.get("pid")
@@ -92,7 +92,7 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def _read(path: Path) -> dict[str, object]:
-    """Return a manifest; an empty one is that of a job which begins."""
+    """Return a manifest; it is empty while a job starts."""
     try:
         facts: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

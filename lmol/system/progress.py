@@ -1,4 +1,4 @@
-"""A progress bar on a terminal, plain log lines elsewhere."""
+"""Progress: a bar on a terminal, plain log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from lmol.system.distributed import process_index
 log = logging.getLogger(__name__)
 
 PLAIN_LINES = 4
-"""Log lines from start to end where the output is not a terminal."""
+"""Number of log lines from start to end if the output is not a terminal."""
 
 QUIET = 2.0
-"""Seconds of work that need no lines."""
+"""Seconds of work without log lines."""
 
 Advance = Callable[[int], None]
 
 
 class RateColumn(ProgressColumn):
-    """Units a second, of late."""
+    """Column with the recent speed, in units a second."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()
         self._unit = unit
 
     def render(self, task: Task) -> Text:
-        """Empty until there is a speed."""
+        """Return the speed as text; empty until there is one."""
         speed = task.finished_speed or task.speed
         return Text("" if speed is None else f"{speed:,.0f} {self._unit}/s")
 
@@ -49,7 +49,7 @@ class RateColumn(ProgressColumn):
 def progress(description: str, total: int, unit: str) -> Iterator[Advance]:
     """Show the progress of `total` units; the yielded function adds units that were done.
 
-    Of several processes one shows it.
+    If there are several processes, one shows it.
     """
     console = get_console()
     if process_index() != 0:

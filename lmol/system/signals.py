@@ -1,7 +1,7 @@
 """Signals that end the command: Ctrl-C, SIGTERM and SIGHUP raise one exception, perhaps later.
 
-While something that must be whole is under way, such as an optimizer step, a signal is held and
-raised at its end; a second one ends at once.
+During work that must be whole, such as an optimizer step, a signal is held and raised at its end;
+a second signal ends the command at once.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 BASE_CODE = 128
-"""A shell adds the signal's number to it: 130 for Ctrl-C, 143 for SIGTERM."""
+"""Number to which a shell adds the signal's: 130 for Ctrl-C, 143 for SIGTERM."""
 
 SAME = 2.0
-"""Seconds in which further signals repeat the first: torchrun and a terminal send one each."""
+"""Seconds in which further signals count as the first: torchrun and a terminal send one each."""
 
 POLL = 0.5
-"""Seconds between two looks at the parent process."""
+"""Seconds between two checks of the parent process."""
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal that ends the command. kept: the checkpoint that was kept, in words."""
+    """Exception of a signal that ends the command. kept: the kept checkpoint, in words."""
 
     def __init__(self, number: int) -> None:
         name = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
@@ -40,12 +40,12 @@ def exit_code(error: KeyboardInterrupt) -> int:
 
 
 def describe_interrupt(error: KeyboardInterrupt) -> str:
-    """Return what ended the run, as the manifest and the last line say it."""
+    """Return what ended the run, in words for the manifest and the last line."""
     return str(error) or "interrupted"
 
 
 class Signals:
-    """The handler of this process, and whether signals are held."""
+    """The signal handler of this process, and its state of holding signals."""
 
     def __init__(self) -> None:
         self._depth, self._pending, self._first = 0, 0, 0.0
@@ -62,7 +62,7 @@ class Signals:
         self._depth += 1
 
     def release(self) -> None:
-        """Raise the signal that waited, if any, unless something else holds it still."""
+        """Raise the waiting signal, if any, unless another block still holds it."""
         self._depth -= 1
         if self._depth == 0 and self._pending:
             number, self._pending = self._pending, 0
@@ -98,7 +98,7 @@ def held() -> Iterator[None]:
 
 @contextmanager
 def ending_by_signals(before: Callable[[], None]) -> Iterator[None]:
-    """Handle signals while the block runs; what nohup or a launcher has set stays.
+    """Handle signals while the block runs; handlers of nohup or a launcher stay.
 
     before: called at the first signal, before it is raised.
     """

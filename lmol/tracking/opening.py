@@ -1,4 +1,4 @@
-"""Open the tracker that a configuration asks for, and check what it needs beforehand."""
+"""The opening of the tracker that a configuration names, and the check of its requirements."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ REPORT, WORKSPACES = "report", "wandb-workspaces"
 
 @contextmanager
 def open_tracker(config: Config, run: RunFolder) -> Iterator[Tracker]:
-    """The tracker of a run, finished with it: failed where the block ends with any exception.
+    """Yield the tracker of a run; finish it with the block, as failed after any exception.
 
-    A run folder that does not write has one that drops everything, so that of several processes one
-    tracks. Raises LmolError where W&B refuses the run or is not reached.
+    If the run folder does not write, the tracker drops everything, so that only one of several
+    processes tracks. Raises LmolError if W&B refuses the run or cannot be reached.
     """
     tracker, failed = _tracker(config, run), True
     if tracker.identity:
@@ -51,7 +51,7 @@ def _tracker(config: Config, run: RunFolder) -> Tracker:
 
 
 def require_tracking(config: Config) -> None:
-    """Raise ConfigError where tracking needs a package or a key that is not here; no network."""
+    """Raise ConfigError if tracking lacks a package or a key; do not use the network."""
     mode, task = config.tracking.mode, config.task.name
     reported = task == REPORT and mode is TrackingMode.ONLINE
     if mode is TrackingMode.OFF or not (task in TRACKED or reported):
@@ -66,7 +66,7 @@ def require_tracking(config: Config) -> None:
 
 
 def installed() -> bool:
-    """Return whether W&B is installed; a folder wandb/ of runs has no origin."""
+    """Return whether W&B is installed: a mere folder wandb/ of runs has no origin."""
     found = find_spec("wandb")
     return found is not None and found.origin is not None
 

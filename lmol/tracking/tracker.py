@@ -8,31 +8,31 @@ from typing import Any
 
 
 class Tracker:
-    """Takes what a run tells, and drops it: tracking=off.
+    """Tracker that drops all records of a run: tracking=off.
 
     Names may hold a slash, which groups them, as in audit/gradients. Steps are optimizer steps, in
-    any order; one step may be told several times. identity: by which the run is found there.
+    any order; one step may be logged several times. identity: identifies the run at the service.
     """
 
     identity: Mapping[str, str | None] = {}
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Numbers of a step, by name; they may be NaN or infinite."""
+        """Log numbers of a step, by name; they may be NaN or infinite."""
 
     def table(self, name: str, step: int, columns: Mapping[str, Collection[Any]]) -> None:
-        """A table, by column, all of one length; a column of paths is shown as their pictures."""
+        """Log a table, by column, all of one length; a column of paths is shown as pictures."""
 
     def image(self, name: str, step: int, path: Path, caption: str = "") -> None:
-        """A picture from a file, which is copied."""
+        """Log a picture from a file, which is copied."""
 
     def summary(self, values: Mapping[str, Any]) -> None:
-        """Results of the whole run, such as held-out metrics; may be nested."""
+        """Log results of the whole run, such as held-out metrics; they may be nested."""
 
     def note(self, facts: Mapping[str, Any]) -> None:
-        """Facts of the manifest, added to those noted before."""
+        """Add facts of the manifest to those noted before."""
 
     def artifact(self, folder: Path, name: str) -> None:
-        """A folder such as a checkpoint, which stays as it is: no second copy is made of it."""
+        """Log a folder such as a checkpoint, which stays as it is and is not copied."""
 
     def finish(self, failed: bool) -> None:
-        """Nothing follows; what is not yet stored or uploaded is."""
+        """End tracking; store or upload everything that is left."""

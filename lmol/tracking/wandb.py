@@ -1,4 +1,4 @@
-"""Runs in Weights & Biases: this module and wandb_session import it, and only where it is used."""
+"""Runs in Weights & Biases; only this module and wandb_session import it, and only when used."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STEP = "step"
-"""The x-axis of every chart: W&B's own step only grows, and drops what comes late."""
+"""The x-axis of every chart: W&B's own step only grows, and drops late values."""
 
 FOLD_FOLDER = "fold_"
-"""How the folder of a job of a sweep begins."""
+"""Start of the folder name of a sweep's job."""
 
 LONGEST_TAG = 64
 
 
 class WandbTracker(Tracker):
-    """One W&B run, in wandb/ of a run folder. folds: that it is about.
+    """One W&B run, in wandb/ of a run folder. folds: the folds that it covers.
 
-    Raises LmolError where W&B refuses the run or is not reached. What goes wrong later is told
-    once, and ends no training.
+    Raises LmolError if W&B refuses the run or cannot be reached. A later error is logged once, and
+    ends no training.
     """
 
     def __init__(self, config: Config, folder: Path, folds: Sequence[int]) -> None:
@@ -56,7 +56,7 @@ class WandbTracker(Tracker):
 
     @contextmanager
     def _kept_apart(self) -> Iterator[None]:
-        """Around what W&B does: its failure, such as that of its process, is not the run's."""
+        """Catch errors of W&B, such as a dead W&B process, so that the run continues."""
         try:
             yield
         except Exception as error:
@@ -111,24 +111,24 @@ class WandbTracker(Tracker):
             except TimeoutError:
                 log.warning("W&B: not all is uploaded; %s", _by_hand(self._run))
             finally:
-                # The process beside this one ends too, and the next run reads the environment anew.
+                # This also ends W&B's own process, and the next run reads the environment anew.
                 wandb.teardown()
                 if self._files.is_dir():
                     follow_umask(self._files)
 
 
 def run_id(folder: Path) -> str:
-    """The same for a run folder whenever it is opened, so that W&B continues its run."""
+    """Return an id that depends only on the run folder, so that W&B continues its run."""
     return hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
 
 
 def group(config: Config, folder: Path) -> str:
-    """The sweep that a job is of, else the recipe."""
+    """Return the name of the job's sweep, else of the recipe."""
     return folder.parent.name if folder.name.startswith(FOLD_FOLDER) else config.name
 
 
 def tags(config: Config, folds: Sequence[int]) -> list[str]:
-    """Those of the configuration, and recipe, folds and data source; each once."""
+    """Return the configuration's tags, and recipe, folds and data source; each once."""
     source = config.data.source["_target_"].rpartition(".")[2]
     own = (config.name, *(f"fold {fold}" for fold in folds), source)
     return list(dict.fromkeys([*config.tracking.tags, *(tag[:LONGEST_TAG] for tag in own)]))
@@ -141,7 +141,7 @@ def _start(config: Config, folder: Path, folds: Sequence[int]) -> wandb.Run:
     of_folds = f"fold{'s' if len(folds) > 1 else ''} {', '.join(map(str, folds))}"
     with explained(tracking.mode):
         settings = settings_of(tracking.mode, folder)
-        # Before init, which otherwise reports usage to the server even where the run is offline.
+        # Before init, which otherwise reports usage to the server even if the run is offline.
         wandb.setup(settings)
         return wandb.init(
             project=tracking.project,
@@ -167,7 +167,7 @@ def _by_hand(run: wandb.Run) -> str:
 
 
 def _cells(values: Collection[Any]) -> list[Any]:
-    """A column of one kind, which W&B can sort or show; of several, it is all text. None stays."""
+    """Return a column of one kind, which W&B can sort or show; mixed kinds as text. None stays."""
     import wandb
 
     kinds = {_kind(value) for value in values} - {type(None)}

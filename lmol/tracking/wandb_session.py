@@ -1,4 +1,4 @@
-"""Starting Weights & Biases: its process, its settings, its key, and what it refuses."""
+"""The start of Weights & Biases: its process, its settings, its key, and its errors."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import wandb
 
 STAGING = "WANDB_DATA_DIR"
-"""Where W&B keeps tables and artifacts until they are uploaded; else in the user's home."""
+"""Variable for W&B's folder of tables and artifacts before their upload, else in the home."""
 
 LONGEST_UPLOAD = 600.0
-"""Seconds that the end of a run waits for the network; what is left stays in the run folder."""
+"""Seconds that the end of a run waits for the network; other data stays in the run folder."""
 
 
 def load(mode: TrackingMode) -> None:
@@ -35,14 +35,14 @@ def load(mode: TrackingMode) -> None:
 def _start_process() -> None:
     import wandb
 
-    with suppress(Exception):  # init meets it again, and tells
+    with suppress(Exception):  # init meets it again, and reports it
         wandb.setup(wandb.Settings(mode="offline", silent=True, console="off"))
 
 
 def missing_key() -> str | None:
-    """What is wrong with the key for W&B's server; None where there is one.
+    """Return the fault of the key for W&B's server; None if there is a key.
 
-    As W&B looks for it: WANDB_API_KEY, then netrc, then its settings. Raises LmolError where these
+    Search order, as in W&B: WANDB_API_KEY, then netrc, then its settings. Raises LmolError if these
     cannot be read.
     """
     import wandb
@@ -50,7 +50,7 @@ def missing_key() -> str | None:
     from wandb.sdk.lib import wbauth
 
     with explained(TrackingMode.ONLINE):
-        # Disabled, no process is started; torn down, nothing of it stays for the run.
+        # "disabled" starts no process; the teardown leaves nothing for the run.
         host = wandb.setup(wandb.Settings(mode="disabled", silent=True)).settings.base_url
     try:
         found = wbauth.authenticate_session(
@@ -64,7 +64,7 @@ def missing_key() -> str | None:
 
 
 def default_entity() -> str:
-    """The user or team that W&B stores things under where none is named; asks the server."""
+    """Ask the server for the default user or team under which W&B stores runs."""
     import wandb
 
     api = wandb.Api()
@@ -73,17 +73,17 @@ def default_entity() -> str:
 
 @contextmanager
 def refused_online() -> Iterator[None]:
-    """Whatever goes wrong at the server or on the way to it is told as a mistake."""
+    """Turn any error at the server or on the way to it into a mistake of the user's."""
     try:
         yield
     except LmolError:
         raise
-    except Exception as error:  # of W&B, of what it requests with, of the report's own checks
+    except Exception as error:  # of W&B, its HTTP library, the report's own checks
         raise _refused(TrackingMode.ONLINE, f"{type(error).__name__}: {error}") from error
 
 
 def settings_of(mode: TrackingMode, folder: Path) -> wandb.Settings:
-    """No console capture, code, git or prompts, whatever the environment says."""
+    """Return settings without console capture, code, git or prompts, despite the environment."""
     import wandb
 
     return wandb.Settings(
@@ -103,7 +103,7 @@ def settings_of(mode: TrackingMode, folder: Path) -> wandb.Settings:
 
 @contextmanager
 def explained(mode: TrackingMode) -> Iterator[None]:
-    """What W&B refuses, or does not understand in the environment, is told as a mistake."""
+    """Turn W&B's refusals, and its errors about the environment, into mistakes of the user's."""
     import wandb
 
     try:
@@ -127,7 +127,7 @@ def _refused(mode: TrackingMode, said: str) -> LmolError:
 
 @contextmanager
 def staged_in(folder: Path) -> Iterator[None]:
-    """Files that wait for their upload stand in the folder, unless the user chose another."""
+    """Keep files before their upload in the folder, unless the user chose another."""
     chosen = STAGING in os.environ
     os.environ.setdefault(STAGING, str(folder))
     try:

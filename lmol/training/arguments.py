@@ -1,4 +1,4 @@
-"""Our settings in the words of the transformers Trainer."""
+"""Conversion of our settings to those of the transformers Trainer."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lmol.config.schema import OptimConfig, Precision, TrainConfig, ValidationMe
 from lmol.system.distributed import PATIENCE
 
 MIXED = {Precision.BF16: "bf16", Precision.FP16: "fp16"}
-"""train.precision in accelerate's words."""
+"""Names of train.precision in accelerate."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerSettings:
-    """How to train, and the folder that receives the checkpoints."""
+    """Settings of a training, and the folder that receives the checkpoints."""
 
     train: TrainConfig
     optim: OptimConfig
@@ -31,7 +31,7 @@ class TrainerSettings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingData:
-    """What to train on. validate: metrics of other images of the training fold, after a step."""
+    """Training data. validate: returns metrics of other training-fold images after a step."""
 
     dataset: Dataset[Any]
     collator: Callable[[Any], dict[str, Tensor]]
@@ -39,7 +39,7 @@ class TrainingData:
 
 
 def training_arguments(settings: TrainerSettings) -> TrainingArguments:
-    """Our settings in the Trainer's words; anything it would do by itself is switched off."""
+    """Return the Trainer's arguments for our settings; its own defaults are switched off."""
     config = settings.train
     arguments = TrainingArguments(
         output_dir=str(settings.folder),
@@ -60,21 +60,21 @@ def training_arguments(settings: TrainerSettings) -> TrainingArguments:
         greater_is_better=config.metric is not ValidationMetric.CROSS_ENTROPY,
         logging_steps=config.log_every,
         logging_nan_inf_filter=False,
-        ddp_find_unused_parameters=False,  # all that is trained has a part in every answer
-        ddp_broadcast_buffers=False,  # none changes
+        ddp_find_unused_parameters=False,  # every trained tensor affects every answer
+        ddp_broadcast_buffers=False,  # buffers do not change
         ddp_timeout=int(PATIENCE.total_seconds()),
         report_to=[],
         disable_tqdm=True,
         remove_unused_columns=False,
         use_cpu=not torch.cuda.is_available(),
     )
-    # accelerate launch would set it from a file of the user's home.
+    # accelerate launch would set it from a file in the user's home.
     arguments.mixed_precision = MIXED.get(config.precision, "no")
     arguments.n_gpu  # noqa: B018 (reading it counts the devices)
-    arguments._n_gpu = 1  # one device a process: torchrun spreads over several, not DataParallel
+    arguments._n_gpu = 1  # one device per process: torchrun, not DataParallel, uses several
     return arguments
 
 
 def _validation_interval(config: TrainConfig) -> float:
-    """The Trainer takes a share below 1 as such and a larger number as steps; it ends with one."""
+    """Return the interval as a share below 1, else no step; a run ends with a validation."""
     return config.validate_every if config.validate_every < 1 else float(10**9)

@@ -1,4 +1,4 @@
-"""What is shown and recorded while a model trains."""
+"""Display and records of a model's training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHORT = {"projector": "Proj", "lora": "LoRA"}
 
 
 def log_line(batch: int, logs: dict[str, float]) -> str:
-    """The one line that a training log shows of `batch` micro-batches."""
+    """Return the training log's line for `batch` micro-batches."""
     return (
         f"Batch {batch:4d} | Epoch {logs['epoch']:.5f} | Loss: {logs['loss']:.3e} "
         f"(CE: {logs['cross_entropy']:.3e}, Cons: {logs['consistency']:.3e}) | "
@@ -35,9 +35,9 @@ def _rates(logs: dict[str, float]) -> str:
 
 
 class RunLog(TrainerCallback):
-    """Every training and validation record: logged, given to `record`, and kept in `records`.
+    """Callback that logs each training or validation record, passes it to `record`, and keeps it.
 
-    tracker: gets its numbers too.
+    records: the kept records. tracker: receives its numbers too.
     """
 
     def __init__(
@@ -74,13 +74,13 @@ def _validation_line(logs: dict[str, float]) -> str:
 
 
 def tracked_name(name: str) -> str:
-    """train/loss or validation/accuracy, of a name in a record."""
+    """Return train/loss or validation/accuracy for a name in a record."""
     bare = name.removeprefix("eval_")
     return f"train/{name}" if bare == name else f"validation/{bare}"
 
 
 class LastRecord(TrainerCallback):
-    """Steps of the schedule's end that no other training record is about have one too."""
+    """Callback that makes a training record of the last steps if they have none yet."""
 
     def on_step_end(
         self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -89,9 +89,9 @@ class LastRecord(TrainerCallback):
 
 
 class WholeSteps(TrainerCallback):
-    """Lets a signal wait while an optimizer step is taken, so that kept weights are whole.
+    """Callback that delays signals during an optimizer step, so that kept weights are whole.
 
-    First of all callbacks. whole: False while, or if ended while, a step is taken.
+    It is the first of all callbacks. whole: False during a step, or after an error in one.
     """
 
     whole = True
@@ -105,13 +105,13 @@ class WholeSteps(TrainerCallback):
         SIGNALS_OF_PROCESS.release()
 
     def close(self) -> None:
-        """End the waiting after an error in the middle of a step."""
+        """Release the delayed signals after an error in the middle of a step."""
         if not self.whole:
             SIGNALS_OF_PROCESS.release()
 
 
 class OwnDropout(TrainerCallback):
-    """Several processes draw their own dropout; they share weights and the order of pairs."""
+    """Callback that gives each process its own dropout; weights and order of pairs are shared."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if args.world_size > 1:
@@ -119,7 +119,7 @@ class OwnDropout(TrainerCallback):
 
 
 class ProgressBar(TrainerCallback):
-    """Optimizer steps on a Rich bar; where there is no terminal, the log lines tell as much."""
+    """Progress bar (Rich) of optimizer steps; without a terminal, the log lines say the same."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -134,5 +134,5 @@ class ProgressBar(TrainerCallback):
         self._advance(1)
 
     def close(self) -> None:
-        """Take the bar off the terminal; also after an error, when on_train_end is not called."""
+        """Remove the bar from the terminal; after an error, on_train_end is not called."""
         self._stack.close()

@@ -1,7 +1,7 @@
-"""The cross-entropy of validation pairs on the scale of training's.
+"""The cross-entropy of validation pairs on the scale of the training cross-entropy.
 
-Training draws pairs evenly over gaps and weighs Similar; validation pairs come as they are. Their
-plain cross-entropies differ even where a model is as good on both.
+Training draws pairs evenly over gaps and weights Similar; validation pairs are not resampled. Their
+plain cross-entropies differ even if a model is equally good on both.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from lmol.verdict import SWAPPED, Verdict
 Floats = NDArray[np.float64]
 
 BINS = 10
-"""Ranges of the gap, with equally many training pairs each, among Similar and among the others."""
+"""Number of gap ranges with equally many training pairs each, for Similar and for the others."""
 
 
 def comparable_cross_entropy(
     probabilities: Floats, pairs: pd.DataFrame, training_pairs: pd.DataFrame, loss: LossConfig
 ) -> float:
-    """Cross-entropy in nats, the pairs weighed so that gaps are as common as in training.
+    """Return the cross-entropy in nats, weighted so that gaps are as common as in training.
 
     probabilities: (P, 2, 3), both orders. Similar counts w_similar times and the swapped order
     swap_ce_weight times, as in lmol.training.losses.
@@ -37,9 +37,9 @@ def comparable_cross_entropy(
 
 
 def mix_weights(pairs: pd.DataFrame, training_pairs: pd.DataFrame) -> Floats:
-    """Weights (P,) under which label and gap of the pairs are as common as in training.
+    """Return weights (P,) that make label and gap of the pairs as common as in training.
 
-    What training has and the pairs have not is left out.
+    Gap ranges that only the training pairs have are left out.
     """
     weights = np.zeros(len(pairs))
     for similar in (True, False):
@@ -60,7 +60,7 @@ def _of(pairs: pd.DataFrame, *, similar: bool) -> NDArray[np.bool_]:
 
 
 def _gaps(pairs: pd.DataFrame) -> Floats:
-    """All alike where images have no scores."""
+    """Return the gaps; all equal if images have no scores."""
     if "score1" not in pairs:
         return np.zeros(len(pairs))
     return (pairs["score1"] - pairs["score2"]).abs().to_numpy()

@@ -1,4 +1,4 @@
-"""Checkpoint `last` while a run trains: what is left of it where it is stopped."""
+"""Checkpoint `last` during a run, and the checkpoints that remain when it is stopped."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def keep_last(trainer: ComparisonTrainer) -> None:
     The other processes of torchrun do not wait: none reads `last` before the end.
     """
     if trainer.args.should_save and trainer.steps.whole and trainer.state.global_step > 0:
-        with suppress(CheckpointError):  # not finite: the older `last` is of more use
+        with suppress(CheckpointError):  # not finite: the older `last` is more useful
             save_checkpoint(trainer.pair_model, trainer.folder / "last", trainer.facts())
 
 
 def kept(folder: Path) -> str:
-    """Return which checkpoints a stopped run has, for the command's last line."""
+    """Return the checkpoints of a stopped run as text for the command's last line."""
     found = [kind for kind in ("last", "best") if (folder / kind).is_dir()]
     if not found:
         return f"no checkpoint was kept in {folder}"

@@ -17,7 +17,7 @@ from lmol.verdict import SWAPPED, Verdict
 
 @dataclass(frozen=True, kw_only=True)
 class LossTerms:
-    """Scalars, in nats a pair; total = cross_entropy + lambda * consistency."""
+    """Scalars, in nats per pair; total = cross_entropy + lambda * consistency."""
 
     total: Tensor
     cross_entropy: Tensor
@@ -25,13 +25,13 @@ class LossTerms:
 
 
 def needs_swapped_order(config: LossConfig) -> bool:
-    """Whether any term looks at order 1; without one its forward is not computed."""
+    """Return True if any term uses order 1; otherwise its forward is not computed."""
     ramp = config.consistency
     return config.swap_ce_weight > 0 or ramp.start > 0 or ramp.end > 0
 
 
 def consistency_weight(config: ConsistencyConfig, progress: float) -> float:
-    """lambda at `progress` (share of all steps done): linear over the ramp, then constant."""
+    """Return lambda at `progress` (share of all steps done): a linear ramp, then constant."""
     done = min(progress / config.ramp_ratio, 1.0) if config.ramp_ratio > 0 else 1.0
     return config.start + (config.end - config.start) * done
 
@@ -45,7 +45,7 @@ class PairTargets:
 
     @property
     def labels(self) -> Tensor:
-        """The most probable answer by order, shape (P, O); Similar where two are equal."""
+        """Return the most probable answer by order, shape (P, O); Similar if two are equal."""
         largest, labels = self.shares.max(dim=-1)
         tied = (self.shares == largest[..., None]).sum(-1) > 1
         return labels.masked_fill(tied, Verdict.SIMILAR)
@@ -54,10 +54,10 @@ class PairTargets:
 def pair_loss(
     logits: Tensor, targets: PairTargets, config: LossConfig, progress: float
 ) -> LossTerms:
-    """Return the loss of logits (P, O, 3); O = 1 where the swapped order plays no part.
+    """Return the loss of logits (P, O, 3); O = 1 if the swapped order has no effect.
 
-    Sums over pairs are divided by P, not by the sum of class weights as torch's weighted mean does:
-    only so is a batch the mean of its micro-batches, and accumulation exact.
+    Sums over pairs are divided by P, not by the sum of class weights as in torch's weighted mean:
+    this makes a batch the mean of its micro-batches, and accumulation exact.
     """
     first = PairTargets(shares=targets.shares[:, 0], weights=targets.weights)
     entropy = weighted_cross_entropy(logits[:, 0], first, config.w_similar)
@@ -79,13 +79,13 @@ def weighted_cross_entropy(logits: Tensor, targets: PairTargets, w_similar: floa
     """
     weights = targets.shares * logits.new_tensor([1.0, 1.0, w_similar])
     pairs = (weights * log_softmax(logits, dim=-1)).sum(-1) * targets.weights
-    # nll_loss adds up in the order in which torch's cross-entropy of class indices does.
+    # nll_loss adds in the same order as torch's cross-entropy of class indices.
     rows = torch.zeros(len(pairs), dtype=torch.long, device=pairs.device)
     return nll_loss(pairs[:, None], rows, reduction="sum") / len(logits)
 
 
 def symmetric_kl(logits: Tensor, swapped_logits: Tensor) -> Tensor:
-    """0.5 * (KL(p||q') + KL(q'||p)), mean over P pairs, in nats.
+    """Return 0.5 * (KL(p||q') + KL(q'||p)), mean over P pairs, in nats.
 
     p comes from the order (A, B), q' from (B, A) with First and Second exchanged. Since
     KL(p||q') + KL(q'||p) = sum (p - q') (log p - log q'), it needs no division.

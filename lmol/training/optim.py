@@ -16,9 +16,9 @@ BIAS = "_bias"
 
 
 def build_optimizer(model: PairModel, config: OptimConfig) -> AdamW:
-    """The model's own groups, each with its peak learning rate.
+    """Return AdamW with the model's own groups, each with its peak learning rate.
 
-    Weight decay is decoupled (Loshchilov and Hutter, 2019) and left off biases.
+    Weight decay is decoupled (Loshchilov and Hutter, 2019) and not applied to biases.
     """
     groups = [
         {"name": name, "params": members, **_settings(name, config)}
@@ -33,7 +33,7 @@ def _settings(group: str, config: OptimConfig) -> dict[str, Any]:
 
 
 def build_scheduler(optimizer: Optimizer, num_steps: int, config: OptimConfig) -> LambdaLR:
-    """One schedule for all groups, each relative to its own peak."""
+    """Return one schedule for all groups, each relative to its own peak."""
     return LambdaLR(optimizer, lambda step: learning_rate_share(step, num_steps, config))
 
 

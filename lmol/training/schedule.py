@@ -21,9 +21,9 @@ SHAPES: dict[Schedule, Shape] = {
 
 
 def learning_rate_share(step: int, num_steps: int, config: OptimConfig) -> float:
-    """Share of the peak learning rate that optimizer step `step` (0-based) uses.
+    """Return the share of the peak learning rate at optimizer step `step` (0-based).
 
-    Rises linearly over the warm-up to 1, then follows the shape from 1 down to the floor.
+    It rises linearly over the warm-up to 1, then follows the shape from 1 down to the floor.
     """
     warmup = math.ceil(config.warmup_ratio * num_steps)
     if step < warmup:

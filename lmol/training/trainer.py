@@ -28,14 +28,14 @@ from lmol.training.workers import for_workers, guarded
 log = logging.getLogger(__name__)
 
 TARGETS = ("targets", "weights")
-"""What a batch holds beside images."""
+"""Keys of a batch that are not images."""
 
 NOT_USED: Any = ()
-"""The Trainer wants a validation set before it calls `evaluate`, where `validate` stands for it."""
+"""Placeholder for the validation set that the Trainer requires; `validate` is used instead."""
 
 
 class ComparisonTrainer(Trainer):
-    """Trains a PairModel on pairs, and validates on other images of the training fold.
+    """Trainer of a PairModel on pairs; it validates on other images of the training fold.
 
     The folder receives `last` at each validation, and `best` whenever the metric is a new best.
     """
@@ -76,7 +76,7 @@ class ComparisonTrainer(Trainer):
         )
         self.remove_callback(
             PrinterCallback
-        )  # prints every record as a dictionary beside our lines
+        )  # it would print every record as a dictionary next to our lines
 
     def compute_loss(
         self,
@@ -85,7 +85,7 @@ class ComparisonTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Scalar loss of a micro-batch, in nats."""
+        """Return the scalar loss of a micro-batch, in nats."""
         images = {key: value for key, value in inputs.items() if key not in TARGETS}
         with self._monitor.forward():
             logits = model(**images, both_orders=self._both_orders)
@@ -98,17 +98,17 @@ class ComparisonTrainer(Trainer):
         return (terms.total, logits) if return_outputs else terms.total
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """The stock loader, whose workers are started and waited for as lmol.training.workers says.
+        """Return the stock loader; lmol.training.workers starts its workers and limits the wait.
 
-        An LmolError in a worker comes out of it as the same error.
+        An LmolError in a worker is raised here as the same error.
         """
         return guarded(super().get_train_dataloader())
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
-        """A micro-batch's forward and backward pass; its loss, scaled for accumulation.
+        """Run a micro-batch's forward and backward pass; return its loss, scaled for accumulation.
 
-        A loss that is not finite counts as 0 in the Trainer's own running sum, which would never be
-        finite again; the records have it from the signals.
+        A loss that is not finite counts as 0 in the Trainer's running sum, which would otherwise
+        stay non-finite; the records get it from the signals.
         """
         loss = super().training_step(*args, **kwargs)
         if self.accelerator.sync_gradients:
@@ -116,13 +116,13 @@ class ComparisonTrainer(Trainer):
         return torch.nan_to_num(loss, nan=0.0, posinf=0.0, neginf=0.0)
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
-        """Called by the Trainer after clipping, with the norm before it."""
+        """Store the norm before clipping, with which the Trainer calls this after clipping."""
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
         self._monitor.sums.grad_norm = norm
         return norm
 
     def create_optimizer(self, model: nn.Module | None = None) -> AdamW:
-        """AdamW with the named groups of lmol.training.optim."""
+        """Return AdamW with the named groups of lmol.training.optim."""
         if self.optimizer is None:
             self.optimizer = build_optimizer(self.pair_model, self._optim)
         return cast(AdamW, self.optimizer)
@@ -130,7 +130,7 @@ class ComparisonTrainer(Trainer):
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
     ) -> LambdaLR:
-        """The schedule of lmol.training.schedule."""
+        """Return the schedule of lmol.training.schedule."""
         if self.lr_scheduler is None:
             chosen = optimizer or self.create_optimizer()
             self.lr_scheduler = build_scheduler(chosen, num_training_steps, self._optim)
@@ -145,14 +145,14 @@ class ComparisonTrainer(Trainer):
         super().log(logs, start_time)
 
     def _means(self) -> dict[str, float]:
-        """Mean loss terms (nats) and accuracy of the steps since the last record."""
+        """Return the mean loss terms (nats) and accuracy of the steps since the last record."""
         steps = self._monitor.history.steps[self._logged :]
         self._logged += len(steps)
         names = ("loss", "cross_entropy", "consistency", "accuracy")
         return {name: float(values(steps, name).mean()) for name in names}
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Judge the validation pairs; never the held-out fold."""
+        """Evaluate the validation pairs, never the held-out fold."""
         validated = self.data.validate(self.state.global_step)
         metrics = {f"eval_{name}": value for name, value in validated.items()}
         self.log(metrics)
@@ -162,24 +162,24 @@ class ComparisonTrainer(Trainer):
         return metrics
 
     def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
-        """From `best_from` on; while the learning rate is high, a good value is a lucky one."""
+        """Return True for a new best; before `best_from`, at a high rate, a good value is luck."""
         early = self.state.global_step < self._config.best_from * self.state.max_steps
         better = not early and bool(super()._determine_best_metric(metrics, trial))
         keep_last(self)
         return better
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        """Called by the Trainer whenever the validation metric is a new best."""
+        """Save `best`; the Trainer calls this whenever the validation metric is a new best."""
         self._save_as("best")
 
     def save_last(self) -> None:
-        """Leave the present weights as checkpoint `last`."""
+        """Save the present weights as checkpoint `last`."""
         self._save_as("last")
 
     def save_last_good(self) -> bool:
-        """Go back to the last weights with which nothing was wrong, and leave them as `last`.
+        """Restore the last good weights and save them as `last`.
 
-        Tells whether there are any that were trained.
+        Return False if there are no trained ones.
         """
         good = self._monitor.interventions.last_good
         if good.step == 0:
@@ -190,13 +190,13 @@ class ComparisonTrainer(Trainer):
         return True
 
     def _save_as(self, kind: str) -> None:
-        """By one process of several; the others wait, so that all may read it."""
+        """Save a checkpoint in one process; the others wait, so that all may read it."""
         if self.args.should_save:
             save_checkpoint(self.pair_model, self.folder / kind, self.facts())
         process_state().wait_for_everyone()
 
     def facts(self) -> dict[str, Any]:
-        """What meta.json says about the present weights."""
+        """Return the metadata of the present weights for meta.json."""
         return {
             "step": self.state.global_step,
             "epoch": self.state.epoch,

@@ -1,6 +1,6 @@
-"""Worker processes that read training images: what they need, and how their failures are reported.
+"""Worker processes that read training images: their needs, and the report of their failures.
 
-Without workers, nothing of this is used: the training process reads the images itself.
+Without workers, this module is not used: the training process reads the images itself.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PREFETCHED = 2
 """Batches that each worker holds ready, which is torch's default."""
 
 IN_USE = 2
-"""Batches that the training process itself holds: the one in use, and the next."""
+"""Number of batches in the training process: the one in use, and the next."""
 
 SILENCE = 30 * 60
 """Seconds without a batch after which the workers count as hanging."""
@@ -81,7 +81,7 @@ class WorkerCollator:
 
 
 class WorkerLoader:
-    """Batches of a DataLoader with workers, which are no longer waited for without end."""
+    """Batches of a DataLoader with workers, with a time limit on the wait for them."""
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader
@@ -108,16 +108,16 @@ class WorkerLoader:
 
 
 def _end_workers(batches: Any) -> None:
-    """Ask the workers to end, then kill: Python waits at its own end for one that hangs."""
+    """Ask the workers to end, then kill: at its end, Python would wait for one that hangs."""
     batches._shutdown_workers()
     for worker in batches._workers:
         worker.kill()
 
 
 def for_workers(dataset: Any, collator: Any, config: TrainConfig) -> tuple[Any, Any]:
-    """Return dataset and collator as the workers need them; as they are, without workers.
+    """Return dataset and collator for use in workers; unchanged if there are no workers.
 
-    Raises TrainingError where the workers' batches do not fit into the free shared memory.
+    Raises TrainingError if the workers' batches do not fit into the free shared memory.
     """
     if config.workers == 0:
         return dataset, collator
@@ -126,14 +126,14 @@ def for_workers(dataset: Any, collator: Any, config: TrainConfig) -> tuple[Any, 
 
 
 def guarded(loader: Any) -> Any:
-    """Return accelerate's loader, which no longer waits for its workers without end."""
+    """Return accelerate's loader with a time limit on the wait for its workers."""
     if loader.num_workers:
         loader.base_dataloader = WorkerLoader(loader.base_dataloader)
     return loader
 
 
 def _require_shared_memory(dataset: Any, collator: Collator, config: TrainConfig) -> None:
-    """Measure the first pair, and count the batches of all processes of this machine."""
+    """Raise TrainingError if the batches of this machine's processes exceed the shared memory."""
     if not SHARED_MEMORY.is_dir():
         return
     pair = sum(tensor.nbytes for tensor in collator([dataset[0]]).values())

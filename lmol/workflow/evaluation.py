@@ -21,7 +21,7 @@ from lmol.evaluation.diagnosis import (
     plot_diagnosis,
 )
 from lmol.evaluation.generation import GeneratingJudge
-from lmol.evaluation.judge import fingerprint, judge
+from lmol.evaluation.judge import Judge, fingerprint
 from lmol.evaluation.metrics import (
     Metrics,
     Shown,
@@ -143,14 +143,15 @@ def _answers(session: Session, run: Path) -> tuple[Floats, Metrics, PartFile | N
     pairs = session.fold.held_out_pairs
     size, room = config.batch_pairs, config.memory_gb
     with progress("Judging", len(pairs), "pairs") as advance:
+        names, first, second = rows_of(pairs)
         if config.decode is Decoding.GENERATE:
-            names, first, second = rows_of(pairs)
             generating = GeneratingJudge(model, names, images, size, memory_gb=room)
             probabilities = generating.compare(first, second, advance)
             return probabilities, {"invalid_answers": generating.invalid_share()}, None
         seal = fingerprint(model, pairs, data_hash(session.fold.split.held_out))
         with PartFile(run / JUDGED, seal, process_index()) as part:
-            return judge(model, pairs, images, size, advance, part, room), {}, part
+            judge = Judge(model, names, images, size, memory_gb=room)
+            return judge.compare(first, second, advance, part), {}, part
 
 
 def save_result(run: ResultFolder, result: EvaluationResult, seconds: dict[str, float]) -> None:

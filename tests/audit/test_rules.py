@@ -4,13 +4,14 @@ from dataclasses import fields
 
 import pytest
 
-from lmol.audit.advice import ADVICE
 from lmol.audit.health_rules import AT_ONCE, AT_VALIDATION, BY_WINDOW
 from lmol.audit.rules import FROZEN, MODEL_RULES, PAIR_RULES, STEP_RULES
+from lmol.config.rule_list import ADVICE
 from lmol.config.schema import AuditRules, HealthRules
 from lmol.experiments.bench.fault_runs import Fault, found
 from lmol.experiments.bench.faults import FAULTS
 from tests.audit.planted import PLANTED, along_depth, write_deep_base
+from tests.experiments.test_faults import by_length
 
 AUDIT = {field.name for field in fields(AuditRules)}
 HEALTH = {field.name for field in fields(HealthRules)}
@@ -21,7 +22,7 @@ def _folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("fault", PLANTED, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", [*by_length(PLANTED)])
 def test_a_rule_finds_its_own_fault(fault):
     result = found(fault)
     assert set(fault.rules) <= result["findings"].keys()

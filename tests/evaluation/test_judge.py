@@ -162,13 +162,16 @@ class Killed(BaseException):
 def test_resumed_is_uninterrupted(comparer, pairs, images, tmp_path, monkeypatch, batch_pairs):
     uninterrupted = judge(comparer, pairs, images, batch_pairs)
     seal = fingerprint(comparer, pairs, "data")
+    names, first, second = rows_of(pairs)
 
     for _ in range(2):
+        kept = Judge(comparer, names, images, batch_pairs)
         with pytest.raises(Killed), PartFile(tmp_path, seal) as part:
-            judge(comparer, pairs, images, batch_pairs, kill_after(30), part)
+            kept.compare(first, second, kill_after(30), part)
     asked = count_answers(monkeypatch)
     with PartFile(tmp_path, seal) as part:
-        resumed = judge(comparer, pairs, images, batch_pairs, part=part)
+        kept = Judge(comparer, names, images, batch_pairs)
+        resumed = kept.compare(first, second, part=part)
     np.testing.assert_array_equal(resumed, uninterrupted)
     assert 0 < sum(asked) < 2 * len(pairs)
 

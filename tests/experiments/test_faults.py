@@ -7,7 +7,14 @@ from lmol.experiments.bench.fault_runs import LONGER, Fault, found
 from lmol.experiments.bench.faults import FAULTS
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def by_length(faults):
+    """Those that take 120 steps wait for make test-all."""
+    for fault in faults:
+        longer = set(LONGER) <= set(fault.overrides)
+        yield pytest.param(fault, id=fault.name, marks=[pytest.mark.slow] if longer else [])
+
+
+@pytest.mark.parametrize("fault", [*by_length(FAULTS)])
 def test_a_planted_fault_is_found(fault, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = found(fault)
@@ -20,6 +27,7 @@ def test_a_planted_fault_is_found(fault, tmp_path, monkeypatch):
     assert (result["ended"] == "stopped") == any("stopped" in told for a in acted for told in a)
 
 
+@pytest.mark.slow
 def test_a_run_without_a_fault_has_no_findings(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = found(Fault(name="none", rules=(), overrides=LONGER))

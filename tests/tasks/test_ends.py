@@ -52,7 +52,10 @@ def status(run: Path) -> object:
         return None
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
 def test_a_signal_ends_a_training_which_keeps_its_last_weights(tmp_path, monkeypatch, number, code):
     monkeypatch.chdir(tmp_path)
     with begin("hydra.run.dir=run") as training:
@@ -87,6 +90,7 @@ def test_the_processes_of_a_sweep_end_with_the_command(tmp_path, monkeypatch, nu
     assert [status(job) for job in jobs] == ["failed", "failed"]
 
 
+@pytest.mark.slow
 def test_jobs_that_another_host_seems_to_run_are_no_success(command, tmp_path):
     sweep = (*SMALL, "-m", "fold=1", "hydra.sweep.dir=sweep")
     assert command(*sweep) == (0, "")
@@ -99,6 +103,7 @@ def test_jobs_that_another_host_seems_to_run_are_no_success(command, tmp_path):
     assert "1 of 1 jobs are not done: fold_1 (running)" in told
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("unshare") is None, reason="a small disk needs root"
 )

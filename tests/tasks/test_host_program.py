@@ -80,7 +80,13 @@ def test_an_import_changes_no_logging_of_the_program():
     subprocess.run([sys.executable, "-c", IMPORT], check=True)
 
 
-@pytest.mark.parametrize("use", [MAIN, NOTEBOOK], ids=["hydra.main", "initialize"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        pytest.param(MAIN, id="hydra.main"),
+        pytest.param(NOTEBOOK, id="initialize", marks=pytest.mark.slow),
+    ],
+)
 def test_the_program_that_loads_a_comparer_stays_as_it_was(trained_once, tmp_path, faces, use):
     run = trained_once / "outputs/one/run"
     names = f"RUN, IMAGES = {str(run)!r}, {faces['path'].iloc[:2].tolist()!r}\n"

@@ -55,7 +55,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_an_image_that_goes_in_mid_training_is_named(faces, tmp_path, workers):
     settings = own_table(faces, tmp_path)
     ended = subprocess.run(

@@ -87,6 +87,7 @@ def test_a_batch_that_finds_no_room_is_an_error_instead_of_silence(monkeypatch):
     assert "expected 4.0 MB for one more batch" in str(error)
 
 
+@pytest.mark.slow
 def test_too_little_shared_memory_is_an_error_before_training(tmp_path):
     small = 'mount -t tmpfs -o size=1m tmpfs /dev/shm && exec "$0" "$@"'
     unshare = ["unshare", "-m", "sh", "-c", small]

@@ -1,4 +1,4 @@
-"""Cartoon faces drawn from parameters: the embedded data set, and what the embedded base has seen.
+"""Cartoon faces drawn from parameters, for the embedded data set and for training its base.
 
 A face is a mapping of parameter name to number. Lengths are in pixels of a 64-pixel picture, with
 the origin at the middle of the face, x to the right and y down. "Left" is the viewer's left.
@@ -33,7 +33,7 @@ FEATURES = (
 """Proportions and expression, N(0, 0.55) clipped to -1..1; they move the score."""
 
 FLAWS = {"blemish": (1.3, 1.7), "asymmetry": (1.3, 1.9)}
-"""Skin texture and asymmetry, 0..1, with the parameters of their beta distributions; they too."""
+"""Skin texture and asymmetry, 0..1, with their beta distributions; they also move the score."""
 
 COLOURS = (
     "background_red",
@@ -44,7 +44,7 @@ COLOURS = (
     "hair_value",
 )
 UNIT_NUISANCES = (*COLOURS, "iris", "hair_length")
-"""Uniform on 0..1; they do not move the score."""
+"""Colours, iris and hair length, uniform on 0..1; they do not move the score."""
 
 SIGNED_NUISANCES = ("yaw", "light", "shift_x", "shift_y", "scale", "brow")
 """Pose, light and brows, uniform on -1..1; they do not move the score."""
@@ -54,7 +54,7 @@ WHITE, PUPIL, LIPS, LIP_LINE = (250, 250, 250), (15, 12, 12), (178, 62, 74), (11
 
 
 def sample_faces(num: int, seed: int) -> Parameters:
-    """Parameters of `num` faces, each an array of shape (num,); the same seed, the same faces."""
+    """Draw the parameters of `num` faces, each an array of shape (num,); a seed fixes the faces."""
     rng = np.random.default_rng(seed)
     faces = {name: np.clip(rng.normal(0, 0.55, num), -1, 1) for name in FEATURES}
     faces |= {name: rng.beta(a, b, num) for name, (a, b) in FLAWS.items()}
@@ -66,7 +66,7 @@ def sample_faces(num: int, seed: int) -> Parameters:
 
 
 def draw_face(face: Face, size: int) -> Image.Image:
-    """An RGB picture of size x size pixels."""
+    """Draw an RGB picture of size x size pixels."""
     return _Drawing(face, size).picture()
 
 
@@ -212,7 +212,7 @@ class _Drawing:
         self.draw.polygon([self._place(point) for point in points], fill=colour)
 
     def _place(self, point: Point) -> Point:
-        """Canvas position of a point of the face."""
+        """Return the canvas position of a point of the face."""
         (x, y), (centre_x, centre_y) = point, self.centre
         return (centre_x + self.scale * x) * self.unit, (centre_y + self.scale * y) * self.unit
 

@@ -1,4 +1,4 @@
-"""Label files, one `image score` a line without a header, and the faults in lines of any file."""
+"""Label files (one `image score` a line, no header), and errors about the lines of any file."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lmol.errors import DataError
 Labels = dict[str, float]
 
 NAMED = 3
-"""Further faulty lines that a message names; of the others it gives the number."""
+"""Largest number of further faulty lines that a message names; it counts the others."""
 
 
 class BadLine(Exception):
-    """A line that cannot be used: what it holds, what was expected, and what to do about it."""
+    """Error about a line that cannot be used: its content, the expected content, the remedy."""
 
     def __init__(self, got: str, expected: str, remedy: str) -> None:
         super().__init__(got)
@@ -24,7 +24,7 @@ class BadLine(Exception):
 
 
 class BadLines:
-    """Collects the bad lines of a file, so that one error is about all of them."""
+    """Collector of the bad lines of a file, so that one error is about all of them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -58,7 +58,7 @@ def _further(faults: list[tuple[int, BadLine]]) -> str:
 
 
 def read_labels(path: Path, low: float, high: float) -> Labels:
-    """Score by image name, in the order of the file.
+    """Return the score by image name, in the order of the file.
 
     Raises DataError with file:line for malformed lines, a second line for an image, and scores
     that are no finite number in low..high.
@@ -95,7 +95,7 @@ def _label(line: str, low: float, high: float) -> tuple[str, float]:
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, with or without a byte-order mark, or a DataError."""
+    """Return the text of a UTF-8 file, with or without a byte-order mark; else raise DataError."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except (UnicodeDecodeError, OSError) as error:
@@ -108,7 +108,7 @@ def read_text(path: Path) -> str:
 
 
 def parse_score(text: str, low: float = -math.inf, high: float = math.inf) -> float:
-    """A finite score in low..high (both in points of score), or a BadLine."""
+    """Return a finite score in low..high (both in points of score); else raise BadLine."""
     try:
         score = float(text)
     except ValueError:
@@ -125,7 +125,7 @@ def parse_score(text: str, low: float = -math.inf, high: float = math.inf) -> fl
 
 
 def repeated(name: str) -> BadLine:
-    """The fault of a line about an image that has a score already."""
+    """Return the error about a line for an image that has a score already."""
     return BadLine(
         f"{name} a second time",
         expected="one score for each image",

@@ -16,10 +16,10 @@ from lmol.errors import DataError
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreTable:
-    """Any images with scores: a CSV with columns image, score and optionally group.
+    """Source of any images with scores: a CSV with columns image, score and optionally group.
 
     image is a path relative to `root`, or an absolute one; `table` likewise. subject: a further
-    column, of the person or object that an image shows; no fold separates images of one subject,
+    column with the person or object that an image shows; no fold separates images of one subject,
     and an image with an empty cell is a subject of its own.
     """
 
@@ -61,7 +61,7 @@ class ScoreTable:
         )
 
     def _file(self) -> Path:
-        """`table` below `root`, or as given. Raises DataError where there is none."""
+        """Return `table` below `root`, or as given. Raises DataError if there is none."""
         root = Path(self.root).absolute()
         places = (root / self.table, Path(self.table).absolute())
         found = next((place for place in places if place.is_file()), None)

@@ -1,4 +1,4 @@
-"""SCUT-FBP5500 (v2), as released: 5,500 portraits, scores 1 to 5, five official folds.
+"""The release of SCUT-FBP5500 (v2): 5,500 portraits, scores 1 to 5, five official folds.
 
 Liang, Lin, Jin, Xie and Li, "SCUT-FBP5500: A diverse benchmark dataset for multi-paradigm facial
 beauty prediction", ICPR 2018.
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 LOW, HIGH = 1.0, 5.0
 
 GROUPS = {"fty": "AF", "mty": "AM", "ftw": "CF", "mtw": "CM"}
-"""Asian and Caucasian, female and male: older prefixes of file names to the release's."""
+"""Older prefixes of file names to the release's: Asian and Caucasian, female and male."""
 
 NAMED = 3
 """Images that a log line names."""
@@ -32,9 +32,9 @@ NAMED = 3
 
 @dataclass(frozen=True, kw_only=True)
 class ScutFBP5500:
-    """The release below `root`; a copy with only labels.txt and Images/ has no official folds.
+    """Source of the release below `root`; a copy with only labels.txt and Images/ has no folds.
 
-    Images have the release's names, whichever generation of names files and lists use.
+    Images have the release's names, also if files and lists use the older names.
     """
 
     root: Path | None
@@ -56,9 +56,9 @@ class ScutFBP5500:
         return DataSet(images=images)
 
     def official_folds(self) -> list[tuple[Path, Labels, Path, Labels]]:
-        """(train file, its labels, test file, its labels) of the five official folds.
+        """Return (train file, its labels, test file, its labels) of the five official folds.
 
-        Raises DataError where the lists are not there.
+        Raises DataError if the lists are missing.
         """
         copy = self._copy()
         pairs = [copy.lists(fold) for fold in range(1, 6)]
@@ -76,7 +76,7 @@ class ScutFBP5500:
 
 
 def _labels(path: Path) -> Labels:
-    """Scores by the release's names."""
+    """Return scores by the release's names."""
     if not path.is_file():
         raise DataError(
             path,
@@ -89,7 +89,7 @@ def _labels(path: Path) -> Labels:
 
 
 def _by_name(where: Path, given: Iterable[str]) -> dict[str, str]:
-    """Given names by the release's; raises DataError where two are of one image."""
+    """Return given names by the release's; raise DataError if two are of one image."""
     found: dict[str, str] = {}
     for name in given:
         other = found.setdefault(canonical(name), name)
@@ -111,7 +111,7 @@ def _log_unscored(folder: Path, names: list[str]) -> None:
 
 
 def canonical(name: str) -> str:
-    """The release's name of an image of either generation: ftw437.jpg is CF437.jpg."""
+    """Return the release's name for an older or newer name: ftw437.jpg is CF437.jpg."""
     match = re.fullmatch(r"([a-z]{3})(\d+\.\w+)", name)
     if match is None or match[1] not in GROUPS:
         return name
@@ -119,6 +119,6 @@ def canonical(name: str) -> str:
 
 
 def group_of(name: str) -> str:
-    """AF, AM, CF or CM, or "" for a name of another form."""
+    """Return AF, AM, CF or CM, or "" for a name of another form."""
     prefix = canonical(name)[:2]
     return prefix if prefix in GROUPS.values() else ""

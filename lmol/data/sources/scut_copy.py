@@ -1,4 +1,4 @@
-"""Where a copy of SCUT-FBP5500 keeps its parts: as released, or some folders deeper.
+"""Search for the parts of a copy of SCUT-FBP5500: in the release's places, or folders deeper.
 
 Copies in circulation nest the release in a folder of its own name, hold Images/Images/, or keep the
 lists in a further folder; HCIILAB's repository has the lists of fold k as <k>/train_<k>.txt.
@@ -23,7 +23,7 @@ LABELS = (LISTS / "All_labels.txt", Path("labels.txt"))
 FOLD_FOLDERS = ("cross_validation_{}", "{}")
 
 DEEPEST = 4
-"""Folders below the root in which is looked."""
+"""Number of folder levels below the root that are searched."""
 
 TREE = f"""expected tree:
     SCUT-FBP5500_v2/
@@ -38,19 +38,19 @@ SOURCE = (
 
 
 class ScutCopy:
-    """The parts of a copy below a root. Raises DataError where one is missing or there are two."""
+    """The parts of a copy below a root. Raises DataError if one is missing or there are two."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._folders = _folders(root)
 
     def images(self) -> Path:
-        """The folder that holds the images."""
+        """Return the folder that holds the images."""
         folders = [folder for folder in self._folders if folder.name.lower() == IMAGES.lower()]
         return self._one(self._root / IMAGES, [f for f in folders if _holds_images(f)])
 
     def labels(self) -> Path:
-        """All_labels.txt or, in copies without it, labels.txt."""
+        """Return All_labels.txt or, in copies without it, labels.txt."""
         for usual in LABELS:
             if (self._root / usual).is_file():
                 return self._root / usual
@@ -61,7 +61,7 @@ class ScutCopy:
         raise self._missing(self._root / LABELS[0])
 
     def lists(self, fold: int) -> tuple[Path, Path]:
-        """The training and the test list of an official fold, 1 to 5."""
+        """Return the training and the test list of an official fold, 1 to 5."""
         ways = [(folder, way) for folder in self._folders for way in FOLD_FOLDERS]
         holding = {f: way for f, way in reversed(ways) if _train(f, way, 1).is_file()}
         folder = self._one(self._root / FOLDS, sorted(holding))
@@ -69,7 +69,7 @@ class ScutCopy:
         return train, train.with_name(f"test_{fold}.txt")
 
     def _one(self, usual: Path, found: Sequence[Path]) -> Path:
-        """The usual place or, where there is nothing, the only other one."""
+        """Return the usual place or, if nothing is there, the only other one."""
         if usual in found:
             return usual
         if not found:
@@ -97,7 +97,7 @@ class ScutCopy:
 
 
 def _folders(root: Path) -> list[Path]:
-    """The root and the folders below it, hidden ones and links aside."""
+    """Return the root and the folders below it, without hidden ones and links."""
     found = level = [root]
     for _ in range(DEEPEST):
         children = [child for folder in level for child in _children(folder)]

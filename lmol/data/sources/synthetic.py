@@ -1,4 +1,4 @@
-"""The embedded data set: drawn faces, scored as simulated raters would score them.
+"""The embedded data set: drawn faces with the scores of simulated raters.
 
 A latent score is a smooth function of proportions, expression, skin texture and symmetry; 60 raters
 with biases and noise vote 1 to 5, and their mean is the score, as in SCUT-FBP5500. Colours, hair,
@@ -26,16 +26,16 @@ from lmol.system.disk import disk_error
 
 NUM_RATERS = 60
 RATER_BIAS_SD = 0.35
-"""Standard deviation of a rater's leniency, points of score."""
+"""Standard deviation of a rater's leniency, in points of score."""
 VOTE_NOISE_SD = 0.55
-"""Standard deviation of what else moves a single vote, points of score."""
+"""Standard deviation of the noise of a single vote, in points of score."""
 
 PARAMETERS = "parameters.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticFaces:
-    """`num_images` faces of image_size x image_size pixels, drawn once below `root`."""
+    """Source of `num_images` faces of image_size x image_size pixels, drawn once below `root`."""
 
     root: Path
     num_images: Annotated[int, Field(ge=10)]
@@ -43,7 +43,7 @@ class SyntheticFaces:
     seed: Annotated[int, Field(ge=0)]
 
     def load(self) -> DataSet:
-        """Return images with score and group; draw the faces that are not there yet."""
+        """Return images with score and group; draw the faces if they are not there yet."""
         if not (self.folder / PARAMETERS).is_file():
             self._draw_once()
         table = pd.read_csv(self.folder / PARAMETERS)
@@ -60,12 +60,12 @@ class SyntheticFaces:
 
     @property
     def folder(self) -> Path:
-        """Below root, named by all that decides pixels and scores, also the code that draws."""
+        """Return a folder below root, named by all that decides pixels and scores, also code."""
         name = f"{self.num_images}_{self.image_size}px_seed{self.seed}_{_code_hash()}"
         return Path(self.root).absolute() / name
 
     def _draw_once(self) -> None:
-        """Draw into a folder of our own, then move it: another process may do so too."""
+        """Draw into a temporary folder, then move it: another process may do the same."""
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".drawing_", dir=self.folder.parent) as own:
@@ -97,7 +97,7 @@ class SyntheticFaces:
 
 
 def scored_table(names: list[str], faces: Parameters, seed: int) -> pd.DataFrame:
-    """All parameters of the faces with their latent score, score and group."""
+    """Return all parameters of the faces with their latent score, score and group."""
     latent = latent_score(faces)
     rng = np.random.default_rng([seed, 1])
     return pd.DataFrame(
@@ -112,7 +112,7 @@ def scored_table(names: list[str], faces: Parameters, seed: int) -> pd.DataFrame
 
 
 def latent_score(faces: Parameters) -> NDArray[np.float64]:
-    """Score in 1..5 that a perfect rater would give, shape (num,)."""
+    """Return the score in 1..5 that a perfect rater would give, shape (num,)."""
     merit = (
         0.80 * (_bump(faces["face_ratio"], 0.25, 0.65) - 0.65)
         + 0.55 * faces["jaw"]
@@ -131,7 +131,7 @@ def latent_score(faces: Parameters) -> NDArray[np.float64]:
 
 
 def rate(latent: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Mean of NUM_RATERS whole votes in 1..5 on each of the latent scores (num,)."""
+    """Return the mean of NUM_RATERS whole votes in 1..5 on each of the latent scores (num,)."""
     leniency = rng.normal(0, RATER_BIAS_SD, NUM_RATERS)
     noise = rng.normal(0, VOTE_NOISE_SD, (len(latent), NUM_RATERS))
     votes = np.clip(np.round(latent[:, None] + leniency + noise), 1, 5)
@@ -139,7 +139,7 @@ def rate(latent: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.fl
 
 
 def groups(faces: Parameters) -> NDArray[np.str_]:
-    """long_dark, long_light, short_dark or short_light: length and lightness of the hair."""
+    """Return long_dark, long_light, short_dark or short_light: length and lightness of the hair."""
     length = np.where(faces["hair_length"] > 0.5, "long", "short")
     lightness = np.where(faces["hair_value"] > 0.5, "light", "dark")
     return np.char.add(np.char.add(length, "_"), lightness)

@@ -1,4 +1,4 @@
-"""Tables as spreadsheets write them: a header, then a row an image, between columns one sign."""
+"""Tables of spreadsheets: a header, then a row an image, and one sign between columns."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ log = logging.getLogger(__name__)
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 SHOWN = 12
-"""Columns of a header that a message shows."""
+"""Largest number of columns of a header that a message shows."""
 
 Row = dict[str, str]
 
 
 def read_rows(path: Path, required: Sequence[str], faults: BadLines) -> Iterator[tuple[int, Row]]:
-    """Line number and values by column of each row; bad rows go to the faults.
+    """Yield line number and values by column of each row; add bad rows to the faults.
 
-    The columns stand between commas or, where only so the required ones are there, between
-    semicolons, tabs or vertical bars. Raises DataError where they are not there.
+    Commas separate the columns or, if only these give the required columns, semicolons, tabs or
+    vertical bars. Raises DataError if required columns are missing.
     """
     text = read_text(path)
     headers = {sign: _header(text, sign) for sign in DELIMITERS}
@@ -50,7 +50,7 @@ def _header(text: str, delimiter: str) -> list[str]:
 
 
 def _whole(row: dict[str, str | None], required: Sequence[str]) -> Row:
-    """The row, where every required column has a value and no value is left over."""
+    """Return the row; raise BadLine if a required column has no value or a value is left over."""
     if None in row or row["image"] == "" or any(row[name] is None for name in required):
         raise BadLine(
             "a row that has not one value for each column",

@@ -1,1 +1,1 @@
-"""Vision-language models: all that knows LLaVA, PEFT, bitsandbytes and prompts."""
+"""Vision-language models: the only package that uses LLaVA, PEFT, bitsandbytes and prompts."""

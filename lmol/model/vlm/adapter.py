@@ -1,4 +1,4 @@
-"""What is trained on a frozen base: LoRA on the language model's attention, and the projector."""
+"""Trained parts on a frozen base: LoRA on the language model's attention, and the projector."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def adapt(
 ) -> PeftModel:
     """Put a projector and adapters on a frozen base; nothing else can be trained.
 
-    The fresh projector is set before PEFT copies it: the copy is what is trained and saved.
-    Raises ModelError where the pattern matches nothing or more than the language model.
+    The new projector is set before PEFT copies it: the copy is trained and saved. Raises
+    ModelError if the pattern matches nothing, or modules outside the language model.
     """
     if projector is ProjectorStart.FRESH:
         _set_fresh_projector(model)
@@ -50,14 +50,14 @@ def adapt(
 
 
 def _train_in_fp32(adapted: nn.Module) -> None:
-    """Small steps vanish in half precision; PEFT sees to its adapters alone."""
+    """Convert trained parameters to fp32, which keeps small steps; PEFT converts only adapters."""
     for parameter in adapted.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
 
 
 def matching_modules(model: nn.Module, pattern: str) -> set[str]:
-    """Full paths of the linear layers that the pattern matches; all in the language model.
+    """Return the full paths of the linear layers that match the pattern, all in the language model.
 
     Raises ModelError otherwise: bare names such as q_proj exist in the vision tower too.
     """
@@ -78,13 +78,13 @@ def matching_modules(model: nn.Module, pattern: str) -> set[str]:
 
 
 def adapted_modules(model: PeftModel) -> set[str]:
-    """Full paths, within the base, of the layers that carry an adapter."""
+    """Return the full paths, within the base, of the layers that have an adapter."""
     base = model.get_base_model()
     return {name for name, module in base.named_modules() if isinstance(module, LoraLayer)}
 
 
 def checkpoint_tensors(adapted: PeftModel) -> dict[str, Tensor]:
-    """The trained tensors under the names that a checkpoint gives them."""
+    """Return the trained tensors under the names that a checkpoint gives them."""
     return get_peft_model_state_dict(adapted, save_embedding_layers=False)
 
 

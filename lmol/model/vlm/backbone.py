@@ -29,34 +29,34 @@ DTYPES = {
 }
 
 UNQUANTIZED = ["model.multi_modal_projector", "model.vision_tower", "lm_head"]
-"""Kept out of quantisation. A bare "multi_modal_projector" would not match its run-time name."""
+"""Modules left unquantised. A bare "multi_modal_projector" would not match its run-time name."""
 
 PACKAGED = "pkg://"
 
 UNREADABLE = (OSError, ValueError, SafetensorError, ModuleNotFoundError)
-"""What stock loading raises for a name, a configuration or a file that it cannot use."""
+"""Errors of stock loading for an unusable name, configuration or file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """A loaded base and what turns images and text into its inputs."""
+    """A loaded base and the processor that turns images and text into its inputs."""
 
     model: LlavaForConditionalGeneration
     processor: LlavaProcessor
 
     @property
     def num_image_tokens(self) -> int:
-        """Tokens of one image after the vision tower's class token is dropped."""
+        """Return the tokens per image, without the vision tower's class token."""
         return int((self.image_size // self._vision.patch_size) ** 2)
 
     @property
     def image_size(self) -> int:
-        """Width and height in pixels of what the vision tower takes."""
+        """Return the width and height in pixels of the vision tower's input."""
         return int(self._vision.image_size)
 
     @property
     def embedding_dtype(self) -> torch.dtype:
-        """Of the embeddings that the language model takes."""
+        """Return the number type of the language model's input embeddings."""
         return cast(Tensor, self.model.get_input_embeddings().weight).dtype
 
     @property
@@ -66,7 +66,7 @@ class Base:
 
 @dataclass(frozen=True, kw_only=True)
 class LlavaBackbone:
-    """Where a stock LLaVA is, and in which form it is loaded.
+    """The location of a stock LLaVA, and the form in which it is loaded.
 
     weights: a hub id, a local folder, or pkg://package.folder for one that a package ships.
     """
@@ -81,7 +81,7 @@ class LlavaBackbone:
     def load(self) -> Base:
         """Read processor and weights, frozen, in evaluation mode, on this process's device.
 
-        Raises ModelError where the weights are not to be had or are not a LLaVA.
+        Raises ModelError if the weights are not available or are not a LLaVA.
         """
         try:
             config = AutoConfig.from_pretrained(self.location, revision=self.revision)
@@ -97,7 +97,7 @@ class LlavaBackbone:
 
     @property
     def location(self) -> str:
-        """`weights` with pkg:// resolved to a folder."""
+        """Return `weights`, with pkg:// resolved to a folder."""
         if not self.weights.startswith(PACKAGED):
             return self.weights
         package, _, folder = self.weights.removeprefix(PACKAGED).rpartition(".")
@@ -143,7 +143,7 @@ class LlavaBackbone:
             )
 
     def _check_whole(self, loading: dict[str, Any]) -> None:
-        """Stock loading fills what a file lacks with random numbers, and only logs it."""
+        """Raise ModelError if tensors are missing, because stock loading makes them random."""
         absent = sorted(str(key) for key in {*loading["missing_keys"], *loading["mismatched_keys"]})
         if absent:
             raise ModelError(
@@ -164,7 +164,7 @@ class LlavaBackbone:
 
 
 def _keep_linear4bit_unpacked(model: LlavaForConditionalGeneration) -> None:
-    """Keep 4-bit weights trainable-through on CPU.
+    """Keep 4-bit weights unpacked on a CPU, so that gradients can pass through them.
 
     With AVX512-BF16, bitsandbytes 0.50 repacks a Linear4bit in place at the first forward without
     gradients; the next backward then gives no gradient to its input, with only a warning.

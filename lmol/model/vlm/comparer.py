@@ -1,7 +1,7 @@
 """The adapted model as a classifier of pairs: two images in, three answer logits out.
 
-P pairs, O orders, B ordered pairs, U first images, T tokens an image, L tokens a prompt, V width of
-the vision tower, H width of the language model.
+P pairs, O orders, B ordered pairs, U first images, T tokens per image, L tokens of a prompt,
+V width of the vision tower, H width of the language model.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 
 class Comparer(PairModel):
-    """A vision-language model that is asked about two images at once.
+    """A vision-language model that compares two images in one prompt.
 
-    spec: what build_comparer made it from, as JSON knows it; build_model makes it again.
+    spec: the arguments of build_comparer, as JSON values; build_model builds it again.
     """
 
     frozen_from = "model.backbone.weights"
@@ -71,7 +71,7 @@ class Comparer(PairModel):
         return logits.unflatten(0, (-1, len(orders)))
 
     def scorer(self, features: Iterable[Tensor], num: int, memory_gb: float) -> PrefixScorer:
-        """Return what answers about num images; a first image's prompt is read once."""
+        """Return a scorer of num images; it reads a first image's prompt only once."""
         return PrefixScorer(self, features, num, memory_gb)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
@@ -87,7 +87,7 @@ class Comparer(PairModel):
         return checkpoint_tensors(self.adapted)
 
     def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what trained_state returned; PEFT passes over names that do not fit."""
+        """Load the tensors of trained_state; PEFT ignores names that do not fit."""
         set_peft_model_state_dict(self.adapted, dict(state))
 
     def save_trained(self, folder: Path) -> None:
@@ -100,7 +100,7 @@ class Comparer(PairModel):
 
     @property
     def prompt_text(self) -> str:
-        """The prompt as rendered."""
+        """Return the rendered prompt."""
         return self.prompt.text
 
     def write_stock(self, folder: Path) -> tuple[Tensor, Tensor]:
@@ -119,16 +119,16 @@ class Comparer(PairModel):
         return digest([("prompt", ids), *tensors], seed=seed)
 
     def project(self, features: Tensor) -> Tensor:
-        """Vision features (..., T, V) to embeddings (..., T, H) by the trained projector."""
+        """Return embeddings (..., T, H) of vision features (..., T, V) by the trained projector."""
         projector = self.base.model.model.multi_modal_projector
         weight = projector.linear_1.weight
         projected: Tensor = projector(features.to(weight.device, weight.dtype))
         return projected
 
     def answer_logits(self, images: Tensor) -> Tensor:
-        """Logits (B, 3) of B ordered pairs of projected images (B, 2, T, H), in float32.
+        """Return logits (B, 3) of ordered pairs of projected images (B, 2, T, H), in float32.
 
-        The head runs at the last position only: three numbers are wanted, not L x vocabulary.
+        The head runs only at the last position: three numbers are needed, not L x vocabulary.
         """
         output = self.adapted(
             input_ids=self._ids(images, self.prompt.input_ids),
@@ -139,7 +139,7 @@ class Comparer(PairModel):
         return self._of_answers(output.logits)
 
     def read_first(self, images: Tensor) -> DynamicCache:
-        """Keys and values of the prompt up to and including its first image.
+        """Return keys and values of the prompt up to and including its first image.
 
         images: projected, shape (U, T, H).
         """
@@ -154,14 +154,14 @@ class Comparer(PairModel):
         return cache
 
     def answer_second(self, first: DynamicCache, rows: Tensor, images: Tensor) -> Tensor:
-        """Logits (B, 3) as answer_logits gives them, from the second images (B, T, H) on.
+        """Return logits (B, 3) like answer_logits, from the second images (B, T, H) on.
 
-        first: of read_first; rows: shape (B,), which of its images comes first in each pair. What
-        nobody reads is not computed: other words, and other positions of the last layer.
+        first: from read_first; rows: shape (B,), the first image of each pair as a row of `first`.
+        Unused values are not computed: other words, and other positions of the last layer.
         """
         model = self.base.model
         decoder = model.model.language_model
-        # Hooks that come and go would have a compiled model compiled again.
+        # Temporary hooks would cause a compiled model to be compiled again.
         compiled = decoder._compiled_call_impl is not None
         with nullcontext() if compiled else last_position_only(decoder.layers[-1]):
             hidden = model.model(
@@ -172,7 +172,7 @@ class Comparer(PairModel):
         return functional.linear(hidden, model.lm_head.weight[list(self.prompt.answer_ids)]).float()
 
     def generate(self, images: Tensor, **options: Any) -> Any:
-        """transformers' own generation after B ordered pairs of projected images (B, 2, T, H)."""
+        """Generate with transformers after B ordered pairs of projected images (B, 2, T, H)."""
         input_ids = self._ids(images, self.prompt.input_ids)
         return self.adapted.generate(
             input_ids=input_ids,
@@ -189,7 +189,7 @@ class Comparer(PairModel):
 
 
 def _as_encoded(images: Tensor) -> dict[str, Any]:
-    """Projected tokens (B, tokens, H) as the model takes them in place of pixels."""
+    """Return projected tokens (B, tokens, H) in the form that the model takes instead of pixels."""
     flat: Any = [images.flatten(0, 1)]  # a list, as get_image_features returns it
     return {"image": BaseModelOutputWithPooling(pooler_output=flat)}
 

@@ -1,6 +1,6 @@
-"""The frozen vision tower: images to the features that a projector takes.
+"""The frozen vision tower: it turns images into the features that a projector takes.
 
-N images, T tokens an image, V width of the vision tower.
+N images, T tokens per image, V width of the vision tower.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lmol.model.vlm.backbone import Base
 
 @dataclass(frozen=True)
 class ImagePixels:
-    """The processor's image part alone, which worker processes can take along."""
+    """Image part of the processor without the rest, for use in worker processes."""
 
     processor: Any
 
@@ -38,8 +38,8 @@ class VisionTower:
     def encode(self, pixels: Tensor) -> Tensor:
         """Return features (N, T, V) of pixels (N, 3, height, width), without gradients.
 
-        Selects the layer and drops the class token as LlavaModel.get_image_features does, which
-        gives only what its projector makes of them.
+        Selects the layer and drops the class token as LlavaModel.get_image_features does; that
+        function returns only the projector's output.
         """
         config, tower = self._base.model.config, self._base.model.model.vision_tower
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""A trained comparer as a stock LLaVA folder, which needs no code of ours."""
+"""Export of a trained comparer as a stock LLaVA folder that does not need LMOL's code."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ if TYPE_CHECKING:
 
 TANH_GELU = "gelu_pytorch_tanh"
 TOLERANCE = 1e-4
-"""Largest difference of a logit in fp32 between a comparer and what was exported from it."""
+"""Largest difference of a logit in fp32 between a comparer and its export."""
 
 HALF_TOLERANCE = 0.05
-"""The same of an answer's probability in half precision, in which merged weights are rounded."""
+"""Largest difference of an answer's probability in half precision, which rounds merged weights."""
 
 PROBES = 8
-"""Pairs of random pictures on which both are compared."""
+"""Number of pairs of random pictures for the comparison of both."""
 
 
 def write_merged(comparer: Comparer, folder: Path) -> tuple[Tensor, Tensor]:
     """Merge adapters and projector into the base and write it with its processor.
 
-    Returns answer logits (PROBES, 3), the comparer's and those of the folder read back with stock
-    classes. The comparer is used up. Raises ModelError where the difference is not rounding.
+    Returns answer logits (PROBES, 3) of the comparer, and of the folder read back with stock
+    classes. The comparer cannot be used afterwards. Raises ModelError if they differ by more than
+    rounding.
     """
     pixels = _probe_pictures(comparer)
     expected = _answered(comparer.eval(), pixels)
@@ -49,7 +50,7 @@ def write_merged(comparer: Comparer, folder: Path) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def _answered(comparer: Comparer, pixels: Tensor) -> Tensor:
-    """Answer logits (PROBES, 3) to pictures (PROBES, 2, 3, height, width)."""
+    """Return answer logits (PROBES, 3) to pictures (PROBES, 2, 3, height, width)."""
     logits: Tensor = comparer(pixel_values=pixels.to(comparer.device), both_orders=False)
     return logits[:, 0].cpu()
 

@@ -12,12 +12,13 @@ LINEAR_IN = "language_model."
 
 
 def base_fingerprint(base: nn.Module) -> dict[str, str]:
-    """Return digests of samples of the frozen weights; the same with adapters and without.
+    """Return digests of samples of the frozen weights; the same with and without adapters.
 
-    The projector is trained, or replaced, and its frozen original is part of no answer.
+    The projector is trained or replaced, so its frozen original affects no answer.
 
-    unquantized: of those that are never quantised. whole: of all, where none is: quantised numbers
-    depend on the device that made them. Neither is the same in another precision (dtype).
+    unquantized: digest of the weights that are never quantised. whole: digest of all weights, only
+    if none is quantised: quantised numbers depend on the device that made them. Both change with
+    the precision (dtype).
     """
     linear = {
         f"{name}.weight"

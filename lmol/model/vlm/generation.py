@@ -1,7 +1,7 @@
-"""Generation of one new token, greedily, among the three answers.
+"""Greedy generation of one new token among the three answers.
 
-Slower than reading logits, and no wiser: it gives the same answers. It is here to show that, and to
-count how often a model that may say anything says something else than an answer.
+Slower than reading logits, with the same answers. It exists to show that, and to count how often a
+model without constraint says something other than an answer.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class AnswersOnly(LogitsProcessor):
-    """Leaves only the answers' first tokens possible."""
+    """Logits processor that allows only the answers' first tokens."""
 
     def __init__(self, answer_ids: tuple[int, ...]) -> None:
         self._ids = list(answer_ids)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Scores (B, vocabulary), minus infinity for every other token."""
+        """Return scores (B, vocabulary) with minus infinity for every other token."""
         allowed = torch.full_like(scores, -torch.inf)
         allowed[:, self._ids] = scores[:, self._ids]
         return allowed

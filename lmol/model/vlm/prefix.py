@@ -1,4 +1,4 @@
-"""The keys and values of a prompt's beginning, computed once and read by many continuations.
+"""The keys and values of a prompt's beginning, computed once and used by many continuations.
 
 U first images, B continuations, A attention heads, L tokens of the prefix, E width of a head.
 """
@@ -17,7 +17,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 CACHE = "cache" if "cache" in signature(LlavaModel.forward).parameters else "past_key_values"
-"""The argument of a forward that takes a cache; transformers 5.24 gave it the first name."""
+"""Name of the forward argument that takes a cache; transformers 5.24 introduced "cache"."""
 
 
 class ReadPrefix(Cache):
@@ -28,7 +28,7 @@ class ReadPrefix(Cache):
     """
 
     def __init__(self, prefix: DynamicCache, rows: Tensor) -> None:
-        """prefix: of U first images. rows: shape (B,), which of them each continuation follows."""
+        """Store the prefix of U first images. rows: shape (B,), the image of each continuation."""
         read: list[Any] = list(prefix.layers)
         super().__init__(layers=[_ReadLayer(layer.keys, layer.values, rows) for layer in read])
 
@@ -44,7 +44,7 @@ class _ReadLayer(DynamicLayer):
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """The prefix of each row, followed by its continuation; nothing is kept."""
+        """Return the prefix of each row, followed by its continuation; store nothing."""
         assert self.keys is not None
         assert self.values is not None
         return self._before(self.keys, key_states), self._before(self.values, value_states)
@@ -59,10 +59,10 @@ class _ReadLayer(DynamicLayer):
 
 @contextmanager
 def last_position_only(layer: nn.Module) -> Iterator[None]:
-    """In a model's last layer, compute what the last position's output needs, and no more.
+    """Compute only the last position's output in a model's last layer.
 
-    The attention's output projection and the MLP see that position alone; what the other positions
-    of the layer's output then hold is meaningless. A layer of an unknown kind is left as it is.
+    The attention's output projection and the MLP see only that position; the other positions of the
+    layer's output are then meaningless. A layer of an unknown kind stays as it is.
     """
     narrowed: list[Any] = []
     if isinstance(layer, LlamaDecoderLayer):

@@ -22,6 +22,6 @@ class LMOLProjector(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(self, image_features: Tensor) -> Tensor:
-        """Vision features (..., T, V) to embeddings (..., T, H)."""
+        """Return embeddings (..., T, H) of vision features (..., T, V)."""
         hidden: Tensor = self.linear_2(self.act(self.linear_1(image_features)))
         return hidden

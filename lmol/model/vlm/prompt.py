@@ -1,4 +1,4 @@
-"""What is asked, as token ids: both images, the question, and the first tokens of the answers."""
+"""The prompt as token ids: both images, the question, and the first tokens of the answers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lmol.model.vlm.backbone import Base
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """The one prompt of a model: the same for every pair, as all images have equally many tokens.
+    """The prompt of a model, equal for every pair, because all images have equally many tokens.
 
-    text: as rendered. input_ids: shape (L,). prefix: how many of them come up to and including the
+    text: as rendered. input_ids: shape (L,). prefix: number of tokens up to and including the
     first image. answer_ids: the token ids of First, Second, Similar.
     """
 
@@ -30,7 +30,7 @@ class Prompt:
 def build_prompt(base: Base, form: PromptForm, question: str, answers: AnswersConfig) -> Prompt:
     """Render and tokenise the question; find the answers' tokens in context.
 
-    Raises ModelError where image tokens are missing or two answers begin with the same token.
+    Raises ModelError if image tokens are missing or two answers begin with the same token.
     """
     text = render(base, form, question)
     input_ids = tokenize(base, text)
@@ -44,7 +44,7 @@ def build_prompt(base: Base, form: PromptForm, question: str, answers: AnswersCo
 
 
 def render(base: Base, form: PromptForm, question: str) -> str:
-    """The prompt's text with one image placeholder an image, both before the question."""
+    """Return the prompt's text, with one placeholder per image, both before the question."""
     image = base.processor.image_token
     if form is PromptForm.PLAIN:
         return f"{image}{image}, {question}"
@@ -54,9 +54,9 @@ def render(base: Base, form: PromptForm, question: str) -> str:
 
 
 def tokenize(base: Base, text: str) -> Tensor:
-    """Token ids (L,) with each placeholder expanded to an image's tokens.
+    """Return token ids (L,) with each placeholder expanded to an image's tokens.
 
-    Raises ModelError where their number is not that of two images: a prompt is never truncated.
+    Raises ModelError if their number is not that of two images: a prompt is never truncated.
     """
     if text.count(base.processor.image_token) != 2:
         raise ModelError(
@@ -80,10 +80,10 @@ def tokenize(base: Base, text: str) -> Tensor:
 
 
 def find_answer_ids(base: Base, text: str, answers: tuple[str, str, str]) -> tuple[int, int, int]:
-    """The first token that each answer adds to the rendered prompt.
+    """Return the first token that each answer adds to the rendered prompt.
 
-    Looked up in context, since sentence-piece tokenisers change a word with what stands before it.
-    Raises ModelError where an answer is unknown to the vocabulary or two begin alike.
+    The context is needed, because sentence-piece tokenisers split a word by the text before it.
+    Raises ModelError if an answer is not in the vocabulary or two begin alike.
     """
     ids = tuple(_first_token_after(base, text, answer) for answer in answers)
     if len(set(ids)) < len(ids):

@@ -1,6 +1,6 @@
-"""Inference of a vision-language model: the prefix of a first image is shared by all its pairs.
+"""Inference of a vision-language model: all pairs with the same first image share its prefix.
 
-N images, U first images, B ordered pairs, T tokens an image, V width of the vision tower, H of the
+N images, U first images, B ordered pairs, T tokens per image, V width of the vision tower, H of the
 language model.
 """
 
@@ -44,12 +44,12 @@ class PrefixScorer:
         return generate_answers(self.model, self.images(torch.stack([first, second], 1)))
 
     def images(self, rows: Tensor) -> Tensor:
-        """Return projected images on the model's device, of rows of any shape."""
+        """Return projected images on the model's device, for rows of any shape."""
         return self._embedded[rows].to(self.model.device)
 
 
 class PrefixBlock:
-    """A set of first images with the keys and values of their prompts."""
+    """First images with the keys and values of their prompts."""
 
     def __init__(self, scorer: PrefixScorer, prefix: Any) -> None:
         self._scorer, self._prefix = scorer, prefix
@@ -64,10 +64,10 @@ class PrefixBlock:
 def embed(model: Comparer, features: Iterable[Tensor], num: int, memory_gb: float) -> Tensor:
     """Return projected features (N, T, H) of num images, whose features come in batches.
 
-    In the host's memory and in the language model's precision, to which it would cast them anyway:
-    1,100 images of LLaVA-1.5-7B take 5.2 GB in bf16. A batch of them is brought to the device when
-    it is asked about, which takes a hundredth of the time of its forward. More than memory_gb (10^9
-    bytes) stand in a temporary file, of which the system keeps in memory what there is room for.
+    They are in host memory and in the language model's precision, to which it would cast them
+    anyway: 1,100 images of LLaVA-1.5-7B take 5.2 GB in bf16. A batch is moved to the device when
+    needed, in a hundredth of the time of its forward. If they exceed memory_gb (10^9 bytes), they
+    are in a temporary file; the system keeps as much of it in memory as there is room for.
     """
     dtype, start, embedded = model.base.embedding_dtype, 0, torch.empty(0)
     for batch in features:
@@ -80,10 +80,10 @@ def embed(model: Comparer, features: Iterable[Tensor], num: int, memory_gb: floa
 
 
 def room(shape: torch.Size, dtype: torch.dtype, memory_gb: float) -> Tensor:
-    """Return an empty tensor in memory or, if it is larger, in a file that goes with the tensor.
+    """Return an empty tensor in memory or, if it is larger, in a file that is deleted with it.
 
-    Raises DiskError where the folder of temporary files has too little space: a file with holes
-    would end the process at the write that finds no room.
+    Raises DiskError if the folder of temporary files has too little space: a sparse file would end
+    the process at the first write without room.
     """
     size = shape.numel() * dtype.itemsize
     if size <= memory_gb * 1e9:

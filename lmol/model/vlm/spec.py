@@ -1,4 +1,4 @@
-"""The settings of a vision-language model; light, so that they are checked before torch loads."""
+"""Settings of a vision-language model; light, so that they are checked before torch is loaded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LoraConfig:
 
 @node
 class VisionLanguageModel:
-    """A frozen base, what is trained on it, and how it is asked."""
+    """A frozen base, its trained parts, and its prompt."""
 
     backbone: Annotated[Target, Field(description="loads the frozen base and its processor")]
     projector: Annotated[ProjectorStart, Field(description="fresh weights, or the base's own")]
@@ -50,7 +50,7 @@ class VisionLanguageModel:
         return build_comparer(instantiate(self.backbone), self, question, answers)
 
     def problems(self) -> Iterator[LmolError]:
-        """Yield what needs a package or a device that is not here."""
+        """Yield an error for each missing package or device."""
         return device_problems(self.backbone)
 
     def relocated(self, frozen: str) -> VisionLanguageModel:
@@ -58,7 +58,7 @@ class VisionLanguageModel:
         return replace(self, backbone={**self.backbone, "weights": frozen})
 
     def stored(self, question: str, answers: AnswersConfig) -> dict[str, Any]:
-        """Return what build_model takes, as JSON knows it."""
+        """Return the arguments of build_model, as JSON values."""
         model = TypeAdapter(VisionLanguageModel).dump_python(self, mode="json")
         weights = Path(str(model["backbone"].get("weights")))
         if weights.exists():  # a folder, from wherever the spec is read
@@ -71,7 +71,7 @@ class VisionLanguageModel:
 
 
 def device_problems(backbone: Mapping[str, Any]) -> Iterator[LmolError]:
-    """Yield what a backbone's settings ask of this machine in vain."""
+    """Yield an error for each backbone setting that this machine does not support."""
     flash = backbone.get("attention") == Attention.FLASH_ATTENTION_2.value
     if flash and not _flash_attention():
         yield LmolError(
