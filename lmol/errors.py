@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class LmolError(Exception):
-    """A mistake of the user's, told in one or two lines; the command ends with exit code 2.
+    """A user's mistake, reported in one or two lines; the command ends with exit code 2.
 
     Every message has the same four parts, so that no part is forgotten. status: of a run that it
     ends, in the manifest.

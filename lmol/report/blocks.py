@@ -1,6 +1,6 @@
-"""What a page is made of: sections of tables, figures, sentences and pairs of pictures.
+"""Parts of a page: sections of tables, figures, sentences and pairs of pictures.
 
-Nothing here is HTML but drawn pictures; the template writes it, and escapes every text.
+Only drawn pictures hold markup; the template writes all other HTML and escapes every text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """text as shown; value: what sorts it; note: small print below; strong: stands out."""
+    """A table cell. text: shown; value: sort key; note: small print below; strong: emphasised."""
 
     text: str
     value: float | str | None = None
@@ -24,9 +24,9 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """columns: titles; the first is each row's heading. numeric: places of columns of numbers.
+    """A table. columns: titles, the first for row headings; numeric: places of number columns.
 
-    folded: shown when asked for.
+    folded: closed until the reader opens it.
     """
 
     kind: ClassVar[str] = "table"
@@ -60,7 +60,7 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """Sentences; refusal: something was not done, and these say why."""
+    """Sentences. refusal: they explain why something was not done."""
 
     kind: ClassVar[str] = "text"
 
@@ -80,7 +80,7 @@ class Photo:
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoPair:
-    """Two images, what the scores say of them, and what the model said."""
+    """Two images. told: label and answer; shares: probabilities of the answers."""
 
     photos: Sequence[Photo]
     told: str

@@ -1,4 +1,4 @@
-"""The drawings of a page, of recipes and their folds."""
+"""Drawings of recipes and their folds for a page."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from lmol.report.svg import Axis, Limits, Plot, Point, limits_of, thinned
 from lmol.verdict import TITLES
 
 SERIES = 8
-"""Colours that the page has for recipes; with more, they come again with other dashes."""
+"""Number of recipe colours on the page; further recipes reuse them with other dashes."""
 
 FEW_POINTS = 4
-"""Points of a training curve below which they are marked: one alone makes no line."""
+"""A training curve with fewer points is also marked with dots: one point makes no line."""
 
 Curves = Sequence[Sequence[Point]]
 
 
 def series(place: int) -> str:
-    """The class of the place-th recipe."""
+    """Return the CSS class of the recipe at this place, counted from 0."""
     return f"s{place % SERIES}" + (" again" if place >= SERIES else "")
 
 
 def draw_differences(compared: Mapping[str, Comparison]) -> Markup:
-    """Rows of differences: a dot a fold, the mean and its interval. compared: by metric title."""
+    """Draw differences by metric title: a dot per fold, the mean and its interval."""
     ends = [0.0]
     for found in compared.values():
         ends += [*found.by_fold.values(), *(e for e in (found.low, found.high) if e is not None)]
@@ -56,7 +56,7 @@ def _draw_difference(plot: Plot, y: float, title: str, found: Comparison) -> Non
 
 
 def draw_curves(training: Curves, validation: Curves, y: Axis, steps: Limits) -> Markup:
-    """Training and validation by step, a line a fold."""
+    """Draw training and validation by step, a line per fold."""
     plot = Plot(Axis(limits=steps, title="optimizer step"), y)
     plot.grid()
     for curve in training:
@@ -71,7 +71,7 @@ def draw_curves(training: Curves, validation: Curves, y: Axis, steps: Limits) ->
 
 
 def draw_confusion(confusion: pd.DataFrame) -> Markup:
-    """Counts and shares of each label. confusion: rows the label, columns the answer."""
+    """Draw counts and shares of each label. confusion: rows the label, columns the answer."""
     size = len(TITLES)
     plot = Plot(
         Axis(limits=(0.0, size), title="answer of the model"),
@@ -96,7 +96,7 @@ def draw_confusion(confusion: pd.DataFrame) -> Markup:
 def draw_by_recipe(
     x: Axis, y: Axis, curves: Mapping[int, Sequence[Point]], *, diagonal: bool = False
 ) -> Markup:
-    """A curve with dots a recipe. curves: by the recipe's place; diagonal: where y equals x."""
+    """Draw a curve with dots per recipe. curves: by recipe place; diagonal: add the line y = x."""
     plot = Plot(x, y, width=420, height=300)
     plot.grid()
     if diagonal:
@@ -110,7 +110,7 @@ def draw_by_recipe(
 
 
 def draw_ranking(points: Sequence[Point], limits: Limits, place: int) -> Markup:
-    """Estimate against score, a dot an image."""
+    """Draw estimate against score, a dot per image."""
     axes = (
         Axis(limits=limits, title="score of the raters, in points"),
         Axis(limits=limits, title="estimate, in points"),

@@ -1,4 +1,4 @@
-"""The runs below outputs/, newest first; the folds of a sweep are one row."""
+"""List of the runs below outputs/, newest first; the folds of a sweep share one row."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from lmol.report.statistics import summarise
 from lmol.runs.past_runs import TRAINED
 
 LISTING = "report"
-"""Runs of the task that lists are left out, unless they are asked for."""
+"""The task that makes this list; its own runs are listed only on request."""
 
 NUMBERS = ("accuracy", "Pearson")
 LEAST = {"recipe": 8, "path": 24, "accuracy": 8}
-"""Characters that a column keeps on a narrow terminal."""
+"""Minimum width of a column on a narrow terminal, in characters."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A row: a run, or what a sweep holds of one recipe. date: when its first run began."""
+    """A row: one run, or a sweep's runs of one recipe and task. date: start of the first run."""
 
     name: str
     task: str
@@ -42,13 +42,13 @@ class Entry:
 
 
 def listed_runs(outputs: Path, wanted: ReportConfig) -> list[Entry]:
-    """All runs and sweeps that the filters leave, newest first."""
+    """Return all runs and sweeps that pass the filters, newest first."""
     entries = [entry for entry in _entries(outputs) if _is_wanted(entry, wanted)]
     return sorted(entries, key=lambda entry: entry.date, reverse=True)
 
 
 def table_of_runs(entries: Sequence[Entry], outputs: Path) -> Table:
-    """As the terminal shows them."""
+    """Return the table that the terminal shows."""
     title = f"Runs below {outputs}, newest first"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     for name in ("recipe", "task", "folds", "accuracy", "Pearson", "began (UTC)", "status", "path"):
@@ -72,7 +72,7 @@ def _entries(outputs: Path) -> Iterator[Entry]:
 
 
 def _of_sweep(folder: Path) -> Iterator[Entry]:
-    """A row for each recipe and task that the sweep holds; a job that tells no task was trained."""
+    """Yield a row per recipe and task of the sweep; a job without a task counts as trained."""
     groups: dict[tuple[str, str], list[ReportedRun]] = {}
     for run in runs_in(folder):
         groups.setdefault((run.name, run.task or TRAINED), []).append(run)
@@ -97,7 +97,7 @@ def _of_runs(runs: Sequence[ReportedRun], path: Path) -> Entry:
 
 
 def _folds(runs: Sequence[ReportedRun]) -> str:
-    """Those that are done, of those of the split; of other tasks the one they were about."""
+    """Return the finished folds out of those of the split; for other tasks, the folds used."""
     done = sorted({run.fold for run in runs if run.problem is None and run.fold is not None})
     if runs[0].task != TRAINED:
         return ", ".join(map(str, done))
@@ -110,13 +110,13 @@ def _folds(runs: Sequence[ReportedRun]) -> str:
 
 
 def _mean(runs: Sequence[ReportedRun], metric: str) -> float | None:
-    """Of the finished runs."""
+    """Return the mean of a metric over the finished runs."""
     values = [run.metrics.get(metric) for run in runs if run.problem is None]
     return summarise([float(value) for value in values if isinstance(value, float | int)]).mean
 
 
 def _status(runs: Sequence[ReportedRun]) -> RunStatus:
-    """The worst: a sweep is done where all of its runs are."""
+    """Return the worst status: a sweep is done only if all of its runs are."""
     found = {run.status for run in runs}
     order = (RunStatus.FAILED, RunStatus.UNFINISHED, RunStatus.DONE)
     return next(status for status in order if status in found)

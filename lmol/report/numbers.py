@@ -1,4 +1,4 @@
-"""Numbers as the page shows them: sensible digits, a true minus, a dash for what is not defined."""
+"""Number formats of the page: few digits, a true minus sign, a dash for undefined values."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ METRICS = shown_in(Shown.REPORT)
 
 
 def fixed(value: float | None, digits: int = 3) -> str:
-    """Rounded; what rounds to zero has no sign."""
+    """Return the rounded number; a zero has no sign."""
     if value is None or value != value:
         return DASH
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", MINUS)
 
 
 def signed(value: float | None, digits: int = 3) -> str:
-    """With its sign, as of a difference; what rounds to zero has none."""
+    """Return the rounded number with its sign, for a difference; a zero has no sign."""
     if value is None or value != value:
         return DASH
     if round(value, digits) == 0:
@@ -30,13 +30,13 @@ def signed(value: float | None, digits: int = 3) -> str:
 
 
 def between(low: float | None, high: float | None, *, sign: bool = False) -> str:
-    """An interval, or a dash where there is none."""
+    """Return the interval, or a dash if an end is missing."""
     shown = signed if sign else fixed
     return DASH if low is None or high is None else f"{shown(low)} to {shown(high)}"
 
 
 def probability(p: float | None) -> str:
-    """A p-value."""
+    """Return a p-value as text."""
     if p is None:
         return DASH
     return f"< {SMALL_P}" if p < SMALL_P else f"{p:.3f}"
@@ -47,18 +47,18 @@ def percent(share: float) -> str:
 
 
 def listed(items: Sequence[object]) -> str:
-    """1, 2 and 3."""
+    """Return the items as text, such as 1, 2 and 3."""
     texts = [str(item) for item in items]
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
 def of_folds(folds: Sequence[int]) -> str:
-    """fold 1, or folds 1 and 2."""
+    """Return the folds as text: fold 1, or folds 1 and 2."""
     return f"fold{'s' if len(folds) > 1 else ''} {listed(folds)}"
 
 
 def seconds(value: float) -> str:
-    """A duration, in the unit that tells it best."""
+    """Return a duration in seconds, minutes or hours, by its size."""
     if value < 100.0:
         return f"{value:.1f} s"
     return f"{value / 60.0:.1f} min" if value < 6000.0 else f"{value / 3600.0:.1f} h"

@@ -1,6 +1,6 @@
-"""The same recipes as a report in W&B: our tables in words, and panels that W&B draws of its runs.
+"""W&B report of the same recipes: our tables as Markdown, and panels that W&B draws itself.
 
-It is built without a network; `upload` needs one, and the extra package wandb-workspaces.
+It needs the extra package wandb-workspaces; only `upload` needs a network.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ PICTURES = {
     "Reliability": "held_out/reliability",
 }
 TABLES = ("audit/grad_table", "held_out/confusion_table", "held_out/hardest_pairs")
-"""What the tracker is told under these names, by lmol.tasks."""
+"""Names under which lmol.tasks logs pictures and tables to the tracker."""
 
 STEP = "step"
 HALF, HEIGHT, TALL = 12, 7, 12
-"""Of a grid that is 24 wide."""
+"""Sizes of panels in units of a grid that is 24 wide."""
 
 LONGEST_TITLE = 128
 
 
 def online_report(subject: Subject) -> Report:
-    """The report, not uploaded. Its entity is empty where the runs named none.
+    """Return the report without uploading it; its entity is empty if the runs name none.
 
-    Raises LmolError where runs were not tracked, or in more than one project.
+    Raises LmolError if runs were not tracked, or belong to more than one project.
     """
     import wandb_workspaces.reports.v2.interface as wr
 
@@ -70,7 +70,7 @@ def online_report(subject: Subject) -> Report:
 
 
 def spec(report: Report) -> str:
-    """What W&B stores of a report, as JSON."""
+    """Return the JSON that W&B stores for a report."""
     model = report._to_model().spec
     values: dict[str, Any] = json.loads(model.model_dump_json(by_alias=True, exclude_none=True))
     return json.dumps(values, indent=1) + "\n"
@@ -85,7 +85,7 @@ def upload(report: Report) -> str:
 
 
 def _place(recipes: Sequence[Recipe]) -> tuple[str, str]:
-    """Project and entity of the runs."""
+    """Return project and entity of the runs."""
     runs = [run for recipe in recipes for run in recipe.runs]
     untracked = [run for run in runs if not run.manifest.get("wandb")]
     if untracked or not runs:
@@ -115,7 +115,7 @@ def _unfit(got: str, expected: str, remedy: str) -> LmolError:
 
 
 def _words(section: Section) -> Iterator[Any]:
-    """Tables and sentences of a section; W&B draws the rest itself."""
+    """Yield tables and sentences of a section; W&B draws the rest itself."""
     import wandb_workspaces.reports.v2.interface as wr
 
     yield wr.H1(text=section.title)
@@ -130,7 +130,7 @@ def _words(section: Section) -> Iterator[Any]:
 
 
 def markdown(table: Table) -> str:
-    """A table as Markdown writes it."""
+    """Return a table as Markdown."""
     lines = [table.columns, ["---"] * len(table.columns)]
     lines += [[_cell(cell) for cell in row] for row in table.rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -143,7 +143,7 @@ def _cell(cell: Cell) -> str:
 
 
 def _grids(recipes: Sequence[Recipe]) -> Iterator[Any]:
-    """Curves and bars of recipes over their folds; tables, pictures and settings of single runs."""
+    """Yield curves and bars over folds, then tables, pictures and settings of single runs."""
     import wandb_workspaces.reports.v2.interface as wr
 
     yield wr.H1(text="Learning curves")
@@ -183,7 +183,7 @@ def _grid(
     width: int = HALF,
     height: int = HEIGHT,
 ) -> Any:
-    """Panels side by side, each of all recipes. grouped: a recipe's folds are one line or bar."""
+    """Return panels side by side, each of all recipes. grouped: one line or bar per recipe."""
     import wandb_workspaces.reports.v2.interface as wr
 
     a_row = 2 * HALF // width
@@ -194,7 +194,7 @@ def _grid(
 
 
 def _runset(recipe: Recipe, grouped: bool) -> Runset:
-    """The runs of a recipe by their ids; W&B's groups are sweeps, which may hold many recipes."""
+    """Select a recipe's runs by id; W&B's groups are sweeps, which may hold many recipes."""
     import wandb_workspaces.expr as expr
     import wandb_workspaces.reports.v2.interface as wr
 

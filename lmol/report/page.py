@@ -1,4 +1,4 @@
-"""One HTML file that needs no other: styles, script, drawings and pictures stand in it."""
+"""Self-contained HTML file: styles, script, drawings and pictures are part of it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from lmol.report.sections import SECTIONS
 from lmol.report.subject import Subject
 
 MOST_NAMED = 4
-"""Recipes in the title; beyond it their number."""
+"""Maximum number of recipes named in the title; a longer list is only counted."""
 
 
 def render_page(subject: Subject, made: datetime) -> str:
-    """The page. made: shown below the title."""
+    """Return the page as HTML. made: time shown below the title."""
     sections = [section for make in SECTIONS if (section := make(subject)) is not None]
     environment = Environment(
         loader=PackageLoader("lmol.report", ""),
@@ -38,14 +38,14 @@ def render_page(subject: Subject, made: datetime) -> str:
 
 
 def title_of(labels: Sequence[str]) -> str:
-    """The recipes, or how many there are."""
+    """Return the title: the recipes, or their number."""
     if len(labels) > MOST_NAMED:
         return f"{len(labels)} recipes compared"
     return f"Report: {listed(labels)}" if labels else "Report"
 
 
 def about(subject: Subject, made: datetime) -> str:
-    """How much is in it, and when it was made."""
+    """Return a sentence with the numbers of recipes and runs, and the time made."""
     runs = sum(len(recipe.runs) for recipe in subject.recipes)
     left_out = f", {len(subject.left_out)} left out" if subject.left_out else ""
     recipes = f"{len(subject.recipes)} recipe{'s' if len(subject.recipes) != 1 else ''}"
@@ -62,5 +62,5 @@ def _unique(sections: Sequence[Section]) -> Sequence[Section]:
 
 
 def _own(name: str) -> Markup:
-    """A file of this package, which holds nothing of the user's and stands unescaped."""
+    """Read a file of this package; it holds no user text and is not escaped."""
     return Markup(files("lmol.report").joinpath(name).read_text(encoding="utf-8"))

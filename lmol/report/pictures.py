@@ -13,17 +13,17 @@ from lmol.data.images import open_rgb
 from lmol.errors import DataError
 
 SIDE = 112
-"""Pixels of a side of a photograph, twice what it takes on the page."""
+"""Side of a photograph in pixels, twice its size on the page."""
 
 QUALITY = 82
 CHART_WIDTH = 1300
 CHART_COLORS = 128
-"""Of a drawn picture, which has few; an octree keeps those that are rare, such as a series' own."""
+"""Colours kept in a drawn picture; an octree keeps rare ones, such as that of one series."""
 
 
 @cache
 def photo_uri(path: str | None) -> str | None:
-    """The middle square of an image file as JPEG; None where it is gone or no image."""
+    """Return the middle square of an image file as JPEG; None if it is gone or no image."""
     if path is None:
         return None
     try:
@@ -34,7 +34,7 @@ def photo_uri(path: str | None) -> str | None:
 
 
 def chart_uri(path: Path) -> str | None:
-    """A drawn picture as PNG of few colours; None where it is gone or no image."""
+    """Return a drawn picture as PNG of few colours; None if it is gone or no image."""
     try:
         picture = open_rgb(path)
     except DataError:

@@ -1,4 +1,4 @@
-"""Runs that differ in the fold alone are one recipe; folds that it lacks are named."""
+"""Recipes: groups of runs that differ only in the fold; missing folds are named."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ NOT_OF_A_RECIPE = (
     "report",
     "export",
 )
-"""Keys and groups that do not make another recipe."""
+"""Keys and groups of settings that do not distinguish recipes."""
 
 SHOWN = 2
-"""Settings in a label, at most."""
+"""Maximum number of settings in a label."""
 
 Values = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """A run that is in no mean, and why."""
+    """A run that no mean includes, with the reason."""
 
     run: ReportedRun
     reason: str
@@ -40,9 +40,9 @@ class LeftOut:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Runs of one configuration. runs: finished ones, one a fold, in the order of the folds.
+    """Runs of one configuration. runs: the finished ones, one per fold, in fold order.
 
-    num_folds: of the split; settings: by dotted key, without what has no effect.
+    num_folds: number of folds in the split; settings: by dotted key, without those of no effect.
     """
 
     label: str
@@ -56,17 +56,17 @@ class Recipe:
 
     @property
     def missing(self) -> list[int]:
-        """Folds of the split without a finished run."""
+        """Return the folds of the split without a finished run."""
         return [fold for fold in range(1, self.num_folds + 1) if fold not in self.folds]
 
     def values(self, metric: str) -> dict[int, float]:
-        """A metric by fold, where it is defined."""
+        """Return a metric by fold, where it is defined."""
         by_fold = zip(self.folds, (run.metrics.get(metric) for run in self.runs), strict=True)
         return {fold: float(value) for fold, value in by_fold if value is not None}
 
 
 def recipes_of(runs: Sequence[ReportedRun]) -> tuple[list[Recipe], list[LeftOut]]:
-    """Recipes in the order in which they were named, and the runs in none of their means."""
+    """Return the recipes in the order named, and the runs that no mean includes."""
     groups: dict[str, list[ReportedRun]] = {}
     for run in runs:
         if run.config:
@@ -85,12 +85,12 @@ def recipes_of(runs: Sequence[ReportedRun]) -> tuple[list[Recipe], list[LeftOut]
 
 
 def recipe_settings(config: Mapping[str, Any]) -> Values:
-    """Every setting that makes a recipe, by dotted key."""
+    """Return every setting that distinguishes recipes, by dotted key."""
     return dict(flat(without(config, NOT_OF_A_RECIPE)))
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted keys and their values; a list is a value."""
+    """Yield dotted keys and their values; a list is a value."""
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{key}.")
@@ -99,17 +99,17 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def _key(run: ReportedRun) -> str:
-    """The same for runs that may stand in one mean: of one sweep, or both of none.
+    """Return a key that is equal for runs of one mean: all of one sweep, or all of none.
 
-    What a sweep sets is told apart even where it comes to the same settings.
+    Different swept values give different keys, even if they resolve to the same settings.
     """
-    processes = run.manifest.get("num_processes", 1)  # each takes a batch of its own
+    processes = run.manifest.get("num_processes", 1)  # each process takes its own batch
     parts = [str(run.sweep), run.name, run.swept, processes, recipe_settings(run.config)]
     return json.dumps(parts, sort_keys=True, default=str)
 
 
 def _one_a_fold(group: Sequence[ReportedRun]) -> list[ReportedRun]:
-    """Of runs of the same fold, the one that ended last."""
+    """Return the finished run of each fold, the last to end if there are several."""
     finished = [run for run in group if run.problem is None and run.fold is not None]
     by_end = sorted(finished, key=lambda run: str(run.manifest.get("end")))
     latest = {run.fold: run for run in by_end}
@@ -129,9 +129,9 @@ def _num_folds(run: ReportedRun) -> int:
 
 
 def _labels(groups: Sequence[Sequence[ReportedRun]], settings: Sequence[Values]) -> list[str]:
-    """Names of recipes; of the same name, what tells them apart stands behind it.
+    """Return the recipes' names; equal names are followed by the settings that differ.
 
-    Where all are of one sweep, what it set is enough.
+    If all recipes are of one sweep, its settings are enough.
     """
     one_sweep = len({(group[0].sweep, group[0].name) for group in groups}) == 1
     names = [_name(group[0], one_sweep) for group in groups]
@@ -148,7 +148,7 @@ def _labels(groups: Sequence[Sequence[ReportedRun]], settings: Sequence[Values])
 
 
 def _name(run: ReportedRun, one_sweep: bool) -> str:
-    """A sweep's settings by the last part of their keys: ablation=no_swap."""
+    """Return the run's name, its swept settings such as ablation=no_swap, or both."""
     swept = ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in run.swept.items())
     if not swept:
         return run.name

@@ -1,4 +1,4 @@
-"""Run folders as a report reads them: found by name, and never trusted to be whole."""
+"""Run folders for a report: found by name, and possibly incomplete or damaged."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from lmol.runs.run_folder import DONE, FAILED, MANIFEST
 from lmol.runs.sweep_folder import SWEEP
 
 TRACES = (MANIFEST, "config.yaml", "run.log")
-"""What a run writes first: a folder with any of them is a run's, however early it was killed."""
+"""First files of a run: a folder with any of them is a run folder, even if killed early."""
 
 RAW_TEXT = {"keep_default_na": False, "na_values": [""]}
-"""A group or an image that is called NA is one."""
+"""Options of read_csv that keep NA as text: it may name a group or an image."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportedRun:
-    """One run folder, absolute. sweep: the folder of the sweep that it was found in.
+    """A run folder with absolute path. sweep: folder of the sweep in which it was found.
 
-    manifest and config are empty where they cannot be read; `problem` then says so.
+    manifest and config are empty if they cannot be read; `problem` then says so.
     """
 
     path: Path
@@ -43,7 +43,7 @@ class ReportedRun:
 
     @classmethod
     def read(cls, path: Path, sweep: Path | None = None) -> ReportedRun:
-        """Whatever can be read of a run."""
+        """Read a run folder; missing or damaged files stay empty."""
         return cls(
             path=path.absolute(),
             sweep=sweep.absolute() if sweep else None,
@@ -54,7 +54,7 @@ class ReportedRun:
 
     @property
     def name(self) -> str:
-        """The recipe's name; ? where the run was killed before it wrote it."""
+        """Return the recipe's name; ? if the run was killed before it wrote one."""
         return str(self.manifest.get("name") or self.config.get("name") or "?")
 
     @property
@@ -63,19 +63,19 @@ class ReportedRun:
 
     @property
     def swept(self) -> dict[str, Any]:
-        """What its sweep set it, by key, the fold aside."""
+        """Return the settings that the sweep gave this run, by key, without the fold."""
         found = self.manifest.get("swept")
         return found if isinstance(found, dict) else {}
 
     @property
     def fold(self) -> int | None:
-        """The fold that it held out, where that is known."""
+        """Return the held-out fold; None if it is unknown."""
         fold = self.manifest.get("fold", (self.config.get("fold") or {}).get("index"))
         return fold if isinstance(fold, int) else None
 
     @property
     def status(self) -> RunStatus:
-        """How far it came; one that says it is running is at work, or was killed."""
+        """Return the status; a run recorded as running is unfinished: at work, or killed."""
         told = str(self.manifest.get("status"))
         if told.startswith(FAILED):
             return RunStatus.FAILED
@@ -84,7 +84,7 @@ class ReportedRun:
 
     @property
     def problem(self) -> str | None:
-        """Why it is not averaged; None where it is."""
+        """Return the reason why the run is not averaged; None if it is."""
         if not self.manifest:
             return f"no readable {MANIFEST}: it begins at this moment, or was killed as it began"
         if self.status is RunStatus.FAILED:
@@ -97,7 +97,7 @@ class ReportedRun:
         return "still running, or killed: its manifest tells no end"
 
     def table(self, name: str) -> pd.DataFrame | None:
-        """A CSV file of the run; None where it is not there, or holds no rows."""
+        """Return a CSV file of the run; None if it is missing, damaged or empty."""
         try:
             return pd.read_csv(self.path / name, **RAW_TEXT)  # type: ignore[call-overload]
         except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
@@ -105,7 +105,7 @@ class ReportedRun:
 
     @cached_property
     def records(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; a last line that was cut short is left out."""
+        """Return the lines of metrics.jsonl without damaged ones, such as a cut last line."""
         try:
             lines = (self.path / "metrics.jsonl").read_text().splitlines()
         except (OSError, UnicodeDecodeError):
@@ -117,10 +117,10 @@ class ReportedRun:
 
 
 def reported_runs(folders: Sequence[str]) -> list[ReportedRun]:
-    """The trained runs in the named run and sweep folders, each once, as named.
+    """Return the trained runs in the named run and sweep folders, each once, in that order.
 
     A name that is no folder may hold the wildcards *, ? and [...]. Raises ConfigError with every
-    folder that is not there, or holds no trained run.
+    folder that is missing, or holds no trained run.
     """
     found: dict[Path, ReportedRun] = {}
     problems: list[LmolError] = []
@@ -136,7 +136,7 @@ def reported_runs(folders: Sequence[str]) -> list[ReportedRun]:
 
 
 def _matches(name: str) -> list[Path]:
-    """The folder of that name, or those that it matches, the oldest first."""
+    """Return the folder of that name, or the folders that match it, oldest first."""
     if Path(name).exists():
         return [Path(name)]
     found = [Path(match) for match in glob(name) if Path(match).is_dir()]  # noqa: PTH207
@@ -144,14 +144,14 @@ def _matches(name: str) -> list[Path]:
 
 
 def _begun(folder: Path) -> tuple[str, str]:
-    """When the first run in a folder began, and the folder's name."""
+    """Return the start of the first run in a folder, and the folder's name."""
     places = [folder / MANIFEST, *folder.glob(f"*/{MANIFEST}")]
     starts = [str(_mapping(place).get("start")) for place in places if place.is_file()]
     return min(starts, default=""), folder.name
 
 
 def runs_in(folder: Path) -> Iterator[ReportedRun]:
-    """The jobs of a sweep, in the order of their folders' names."""
+    """Yield the jobs of a sweep, in the order of their folders' names."""
     if folder.is_dir():
         for child in sorted(folder.iterdir()):
             if is_run(child):
@@ -171,7 +171,7 @@ def _of(folder: Path) -> list[ReportedRun]:
 
 
 def _as_wanted(sweep: Path, jobs: list[ReportedRun]) -> list[ReportedRun]:
-    """In the order in which the sweep's command named the settings: its first is the reference."""
+    """Sort jobs in the order of the sweep's command: its first setting is the reference."""
     wanted = _mapping(sweep / SWEEP).get("wanted")
     cells = wanted if isinstance(wanted, list) else []
     named = [{key: cell[key] for key in cell if key != FOLD} for cell in cells]
@@ -180,7 +180,7 @@ def _as_wanted(sweep: Path, jobs: list[ReportedRun]) -> list[ReportedRun]:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a run has begun to write there."""
+    """Return whether a run has begun to write there."""
     return folder.is_dir() and any((folder / name).is_file() for name in TRACES)
 
 
@@ -207,7 +207,7 @@ def _no_run(folder: Path) -> RunFolderError:
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    """A JSON or YAML file that holds a mapping; empty where it is absent or damaged."""
+    """Read the mapping in a JSON or YAML file; empty if the file is absent or damaged."""
     try:
         text = path.read_text()
         values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)

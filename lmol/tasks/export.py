@@ -48,7 +48,7 @@ def run(config: Config, run: RunFolder) -> None:
 
 
 def write_stock_model(config: Config, past: PastRun, folder: Path, run: RunFolder) -> None:
-    """What LlavaForConditionalGeneration.from_pretrained loads without any code of ours."""
+    """Write a folder that LlavaForConditionalGeneration.from_pretrained loads as it is."""
     kind = (config.model.get("backbone") or {}).get("quantization")
     if kind != Quantization.NONE.value:
         log.info("Trained on %s: merging into the base as it is without quantisation", kind)

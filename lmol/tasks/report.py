@@ -70,7 +70,7 @@ def list_runs(wanted: ReportConfig) -> None:
 
 
 def tell(subject: Subject) -> None:
-    """What is averaged, what is left out, and what is not compared."""
+    """Log which runs are averaged, which are left out, and which are not compared."""
     for recipe in subject.recipes:
         missing = f", missing: {', '.join(map(str, recipe.missing))}" if recipe.missing else ""
         log.info("%s: %d of %d folds%s", recipe.label, len(recipe.runs), recipe.num_folds, missing)

@@ -1,4 +1,4 @@
-"""What the jobs of a sweep come to: sweep.json, sweep.csv, confusion matrix, and the table."""
+"""The results of a sweep's jobs: sweep.json, sweep.csv, confusion matrix, and the table."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from lmol.runs.sweep_folder import SweepRecord
 from lmol.runs.sweep_jobs import SweptJob
 from lmol.workflow.overall import confusion_of
 from lmol.workflow.sweep_tables import (
+    job_messages,
     table_of_folds,
     table_of_groups,
     title_of_folds,
     title_of_groups,
-    told_jobs,
 )
 
 
@@ -38,7 +38,7 @@ class FoldsOf:
 
     @property
     def label(self) -> str:
-        """As folders are named; empty where folds alone are swept."""
+        """The swept values, as in a folder's name; empty where only folds are swept."""
         return ",".join(f"{key}={value}" for key, value in self.values.items())
 
     @property
@@ -59,9 +59,10 @@ class FoldsOf:
         return [job.fold for job in self.jobs if not job.done]
 
     def summary(self) -> dict[str, Any]:
-        """For sweep.json. over_folds is None where a fold is missing: no mean of some folds
+        """Return the entry of sweep.json.
 
-        passes for that of all; over_finished_folds has it then.
+        Where a fold is missing, over_folds is None and over_finished_folds has the mean of the
+        others, which does not pass for the mean of all.
         """
         found = metrics_over_folds([job.metrics() for job in self.done])
         return {
@@ -96,7 +97,7 @@ def save_sweep(
 
 
 def grouped(jobs: Sequence[SweptJob]) -> list[FoldsOf]:
-    """By setting of the swept keys, in the order of the jobs; folds in their own."""
+    """Group jobs by their setting of the swept keys, in the order of the jobs; sort folds."""
     by_values: dict[str, list[SweptJob]] = {}
     for job in jobs:
         by_values.setdefault(json.dumps(job.values, sort_keys=True), []).append(job)
@@ -187,7 +188,7 @@ def show(
     console.print(title, markup=False, highlight=False, soft_wrap=True)
     console.print(table)
     unfinished = [job for job in jobs if not job.done]
-    lines = list(told_jobs(unfinished))
+    lines = list(job_messages(unfinished))
     if unfinished:
         lines.append(f"The same command with hydra.sweep.dir={results.path} continues it.")
     spent = "{seconds:.0f} s, of which {seconds_outside_jobs:.1f} s outside of the jobs"

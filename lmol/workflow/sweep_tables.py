@@ -84,7 +84,7 @@ def title_of_folds(name: str, jobs: Sequence[SweptJob]) -> str:
     return f"{name}: only {done} of {len(jobs)} folds, without {', '.join(missing)}"
 
 
-def told_jobs(jobs: Sequence[SweptJob]) -> Iterator[str]:
+def job_messages(jobs: Sequence[SweptJob]) -> Iterator[str]:
     """A line a job that is not done: which, and why."""
     for job in jobs:
         values = "".join(f", {key}={value}" for key, value in job.values.items())
@@ -100,7 +100,7 @@ def shown_metrics(done: Sequence[SweptJob]) -> list[str]:
 
 
 def summary(metric: str, done: Sequence[SweptJob]) -> OverFolds:
-    """Of one metric."""
+    """Summarise one metric over the finished jobs."""
     return over_folds([float(job.metrics()[metric]) for job in done])
 
 

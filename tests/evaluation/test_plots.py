@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,51 @@ def drawn(path: Path) -> NDArray[np.uint8]:
     assert 600 <= min(pixels.shape[:2]) <= max(pixels.shape[:2]) <= 2000
     assert 0.01 < (pixels != 255).any(axis=2).mean() < 0.9
     return pixels
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are saved, for tests of what is drawn in them."""
+    saved: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: saved.append(figure))
+    monkeypatch.setattr("lmol.evaluation.figures.replacing", nullcontext)
+    return saved
+
+
+def test_rows_of_the_confusion_matrix_are_labels_and_columns_answers(
+    figures: list[Figure],
+) -> None:
+    counts = confusion_table(["First"] * 3 + ["Second"], ["First", "Similar", "Similar", "First"])
+    plot_confusion(counts, Path("confusion.png"))
+    axes = figures[0].axes[0]
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("label", "answer of the model")
+    shares = np.asarray(axes.images[0].get_array())
+    np.testing.assert_allclose(shares, [[1 / 3, 0, 2 / 3], [1, 0, 0], [0, 0, 0]])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["First", "Second", "Similar"]
+    written = {(t.get_position()[0], round(t.get_position()[1])): t.get_text() for t in axes.texts}
+    assert written[2, 0] == "2"  # Similar, in the place of First
+    assert written[0, 1] == "1"
+
+
+def test_the_ranking_is_drawn_with_scores_across_and_estimates_up(figures: list[Figure]) -> None:
+    table = ranking_of(12)
+    plot_ranking(table, 0.5, Path("ranking.png"))
+    points: Any = figures[0].axes[0].containers[0]
+    points = points.lines[0]
+    np.testing.assert_allclose(points.get_xdata(), table["score"])
+    np.testing.assert_allclose(points.get_ydata(), table["estimate"])
+
+
+def test_learning_curves_are_drawn_at_their_steps(figures: list[Figure]) -> None:
+    plot_learning_curves(RECORDS, Path("curves.png"))
+    drawn = {
+        (axes.get_title(), line.get_label()): line.get_xydata().tolist()
+        for axes in figures[0].axes
+        for line in axes.lines
+    }
+    assert drawn["Loss", "training: whole loss"] == [[1, 1.5], [2, 1.2]]
+    assert drawn["Loss", "validation: cross-entropy"] == [[2, 1.0]]
+    assert drawn["Accuracy of the verdict", "validation"] == [[2, 0.4]]
 
 
 def test_confusion_learning_curves_and_ranking_are_drawn(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from lmol.config.choices import Action, Severity
 from lmol.config.rule_list.record import Rule
 
 HEALTH_RULES = (
-    # Such a step is never taken, whatever the action. One tells of broken data or of divergence,
+    # Such a step is never taken, whatever the action. It means broken data or divergence,
     # and more will follow.
     Rule(
         name="non_finite_loss",
@@ -48,8 +48,7 @@ HEALTH_RULES = (
         severity=Severity.WARNING,
         action=Action.LOG,
         advice=(
-            "See whether the answer, or what tells it, stands in the input, and whether pairs "
-            "repeat."
+            "See whether the answer, or a hint of it, is in the input, and whether pairs repeat."
         ),
     ),
     # The original recipe's own marks. Clipping keeps the step in bounds, not its direction.

@@ -33,7 +33,7 @@ TENSOR_RULES = (
             " a loss that does not depend on it."
         ),
     ),
-    # What is done about them, health decides at every step; here is told in which tensors.
+    # Health acts on them at every step; this rule names the tensors.
     Rule(
         name="broken_gradient",
         means="NaN or infinite gradient elements",
