@@ -81,7 +81,7 @@ def test_rows_of_the_confusion_matrix_are_labels_and_columns_answers(
     axes = figures[0].axes[0]
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("label", "answer of the model")
     shares = np.asarray(axes.images[0].get_array())
-    np.testing.assert_allclose(shares, [[1 / 3, 0, 2 / 3], [1, 0, 0], [0, 0, 0]])
+    np.testing.assert_allclose(shares, np.array([[1 / 3, 0, 2 / 3], [1, 0, 0], [0, 0, 0]]))
     assert [label.get_text() for label in axes.get_xticklabels()] == ["First", "Second", "Similar"]
     written = {(t.get_position()[0], round(t.get_position()[1])): t.get_text() for t in axes.texts}
     assert written[2, 0] == "2"  # Similar, in the place of First
@@ -100,7 +100,7 @@ def test_the_ranking_is_drawn_with_scores_across_and_estimates_up(figures: list[
 def test_learning_curves_are_drawn_at_their_steps(figures: list[Figure]) -> None:
     plot_learning_curves(RECORDS, Path("curves.png"))
     drawn = {
-        (axes.get_title(), line.get_label()): line.get_xydata().tolist()
+        (axes.get_title(), line.get_label()): np.asarray(line.get_xydata()).tolist()
         for axes in figures[0].axes
         for line in axes.lines
     }
