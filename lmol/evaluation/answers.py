@@ -19,7 +19,7 @@ Classes = NDArray[np.int64]
 
 
 def average_orders(probabilities: Floats) -> Floats:
-    """Mean of both answers in the frame of (img1, img2): shape (P, 2, 3) to (P, 3).
+    """Return the mean of both answers in the frame of (img1, img2): (P, 2, 3) to (P, 3).
 
     Asking the two images in the other order gives exactly the same numbers, exchanged.
     """
@@ -27,19 +27,19 @@ def average_orders(probabilities: Floats) -> Floats:
 
 
 def win_share(averaged: Floats) -> Floats:
-    """Share of a win of img1, in [0, 1], a tie as half a win: shape (P, 3) to (P,).
+    """Return img1's share of a win, in [0, 1], a tie as half a win: shape (P, 3) to (P,).
 
-    It equals p(First) + p(Similar) / 2 of probabilities that add up to 1, written so that a judge
-    who prefers neither gives exactly 1/2, however its answers were rounded.
+    It equals p(First) + p(Similar) / 2 if probabilities add up to 1. This form gives exactly 1/2
+    for a judge who prefers neither, however its answers were rounded.
     """
     return (1.0 + (averaged[:, Verdict.FIRST] - averaged[:, Verdict.SECOND])) / 2.0
 
 
 def most_probable(probabilities: Floats) -> Classes:
-    """Verdict index of each row, shape (P, 3) to (P,); Similar where the largest two are equal.
+    """Return each row's verdict index, shape (P, 3) to (P,); Similar if the largest two are equal.
 
     argmax alone would settle a tie in favour of First, in both orders, and swap symmetry would be
-    lost; a judge that prefers neither of two answers has not told the images apart.
+    lost; a judge that prefers neither of two answers has not distinguished the images.
     """
     largest = probabilities.max(axis=1, keepdims=True)
     tied = (probabilities == largest).sum(axis=1) > 1
@@ -47,7 +47,7 @@ def most_probable(probabilities: Floats) -> Classes:
 
 
 def predictions_table(pairs: pd.DataFrame, probabilities: Floats) -> pd.DataFrame:
-    """Table img1, img2, label, pred, p_first, p_second, p_similar of both orders averaged."""
+    """Return img1, img2, label, pred, p_first, p_second, p_similar of both orders averaged."""
     averaged = average_orders(probabilities)
     table = pairs[["img1", "img2", "label"]].reset_index(drop=True)
     table["pred"] = np.array(TITLES)[most_probable(averaged)]
@@ -57,13 +57,13 @@ def predictions_table(pairs: pd.DataFrame, probabilities: Floats) -> pd.DataFram
 
 
 def orders_agree(probabilities: Floats) -> NDArray[np.bool_]:
-    """Whether the answers to both orders of a pair name the same image or none: shape (P,)."""
+    """Return whether the answers to both orders of a pair name the same image or none: (P,)."""
     swapped = np.array(SWAPPED)[most_probable(probabilities[:, 1])]
     return np.asarray(most_probable(probabilities[:, 0]) == swapped)
 
 
 def confusion_table(labels: ArrayLike, pred: ArrayLike) -> pd.DataFrame:
-    """Numbers of pairs, rows the label, columns the answer, both in the order of `Verdict`."""
+    """Count pairs, rows the label, columns the answer, both in the order of `Verdict`."""
     counts = confusion_matrix(verdict_indices(labels), verdict_indices(pred), labels=list(Verdict))
     rows = pd.Index(TITLES, name="label")
     return pd.DataFrame(counts, index=rows, columns=pd.Index(TITLES, name="pred"))

@@ -1,4 +1,4 @@
-"""Whether the judge is right as often as it is sure, and the one temperature that makes it so.
+"""Calibration of the judge's confidence, and the temperature that improves it.
 
 P pairs. Probabilities have shape (P, 2, 3), averaged ones (P, 3), as in metrics.py. All formulas
 are those of Guo, Pleiss, Sun and Weinberger (2017, On calibration of modern neural networks, ICML).
@@ -17,14 +17,14 @@ from lmol.evaluation.answers import Classes, Floats, most_probable
 from lmol.evaluation.metrics import SMALLEST_PROBABILITY, cross_entropy
 
 NUM_BINS = 15
-"""As in the paper."""
+"""Number of bins in the paper."""
 
 TEMPERATURES = (1 / 20, 20.0)
-"""Beyond these no judge is worth calibrating: all its answers are certain, or all are guesses."""
+"""Range of the fit; beyond it all answers are certain, or all are guesses."""
 
 
 def expected_calibration_error(truth: Classes, averaged: Floats, num_bins: int = NUM_BINS) -> float:
-    """Mean over pairs of |accuracy - confidence| of the bin that a pair is in, in [0, 1]."""
+    """Return the mean over pairs of |accuracy - confidence| of the pair's bin, in [0, 1]."""
     table = reliability_table(truth, averaged, num_bins)
     filled = table[table["pairs"] > 0]
     gaps = (filled["accuracy"] - filled["confidence"]).abs()
@@ -32,11 +32,11 @@ def expected_calibration_error(truth: Classes, averaged: Floats, num_bins: int =
 
 
 def reliability_table(truth: Classes, averaged: Floats, num_bins: int = NUM_BINS) -> pd.DataFrame:
-    """Table low, high, pairs, confidence, accuracy of `num_bins` bins of equal width over (0, 1].
+    """Return low, high, pairs, confidence, accuracy of `num_bins` equal bins over (0, 1].
 
-    A pair's confidence is the averaged probability of the answer that it is given; it is in the bin
-    with low < confidence <= high. confidence and accuracy are means, NaN where a bin is empty.
-    truth: verdict indices, shape (P,), P > 0.
+    A pair's confidence is the averaged probability of its most probable answer; it is in the bin
+    with low < confidence <= high. confidence and accuracy are means, NaN in an empty bin. truth:
+    verdict indices, shape (P,), P > 0.
     """
     assert truth.size > 0, "calibration of no pairs"
     answer = most_probable(averaged)
@@ -57,11 +57,11 @@ def reliability_table(truth: Classes, averaged: Floats, num_bins: int = NUM_BINS
 
 
 def fit_temperature(truth: Classes, probabilities: Floats) -> float:
-    """The temperature with the least cross-entropy over pairs and both orders, in TEMPERATURES.
+    """Return the temperature of least cross-entropy over pairs and orders, in TEMPERATURES.
 
-    To be fitted on validation pairs, never on held-out ones: a temperature that knows their labels
-    would make the calibration that they are to measure look better than it is. truth: shape (P,),
-    P > 0. Above 1 the judge was too sure, below 1 not sure enough.
+    Fit it on validation pairs, never on held-out ones: a temperature that knows their labels would
+    make the calibration measured on them look too good. truth: shape (P,), P > 0. Above 1 the judge
+    was too sure, below 1 not sure enough.
     """
     assert truth.size > 0, "a temperature of no pairs"
     found = minimize_scalar(
@@ -74,10 +74,10 @@ def fit_temperature(truth: Classes, probabilities: Floats) -> float:
 
 
 def with_temperature(probabilities: Floats, temperature: float) -> Floats:
-    """softmax(log p / T) over the last axis, shape kept: the logits divided by T > 0.
+    """Return softmax(log p / T) over the last axis, shape kept: the logits divided by T > 0.
 
-    It belongs before the orders are averaged, as each order is a softmax of its own. A probability
-    of exactly 0 counts as SMALLEST_PROBABILITY, where a softmax in fp32 ends.
+    Apply it before the orders are averaged, since each order has its own softmax. A probability of
+    exactly 0 counts as SMALLEST_PROBABILITY, the smallest of a softmax in fp32.
     """
     logits = np.log(np.maximum(probabilities, SMALLEST_PROBABILITY))
     return np.asarray(softmax(logits / temperature, axis=-1))

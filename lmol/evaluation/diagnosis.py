@@ -36,10 +36,10 @@ Tables = dict[str, pd.DataFrame]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Diagnosis:
-    """metrics: flat, to be merged into metrics.json. tables: by the name of their CSV file.
+    """Metrics and tables of a diagnosis. metrics: flat, for metrics.json; tables: by CSV name.
 
-    reliability, hardest_pairs, and where there is what they need, accuracy_by_gap (scores),
-    reliability_calibrated (a temperature) and subgroups (groups of images).
+    The tables are reliability and hardest_pairs; with scores also accuracy_by_gap, with a
+    temperature reliability_calibrated, and with groups of images subgroups.
     """
 
     metrics: Metrics
@@ -50,8 +50,8 @@ class Diagnosis:
 class RankedFold:
     """Judged pairs and the ranking of their images.
 
-    pairs: P pairs, with probabilities (P, 2, 3). images: a table of n rows, with strengths and
-    estimates, if there are any, of shape (n,) in its order.
+    pairs: P pairs, with probabilities (P, 2, 3). images: a table of n rows; strengths and estimates
+    have shape (n,) in its order, and estimates may be None.
     """
 
     pairs: pd.DataFrame
@@ -67,7 +67,7 @@ class RankedFold:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ValidationAnswers:
-    """V validation pairs, to which a temperature is fitted: titles (V,) and answers (V, 2, 3)."""
+    """V validation pairs for fitting a temperature: titles (V,) and answers (V, 2, 3)."""
 
     labels: ArrayLike
     probabilities: Floats
@@ -75,9 +75,9 @@ class ValidationAnswers:
 
 @dataclass(frozen=True, kw_only=True)
 class DiagnosisSettings:
-    """theta, farthest: points of score, the latter the largest gap of the whole data set.
+    """Settings of a diagnosis. theta, farthest (largest gap of the data set): points of score.
 
-    replicates: resamples of the images, drawn with `seed`.
+    replicates: number of resamples of the images, drawn with `seed`.
     """
 
     theta: float
@@ -89,7 +89,7 @@ class DiagnosisSettings:
 def diagnose(
     fold: RankedFold, settings: DiagnosisSettings, validation: ValidationAnswers | None = None
 ) -> Diagnosis:
-    """Return what accuracy and correlations leave open: their certainty, and the weak places.
+    """Diagnose a fold: intervals of its metrics, calibration, cyclic triples and weak places.
 
     Without validation answers no temperature is fitted.
     """
@@ -120,9 +120,9 @@ def diagnose(
 
 
 def plot_diagnosis(diagnosis: Diagnosis, image_paths: Mapping[str, str], folder: Path) -> None:
-    """Write accuracy_by_gap, reliability and hardest_pairs as PNG, and subgroups where there are.
+    """Write accuracy_by_gap, reliability, hardest_pairs and subgroups as PNG, if available.
 
-    image_paths: file of each image id. Raises DataError where one of the files is no image.
+    image_paths: file of each image id. Raises DataError if one of the files is no image.
     """
     tables, metrics = diagnosis.tables, diagnosis.metrics
     ece = metrics["ece"]
@@ -143,7 +143,7 @@ def plot_diagnosis(diagnosis: Diagnosis, image_paths: Mapping[str, str], folder:
 
 
 def _intervals(judged: JudgedPairs, fold: RankedFold, bootstrap: ImageBootstrap) -> Metrics:
-    """accuracy_low, accuracy_high, and the same of each correlation where there are scores."""
+    """Return accuracy_low, accuracy_high, and with scores the same of each correlation."""
     everything = np.ones(judged.right.size, dtype=np.bool_)
     samples = {"accuracy": judged.accuracy_samples(everything, bootstrap)}
     if "score" in fold.images:
@@ -158,7 +158,7 @@ def _intervals(judged: JudgedPairs, fold: RankedFold, bootstrap: ImageBootstrap)
 def _calibration(
     judged: JudgedPairs, probabilities: Floats, temperature: float | None
 ) -> tuple[Metrics, Tables]:
-    """ece, ece_calibrated, temperature, and the reliability before and after it."""
+    """Return ece, ece_calibrated, temperature, and the reliability before and after it."""
     metrics: Metrics = {"ece": expected_calibration_error(judged.truth, judged.averaged)}
     metrics |= {"ece_calibrated": None, "temperature": temperature}
     tables = {"reliability": reliability_table(judged.truth, judged.averaged)}

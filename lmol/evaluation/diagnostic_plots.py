@@ -15,13 +15,13 @@ from lmol.evaluation.figures import BLUE, GREY, ORANGE, save, titled
 from lmol.evaluation.subgroups import extreme_groups
 
 MOST_ROWS = 24
-"""Rows of groups that can be read; beyond it those across two groups are left to the table."""
+"""Maximum number of readable rows; a longer table is drawn without rows across two groups."""
 
 DOT: dict[str, Any] = {"fmt": "o", "markersize": 6.0, "elinewidth": 1.6, "capsize": 0.0}
 
 
 def plot_accuracy_by_gap(table: pd.DataFrame, path: Path) -> None:
-    """Accuracy with its interval above the number of pairs. table: of accuracy_by_gap."""
+    """Draw accuracy with its interval above the number of pairs. table: from accuracy_by_gap."""
     figure = Figure(figsize=(6.4, 5.4), layout="constrained")
     accuracy, pairs = figure.subplots(2, 1, sharex=True, height_ratios=(3.0, 1.0))
     similar, others = table.iloc[:1], table.iloc[1:]
@@ -51,9 +51,10 @@ def plot_reliability(
     temperature: float | None,
     path: Path,
 ) -> None:
-    """Accuracy against confidence, above the share of pairs. before, after: reliability tables.
+    """Draw accuracy against confidence, above the share of pairs.
 
-    after, ece_after and temperature are None where no temperature was fitted.
+    before, after: reliability tables; after, ece_after and temperature are None without a fitted
+    temperature.
     """
     figure = Figure(figsize=(5.6, 6.6), layout="constrained")
     accuracy, pairs = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1.0))
@@ -75,7 +76,7 @@ def plot_reliability(
 
 
 def plot_subgroups(table: pd.DataFrame, path: Path) -> None:
-    """Accuracy of every row, and the mean error of every group. table: of Subgroups."""
+    """Draw accuracy of every row, and the mean error of every group. table: from Subgroups."""
     shown = table if len(table) <= MOST_ROWS else table[table["kind"] != "across"]
     shown = shown.iloc[::-1].reset_index(drop=True)
     figure = Figure(figsize=(9.6, 1.7 + 0.33 * len(shown)), layout="constrained")
@@ -112,7 +113,7 @@ def _draw_rows(axes: Axes, rows: pd.DataFrame, column: str, color: str, label: s
 
 
 def _errors(rows: pd.DataFrame, column: str) -> np.ndarray:
-    """Lengths of the intervals below and above the values, shape (2, rows); 0 where unknown."""
+    """Return interval lengths below and above the values, shape (2, rows); 0 where unknown."""
     value, low, high = (rows[f"{column}{end}"].to_numpy() for end in ("", "_low", "_high"))
     return np.maximum(np.nan_to_num(np.stack([value - low, high - value])), 0.0)
 

@@ -1,6 +1,6 @@
-"""What all pictures share: size, colours, titles, thumbnails, and how a figure becomes a file.
+"""Common parts of all pictures: size, colours, titles, thumbnails, and saving to a file.
 
-Figures are built without pyplot, so that nothing global is touched and no display is needed; a file
+Figures are built without pyplot, so that no global state changes and no display is needed; a file
 appears under its name only when it is complete.
 """
 
@@ -17,21 +17,21 @@ from lmol.system.files import replacing
 
 DPI = 150
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"
-"""Two colours that the colour-blind tell apart (Okabe and Ito 2008), and one for the rest."""
+"""Two colours that colour-blind readers can distinguish (Okabe and Ito 2008), and a grey."""
 
 THUMBNAIL = 256
-"""Pixels of a side of an image in a picture."""
+"""Side of an image in a picture, in pixels."""
 
 
 def thumbnail(picture: Picture) -> Image.Image:
-    """The middle square of a picture; raises DataError where a file is no image."""
+    """Return the middle square of a picture; raise DataError if a file is no image."""
     return ImageOps.fit(open_rgb(picture), (THUMBNAIL, THUMBNAIL))
 
 
 def titled(axes: Axes, title: str, x: str, y: str) -> None:
-    """Give axes their title and the names of both axes, and take the idle spines away.
+    """Set the title and the names of both axes, and hide the idle spines.
 
-    A title may hold names of the user's, in which a dollar sign is no mathematics.
+    A title may hold names of the user's, in which a dollar sign is not mathematics.
     """
     axes.set_title(title, fontsize=12, parse_math=False)
     axes.set_xlabel(x, fontsize=11)
@@ -40,6 +40,6 @@ def titled(axes: Axes, title: str, x: str, y: str) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG of DPI dots an inch; the same figure gives the same bytes."""
+    """Write a PNG of DPI dots per inch; the same figure gives the same bytes."""
     with replacing(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=DPI, metadata={"Software": None})

@@ -1,4 +1,4 @@
-"""How accuracy grows with the score gap of a pair: near theta every judge has a hard time."""
+"""Accuracy by the score gap of a pair: near theta every judge has a hard time."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from lmol.evaluation.judged import Booleans, JudgedPairs
 from lmol.verdict import SCORE_DECIMALS
 
 NUM_INTERVALS = 8
-"""Intervals beyond theta, at most; their width is a round number of points."""
+"""Maximum number of intervals beyond theta; their width is a round number of points."""
 
 
 def accuracy_by_gap(
     judged: JudgedPairs, theta: float, bootstrap: ImageBootstrap, farthest: float = 0.0
 ) -> pd.DataFrame:
-    """Table low, high, pairs, accuracy, accuracy_low, accuracy_high, one row an interval of gaps.
+    """Return low, high, pairs, accuracy, accuracy_low, accuracy_high by interval of gaps.
 
-    The first row holds the pairs up to theta, low 0, which are those labelled Similar; further rows
-    those with low < gap <= high, all of one width. low, high and theta are in points of score;
-    accuracy is NaN, as are its ends, where no pair has such a gap. farthest: the largest gap of the
-    whole data set, by which all of its folds have the same intervals.
+    The first row, with low 0, holds the pairs up to theta, which are labelled Similar; further rows
+    hold those with low < gap <= high, all of one width. low, high and theta are in points of score;
+    accuracy and its ends are NaN in an interval without pairs. farthest: the largest gap of the
+    whole data set, which gives all of its folds the same intervals.
     """
     assert judged.gap is not None, "asked for where images have scores"
     borders = gap_borders(theta, max(farthest, float(judged.gap.max())))
@@ -36,9 +36,9 @@ def accuracy_by_gap(
 
 
 def gap_borders(theta: float, largest: float) -> Floats:
-    """Upper ends of the intervals: theta first, then in equal round steps until past the largest.
+    """Return upper ends of the intervals: theta, then equal round steps until past the largest.
 
-    Rounded as gaps are, so that 0.2 + 0.4 is the gap 0.6.
+    They are rounded like gaps, so that 0.2 + 0.4 is the gap 0.6.
     """
     if largest <= theta:
         return np.array([theta])

@@ -1,7 +1,7 @@
-"""The judge that generates: one new token, greedily, among the three answers.
+"""Generating judge: one new token, greedily, among the three answers.
 
-Slower than reading logits, and no wiser: it gives the same answers. It is here to show that, and to
-count how often a model that may say anything says something else than an answer.
+It is slower than reading logits and gives the same answers. It exists to show that, and to count
+how often an unconstrained model generates something else than an answer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lmol.model.pair_model import Generates
 
 
 class GeneratingJudge(Judge):
-    """Answers by `generate`, a whole prompt a question.
+    """A judge that answers by `generate`, with a whole prompt per question.
 
     generated: the answer's class of each of the Q questions asked last, shape (Q,), -1 where
     another process answered. invalid: whether an unconstrained model would have said another word.
@@ -41,7 +41,7 @@ class GeneratingJudge(Judge):
         self.invalid = np.zeros(len(questions), dtype=bool)
 
     def invalid_share(self) -> float:
-        """Share of invalid unconstrained answers among all questions, of all processes."""
+        """Return the share of invalid unconstrained answers in the questions of all processes."""
         counts = gather_object([(int(self.invalid.sum()), int((self.generated >= 0).sum()))])
         return sum(count for count, _ in counts) / max(sum(asked for _, asked in counts), 1)
 

@@ -1,6 +1,6 @@
 """The gravest mistakes, as a table and as a contact sheet of their images.
 
-A mistake is the graver, the farther the scores of the two images are apart.
+A mistake is graver if the scores of the two images are farther apart.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ COLUMNS = 3
 """Pairs side by side on the sheet."""
 
 CELL = (4.2, 2.95)
-"""Inches that a pair takes, across and down."""
+"""Width and height of a pair in inches."""
 
 HEADER = 0.6
-"""Inches above the first row, for the title."""
+"""Height of the title above the first row, in inches."""
 
 SIDE, GUTTER = 1.9, 0.08
-"""Inches of a side of an image, and between the two of a pair."""
+"""Side of an image, and distance between the two of a pair, in inches."""
 
 PROBABILITIES = [f"p_{verdict.name.lower()}" for verdict in Verdict]
 
@@ -42,11 +42,10 @@ class Corner(NamedTuple):
 
 
 def hardest_pairs(predictions: pd.DataFrame, pairs: pd.DataFrame, num: int = 12) -> pd.DataFrame:
-    """At most `num` wrongly answered pairs, the gravest first, no image twice.
+    """Return at most `num` wrongly answered pairs, the gravest first, no image twice.
 
-    predictions: as in predictions.csv, of both orders averaged; pairs: the table that was judged,
-    row by row the same. Columns img1, img2, score1 and score2 where they are known, label, pred,
-    p_first, p_second, p_similar.
+    predictions: as in predictions.csv, both orders averaged; pairs: the judged table with the same
+    rows. Columns img1, img2, score1 and score2 if known, label, pred, p_first, p_second, p_similar.
     """
     assert predictions[["img1", "img2"]].equals(pairs[["img1", "img2"]].reset_index(drop=True))
     wrong = np.flatnonzero(predictions["pred"].to_numpy() != predictions["label"].to_numpy())
@@ -57,10 +56,10 @@ def hardest_pairs(predictions: pd.DataFrame, pairs: pd.DataFrame, num: int = 12)
 
 
 def gravest(mistakes: pd.DataFrame, num: int) -> pd.DataFrame:
-    """The first `num` mistakes by gravity, no image twice, with all of their columns.
+    """Return the first `num` mistakes by gravity, no image twice, with all of their columns.
 
-    First for Second, or Second for First, before mistakes that involve Similar; then by the gap of
-    the scores, and of equal gaps the more probable wrong answer first.
+    First for Second, or Second for First, comes before mistakes that involve Similar; then larger
+    score gaps come first, and for equal gaps the more probable wrong answer.
     """
     similar = Verdict.SIMILAR.title
     reversed_order = (mistakes["label"] != similar) & (mistakes["pred"] != similar)
@@ -82,10 +81,10 @@ def gravest(mistakes: pd.DataFrame, num: int) -> pd.DataFrame:
 
 
 def plot_hardest_pairs(table: pd.DataFrame, image_paths: Mapping[str, str], path: Path) -> None:
-    """Contact sheet: both images of each pair above their scores, the label and the answer.
+    """Draw a contact sheet: both images of each pair above their scores, label and answer.
 
-    table: of hardest_pairs; image_paths: file of each image id. COLUMNS pairs a row of CELL inches;
-    no mistakes give one row that says so. Raises DataError where a file is no image.
+    table: from hardest_pairs; image_paths: file of each image id. A row has COLUMNS pairs of CELL
+    inches; without mistakes, one row says so. Raises DataError if a file is no image.
     """
     columns, rows = min(COLUMNS, max(len(table), 2)), max(1, -(-len(table) // COLUMNS))
     size = (columns * CELL[0], rows * CELL[1] + HEADER)
@@ -131,7 +130,7 @@ def _draw_pair(
 
 
 def _shortened(text: str, most: int = 26) -> str:
-    """The end of a text, which of a path and a score says the most."""
+    """Return the end of a text, the most informative part of a path and a score."""
     return text if len(text) <= most else f"...{text[3 - most :]}"
 
 

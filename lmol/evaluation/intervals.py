@@ -1,11 +1,11 @@
-"""How far results would move with other images: bootstrap intervals over images, not over pairs.
+"""Bootstrap intervals over images, not over pairs: variation of results with other images.
 
 n images, P pairs, R replicates. Pairs that share an image are right or wrong together, so an
 interval that resamples pairs is far too narrow. Here images are drawn with replacement: one drawn k
-times counts k times, and a pair (i, j) weighs k_i k_j. What pairs have on their own, apart from
-their images, then counts with three times its variance (Owen 2007, The pigeonhole bootstrap, Annals
-of Applied Statistics 1, 386-411): nothing where all pairs are asked, and a wider interval than need
-be where an image is in a handful of pairs.
+times counts k times, and a pair (i, j) weighs k_i k_j. The variance that pairs have on their own,
+apart from their images, then counts three times (Owen 2007, The pigeonhole bootstrap, Annals of
+Applied Statistics 1, 386-411): this has no effect if all pairs are asked, and makes the interval
+too wide if an image is in a handful of pairs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Interval = tuple[float | None, float | None]
 LEVEL = 0.95
 
 DENSE = 1 / 16
-"""Share of the n^2 cells above which a matrix of pairs is faster to multiply when it is dense."""
+"""Share of the n^2 cells above which a dense matrix of pairs multiplies faster."""
 
 
 class ImageBootstrap:
@@ -39,23 +39,23 @@ class ImageBootstrap:
         self.counts: Floats = drawn.astype(np.float64)
 
     def mean_of_pairs(self, first: Indices, second: Indices, values: Floats) -> Floats:
-        """Means (R,) of a value of each pair (P,) in every resample; see `mean_of_pairs`."""
+        """Return means (R,) of a value of each pair (P,) by resample; see `mean_of_pairs`."""
         return mean_of_pairs(self.counts, first, second, values)
 
     def mean_of_images(self, images: Indices, values: Floats) -> Floats:
-        """Weighted means (R,) of a value of each of some images; NaN where none was drawn."""
+        """Return weighted means (R,) of a value of some images; NaN if none of them was drawn."""
         return mean_of_images(self.counts[:, images], values)
 
     def correlations(
         self, scores: Floats, strengths: Floats, images: Indices | None = None
     ) -> dict[str, Floats]:
-        """pearson, spearman and kendall (tau-b) in every resample, shape (R,) each, by name.
+        """Return pearson, spearman and kendall (tau-b) in every resample, (R,) each, by name.
 
-        scores, strengths: shape (n,); images: rows of those to correlate, all where None. The
-        strengths are taken as given and not fitted anew: the replicates tell how much a correlation
-        hangs on which images were held out, and not what another training, other comparisons of
-        these images, or opponents out of another sample would change. NaN where the scores or the
-        strengths of a resample are all equal. Each equals SciPy's result for the resampled images.
+        scores, strengths: shape (n,); images: rows to correlate, None for all. The strengths are
+        not fitted anew: the replicates measure how much a correlation depends on which images were
+        held out, not the effect of another training, other comparisons of these images, or
+        opponents from another sample. NaN if the scores or the strengths of a resample are all
+        equal. Each equals SciPy's result for the resampled images.
         """
         chosen = np.arange(self.num_images) if images is None else images
         counts, x, y = self.counts[:, chosen], scores[chosen], strengths[chosen]
@@ -70,10 +70,10 @@ class ImageBootstrap:
 
 
 def mean_of_pairs(counts: Floats, first: Indices, second: Indices, values: Floats) -> Floats:
-    """Weighted means (R,) of a value of each pair; NaN where no pair is in a resample.
+    """Return weighted means (R,) of a value of each pair; NaN if a resample has no pair.
 
-    counts: of each image in each resample, shape (R, n). first, second: images of the pairs, shape
-    (P,), as are values, such as 1 for right. An image that was drawn twice makes no pair with
+    counts: draws of each image in each resample, shape (R, n). first, second: images of the pairs,
+    shape (P,), like values, such as 1 for right. An image that was drawn twice makes no pair with
     itself. Memory grows with (R + n) n, not with R P.
     """
     used = np.union1d(first, second)
@@ -85,14 +85,14 @@ def mean_of_pairs(counts: Floats, first: Indices, second: Indices, values: Float
 
 
 def mean_of_images(counts: Floats, values: Floats) -> Floats:
-    """Weighted means (R,) of a value of each image (n,); NaN where no image is in a resample."""
+    """Return weighted means (R,) of a value of each image (n,); NaN if a resample has no image."""
     return _ratio(counts @ values, counts.sum(axis=1))
 
 
 def interval(samples: Floats) -> Interval:
-    """The middle LEVEL of the replicates (R,), undefined ones left out; None where none is left.
+    """Return the middle LEVEL of the defined replicates (R,); None if no replicate is defined.
 
-    Of a share that is 0 or 1 in the whole sample it has no width, which is not certainty.
+    A share that is 0 or 1 in the whole sample has no width, which does not mean certainty.
     """
     defined = samples[np.isfinite(samples)]
     if defined.size == 0:
@@ -102,7 +102,7 @@ def interval(samples: Floats) -> Interval:
 
 
 def with_interval(name: str, value: float | None, samples: Floats) -> dict[str, float | None]:
-    """The value under its name, and the ends of its interval under <name>_low and <name>_high."""
+    """Return the value under its name, and its interval under <name>_low and <name>_high."""
     low, high = interval(samples)
     return {name: value, f"{name}_low": low, f"{name}_high": high}
 
@@ -110,23 +110,23 @@ def with_interval(name: str, value: float | None, samples: Floats) -> dict[str, 
 def pair_matrix(
     num_images: int, first: Indices, second: Indices, values: Floats
 ) -> Floats | sparse.csr_array:
-    """Matrix (n, n) with the value of pair (i, j) in row i, column j, 0 elsewhere."""
+    """Return a matrix (n, n), the value of pair (i, j) in row i, column j, 0 elsewhere."""
     matrix = sparse.coo_array((values, (first, second)), shape=(num_images, num_images))
     return matrix.toarray() if len(first) > DENSE * num_images**2 else matrix.tocsr()
 
 
 def _quadratic(counts: Floats, matrix: Floats | sparse.csr_array) -> Floats:
-    """k^T M k of every row k of the counts, shape (R,)."""
+    """Return k^T M k of every row k of the counts, shape (R,)."""
     return np.einsum("ri,ri->r", counts @ matrix, counts)
 
 
 def _ratio(numerator: Floats, denominator: Floats) -> Floats:
-    """NaN where the denominator is 0."""
+    """Divide; NaN where the denominator is 0."""
     return numerator / np.where(denominator > 0, denominator, np.nan)
 
 
 def _pearson(x: Floats, y: Floats, counts: Floats) -> Floats:
-    """Weighted correlation in each row; counts: shape (R, n), x, y: (R, n), or (1, n) for all."""
+    """Return each row's weighted correlation; counts: (R, n), x, y: (R, n), or (1, n) for all."""
     total = np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
     x = x - (counts * x).sum(axis=1, keepdims=True) / total
     y = y - (counts * y).sum(axis=1, keepdims=True) / total
@@ -135,7 +135,7 @@ def _pearson(x: Floats, y: Floats, counts: Floats) -> Floats:
 
 
 def _ranks(values: Floats, counts: Floats) -> Floats:
-    """Rank of each image among the resampled ones, the mean rank where it is tied: (R, n)."""
+    """Return each image's rank among the resampled ones, the mean rank for a tie: (R, n)."""
     group = _dense_ranks(values)
     members = _group_counts(group, counts)
     middle = members.cumsum(axis=1) - (members - 1.0) / 2.0
@@ -143,27 +143,27 @@ def _ranks(values: Floats, counts: Floats) -> Floats:
 
 
 def _dense_ranks(values: Floats) -> Indices:
-    """Place of each value among the different ones, from 0, shape (n,).
+    """Return the place of each value among the different ones, from 0, shape (n,).
 
-    As an index: scipy.stats.rankdata returns real numbers from SciPy 1.18 on.
+    The places are indices; scipy.stats.rankdata returns real numbers from SciPy 1.18 on.
     """
     return np.unique(values, return_inverse=True)[1]
 
 
 def _untied(values: Floats, counts: Floats) -> Floats:
-    """Ordered pairs of resampled images that differ in value, shape (R,)."""
+    """Count ordered pairs of resampled images that differ in value, shape (R,)."""
     members = _group_counts(_dense_ranks(values), counts)
     return np.asarray(counts.sum(axis=1) ** 2 - (members**2).sum(axis=1))
 
 
 def _group_counts(group: Indices, counts: Floats) -> Floats:
-    """Resampled images of each group, shape (R, G); group: shape (n,), in 0 .. G - 1."""
+    """Count resampled images of each group, shape (R, G); group: shape (n,), in 0 .. G - 1."""
     in_group = sparse.csr_array((np.ones(len(group)), (np.arange(len(group)), group)))
     return np.asarray(counts @ in_group)
 
 
 def _concordance(x: Floats, y: Floats) -> Floats:
-    """1 where x and y order two images alike, -1 where oppositely, 0 where one is tied: (n, n)."""
+    """Return 1 where x and y order two images alike, -1 where oppositely, 0 for a tie: (n, n)."""
     order_of_x, order_of_y = (
         np.greater.outer(values, values).astype(np.int8) - np.less.outer(values, values)
         for values in (x, y)

@@ -36,7 +36,7 @@ Answers = NDArray[np.float32]
 
 
 def unseen(num: int) -> None:
-    """Progress that nobody watches."""
+    """Ignore progress updates."""
 
 
 def judge(
@@ -47,9 +47,9 @@ def judge(
     advance: Advance = unseen,
     memory_gb: float = math.inf,
 ) -> NDArray[np.float64]:
-    """Probabilities (P, 2, 3): of each order, of First, Second and Similar as answered.
+    """Return probabilities (P, 2, 3) of First, Second and Similar as answered in each order.
 
-    The arguments that are not explained here are Judge's.
+    `Judge` explains the other arguments.
     """
     names, first, second = rows_of(pairs)
     judge = Judge(model, names, images, batch_pairs, memory_gb=memory_gb)
@@ -57,18 +57,18 @@ def judge(
 
 
 def fingerprint(model: PairModel, pairs: pd.DataFrame, data_hash: str) -> str:
-    """SHA-256 (hexadecimal) of who is asked what: model, list of pairs and the data's hash."""
+    """Return SHA-256 (hexadecimal) of the model, the list of pairs and the data's hash."""
     asked = "\n".join(pairs["img1"] + "\t" + pairs["img2"])
     parts = (model.identity(), data_hash, asked)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 class Judge:
-    """Compares N images with a model, which holds what it needs of them.
+    """Judge of N images with one model, whose scorer keeps what it needs of them.
 
-    batch_pairs: ordered pairs a forward, halved whenever memory runs out. further: features
-    (m, T, V) of images whose rows follow those of the named ones. memory_gb: how much (10^9 bytes)
-    may be kept of them in memory.
+    batch_pairs: ordered pairs per forward, halved whenever memory runs out. further: features (m,
+    T, V) of images whose rows follow those of the named ones. memory_gb: maximum memory for the
+    images, in 10^9 bytes.
     """
 
     def __init__(
@@ -93,12 +93,12 @@ class Judge:
         advance: Advance = unseen,
         part: PartFile | None = None,
     ) -> NDArray[np.float64]:
-        """Probabilities (P, 2, 3) of both orders of pairs of images, given by row, shape (P,) each.
+        """Return probabilities (P, 2, 3) of both orders of pairs, given by image rows (P,) each.
 
-        Under torchrun every process answers its share, and all get all answers. `advance` is told
-        the number of pairs after each batch, half of its questions; this process speaks for all.
-        `part` keeps answers on disk, and those that it holds already are not asked for again.
-        Raises TrainingError where the model answers with numbers that are not finite.
+        Under torchrun every process answers its share, and all get all answers. After each batch
+        `advance` receives its number of pairs, half of its questions, scaled to all processes.
+        `part` keeps answers on disk, and stored questions are not asked again. Raises TrainingError
+        if an answer is not finite.
         """
         questions = Questions.of_pairs(first, second, len(self._scorer))
         answered, answers = _known(questions, part)
@@ -118,15 +118,15 @@ class Judge:
         return _gathered(answers, answered)[questions.of_pair].astype(np.float64)
 
     def _begin(self, questions: Questions) -> None:
-        """Called before the first of these questions."""
+        """Prepare for these questions; called before the first of them."""
 
     def _block(
         self, questions: Questions, block: slice, answered: NDArray[np.bool_]
     ) -> Iterator[tuple[slice, Answers]]:
-        """The batches of a block that were not answered, each with its answers.
+        """Yield the unanswered batches of a block, each with its answers.
 
-        Batches depend on the questions alone, so that a resumed judge rounds as one that was not
-        interrupted.
+        Batches depend on the questions alone, so that a resumed judge rounds like an uninterrupted
+        one.
         """
         try:
             yield from self._batches(questions, block, answered)
@@ -157,7 +157,7 @@ class Judge:
 
 @contextmanager
 def answering(model: PairModel) -> Iterator[None]:
-    """Evaluation mode without gradients; the mode before is restored."""
+    """Set evaluation mode without gradients, and restore the mode afterwards."""
     training = model.training
     model.eval()
     try:
@@ -168,7 +168,7 @@ def answering(model: PairModel) -> Iterator[None]:
 
 
 def _known(questions: Questions, part: PartFile | None) -> tuple[NDArray[np.bool_], Answers]:
-    """What was answered before, seen alike by all processes: none writes before all have read."""
+    """Return earlier answers, equal in all processes: none writes before all have read."""
     if part is None:
         return np.zeros(len(questions), bool), np.zeros((len(questions), 3), np.float32)
     answered, answers = part.read(len(questions))
@@ -179,7 +179,7 @@ def _known(questions: Questions, part: PartFile | None) -> tuple[NDArray[np.bool
 
 
 def _share(blocks: list[slice], answered: NDArray[np.bool_], *, told: bool) -> list[slice]:
-    """This process's blocks: every so many-th of those that are not answered yet."""
+    """Return this process's blocks: every num_processes-th of those not answered yet."""
     state = process_state()
     todo = [block for block in blocks if not answered[block].all()]
     mine = todo[state.process_index :: state.num_processes]
@@ -193,7 +193,7 @@ def _size(blocks: list[slice]) -> int:
 
 
 def _speaking_for_all(advance: Advance, mine: list[slice], left: int) -> Advance:
-    """Takes questions of this process's share, and tells pairs of what is left for all."""
+    """Return an `advance` that turns this process's questions into pairs of all processes."""
     share, done, told = _size(mine), 0, 0
 
     def of_share(questions: int) -> None:
@@ -207,7 +207,7 @@ def _speaking_for_all(advance: Advance, mine: list[slice], left: int) -> Advance
 
 
 def _gathered(answers: Answers, answered: NDArray[np.bool_]) -> Answers:
-    """All answers (Q, 3), on every process."""
+    """Return all answers (Q, 3), on every process."""
     if process_state().num_processes > 1:
         for where, found in gather_object([(answered, answers[answered])]):
             answers[where] = found

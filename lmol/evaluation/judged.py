@@ -1,4 +1,4 @@
-"""Judged pairs as arrays over the rows of a score table: what every diagnosis starts from.
+"""Judged pairs as arrays over the rows of a score table: the input of every diagnosis.
 
 n images, P pairs.
 """
@@ -23,10 +23,9 @@ class JudgedPairs:
     """P pairs with their answers; each pair of images is in it at most once.
 
     first, second: rows of both images in a table of `num_images`, shape (P,). gap: |score1 -
-    score2| in points of score, rounded as the rule of the labels does, shape (P,), or None where
-    images have no scores. truth: verdict
-    index, shape (P,). averaged: shape (P, 3). right: whether the averaged answer is the label.
-    consistent: whether both orders were answered alike.
+    score2| in points of score, rounded as in the rule of the labels, shape (P,), or None without
+    scores. truth: verdict index, shape (P,). averaged: shape (P, 3). right: whether the averaged
+    answer is the label. consistent: whether both orders were answered alike.
     """
 
     num_images: int
@@ -40,7 +39,7 @@ class JudgedPairs:
 
     @classmethod
     def of(cls, pairs: pd.DataFrame, probabilities: Floats, images: pd.Series) -> JudgedPairs:
-        """Pairs of the named images, shape (n,), with probabilities of shape (P, 2, 3), P > 0."""
+        """Return the pairs of the named images (n,), with probabilities (P, 2, 3), P > 0."""
         row = pd.Index(images)
         first, second = row.get_indexer(pairs["img1"]), row.get_indexer(pairs["img2"])
         assert len(pairs) > 0, "a diagnosis of no pairs"
@@ -58,12 +57,12 @@ class JudgedPairs:
         )
 
     def accuracy(self, chosen: Booleans, bootstrap: ImageBootstrap) -> dict[str, float | None]:
-        """accuracy, accuracy_low and accuracy_high of the chosen pairs; None where none is."""
+        """Return accuracy, accuracy_low and accuracy_high of the chosen pairs; None without any."""
         value = float(self.right[chosen].mean()) if chosen.any() else None
         return with_interval("accuracy", value, self.accuracy_samples(chosen, bootstrap))
 
     def accuracy_samples(self, chosen: Booleans, bootstrap: ImageBootstrap) -> Floats:
-        """Accuracy of the chosen pairs in every resample of the images, shape (R,)."""
+        """Return accuracy of the chosen pairs in every resample of the images, shape (R,)."""
         return bootstrap.mean_of_pairs(
             self.first[chosen], self.second[chosen], self.right[chosen].astype(np.float64)
         )

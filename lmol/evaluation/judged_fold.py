@@ -1,4 +1,4 @@
-"""What the metrics of a fold are computed from.
+"""Input of the metrics of a fold.
 
 P pairs, n images.
 """
@@ -20,7 +20,7 @@ class JudgedFold:
     """The answers about a fold, and its ranking.
 
     truth: verdict indices (P,). probabilities (P, 2, 3). scores, strengths, estimates: of n images,
-    shape (n,); None where the images have no scores, or no scale to estimate them on.
+    shape (n,); None without scores, or without a scale for estimates.
     """
 
     truth: Classes
@@ -31,12 +31,12 @@ class JudgedFold:
 
     @cached_property
     def answer(self) -> Classes:
-        """The most probable answer of both orders averaged, shape (P,)."""
+        """Return the most probable answer of both orders averaged, shape (P,)."""
         return most_probable(average_orders(self.probabilities))
 
     @cached_property
     def per_class(self) -> tuple[Floats, Floats]:
-        """Precision and recall of each class, shape (3,); NaN where not defined."""
+        """Return precision and recall of each class, shape (3,); NaN where not defined."""
         precision, recall, _, _ = precision_recall_fscore_support(
             self.truth, self.answer, labels=list(Verdict), zero_division=np.nan
         )

@@ -28,7 +28,7 @@ from lmol.verdict import SWAPPED, Verdict, verdict_indices
 Metrics = dict[str, float | int | None]
 
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
-"""Where a softmax in fp32 ends; keeps the cross-entropy of a sure mistake finite, at 87 nats."""
+"""Smallest probability of a softmax in fp32; a sure mistake costs at most 87 nats."""
 
 CORRELATIONS = (
     ("pearson", stats.pearsonr),
@@ -38,7 +38,7 @@ CORRELATIONS = (
 
 
 class Shown(Flag):
-    """The places that show a metric beside metrics.json."""
+    """The places that show a metric in addition to metrics.json."""
 
     NOWHERE = 0
     VALIDATION = auto()  # every validation of a training
@@ -53,10 +53,10 @@ Compute = Callable[[JudgedFold], float | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A metric. title: as tables and pages show it. name: in words, where there is room.
+    """A metric. title: for tables and pages. name: in words, where there is room.
 
-    compute: None where another part of the evaluation returns it (calibration). needs: the fields
-    of JudgedFold without which it is left out, such as scores.
+    compute: None if another part of the evaluation returns it (calibration). needs: fields of
+    JudgedFold that must be known, such as scores; the metric is left out otherwise.
     """
 
     key: str
@@ -68,12 +68,12 @@ class Metric:
     needs: tuple[str, ...] = ()
 
     def known(self, judged: JudgedFold) -> bool:
-        """Return whether there is what it needs."""
+        """Return whether all needed fields are known."""
         return all(getattr(judged, field) is not None for field in self.needs)
 
 
 def metrics_of(judged: JudgedFold) -> Metrics:
-    """Compute every metric for which there is what it needs; None where one is not defined."""
+    """Compute every metric whose needed fields are known; None for one that is not defined."""
     return {
         metric.key: metric.compute(judged)
         for metric in METRICS
@@ -112,21 +112,21 @@ def correlation_metrics(scores: Floats, strengths: Floats, estimates: Floats | N
 
 
 def order_consistency(probabilities: Floats) -> float:
-    """Share of pairs whose answer to (img2, img1) is the exchanged answer to (img1, img2)."""
+    """Return the share of pairs whose answer to (img2, img1) is that to (img1, img2), exchanged."""
     return float(np.mean(orders_agree(probabilities)))
 
 
 def position_bias(probabilities: Floats) -> float:
-    """Mean over pairs and both orders of p(First) - p(Second) as answered, in [-1, 1].
+    """Return the mean over pairs and orders of p(First) - p(Second) as answered, in [-1, 1].
 
-    Each pair is asked in both orders, so a judge that goes by the images alone has 0, whatever
-    the labels; one that always says First has 1.
+    Each pair is asked in both orders, so a judge that goes by the images alone has 0, whatever the
+    labels; one that always says First has 1.
     """
     return float(np.mean(probabilities[..., Verdict.FIRST] - probabilities[..., Verdict.SECOND]))
 
 
 def cross_entropy(truth: Classes, probabilities: Floats) -> float:
-    """Nats, mean over pairs and both orders; truth: shape (P,), verdict indices."""
+    """Return nats, mean over pairs and both orders; truth: shape (P,), verdict indices."""
     rows = np.arange(truth.size)
     swapped = np.array(SWAPPED)[truth]
     of_truth = np.stack([probabilities[rows, 0, truth], probabilities[rows, 1, swapped]])
@@ -134,7 +134,7 @@ def cross_entropy(truth: Classes, probabilities: Floats) -> float:
 
 
 def _per_class() -> Iterator[Metric]:
-    """Recall and precision of each class; None where no label, or no answer, has it."""
+    """Yield recall and precision of each class; None if no label, or no answer, has it."""
     for key, title, row in (("accuracy", "recall", 1), ("precision", "precision", 0)):
         for verdict in Verdict:
             similar = key == "accuracy" and verdict is Verdict.SIMILAR
@@ -155,7 +155,7 @@ def _of_class(row: int, verdict: Verdict) -> Compute:
 
 
 def _correlations() -> Iterator[Metric]:
-    """Agreement of strengths with scores, which no fitted scale can alter (Kendall: tau-b)."""
+    """Yield agreement of strengths with scores, which no fitted scale alters (Kendall: tau-b)."""
     shown = {
         "pearson": Shown.VALIDATION | Shown.END | Shown.FOLDS | Shown.SETTINGS | Shown.REPORT,
         "spearman": Shown.END | Shown.FOLDS | Shown.REPORT,
@@ -171,7 +171,7 @@ def _correlations() -> Iterator[Metric]:
 
 
 def _of_ranking(correlate: Callable[..., object]) -> Compute:
-    """None where scores or strengths are all equal, as an order is then not defined."""
+    """Make a metric that is None if scores or strengths are all equal: no order is defined."""
 
     def compute(judged: JudgedFold) -> float | None:
         scores, strengths = judged.scores, judged.strengths

@@ -18,7 +18,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class OverFolds:
-    """SD and interval are None of a single fold."""
+    """A metric over folds; SD and interval are None for a single fold."""
 
     folds: int
     mean: float
@@ -28,7 +28,7 @@ class OverFolds:
 
 
 def over_folds(values: Sequence[float]) -> OverFolds:
-    """values: shape (F,), one a fold, F > 0, finite."""
+    """Summarise finite values (F,), one per fold, F > 0."""
     assert len(values) > 0, "the mean over no folds"
     mean, num = float(np.mean(values)), len(values)
     if num == 1:
@@ -41,7 +41,7 @@ def over_folds(values: Sequence[float]) -> OverFolds:
 def metrics_over_folds(
     folds: Iterable[Mapping[str, object]],
 ) -> dict[str, dict[str, float | int | None]]:
-    """By name, each metric that all folds have as a number; folds: the metrics of each."""
+    """Summarise by name each metric that is a number in all folds; folds: the metrics of each."""
     metrics = list(folds)
     names = [name for name in (metrics[0] if metrics else {}) if _in_all(name, metrics)]
     return {

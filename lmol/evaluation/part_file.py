@@ -1,7 +1,7 @@
-"""Answers on disk as they come, so that a judge who was interrupted goes on where it stopped.
+"""Answer cache on disk, with which an interrupted judge goes on where it stopped.
 
-A file is a header that tells whose answers to which questions it holds, and one record an answer.
-Each process appends to a file of its own and reads those of all: their number may change.
+A file is a header that identifies the judge and its questions, and one record per answer. Each
+process appends to its own file and reads the files of all: their number may change.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ class PartFile:
         self._lock = FileLock(folder / f"{fingerprint[:16]}.{process}.lock")
 
     def __enter__(self) -> PartFile:
-        """Raises RunFolderError where another command is at work on the same questions.
+        """Open and lock this process's file.
 
-        Also where nothing can be written to the folder.
+        Raises RunFolderError if another command is at work on the same questions, or the folder is
+        not writable.
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -59,13 +60,13 @@ class PartFile:
         self._lock.release()
 
     def _cut_to_whole_records(self) -> None:
-        """What a kill left of a last record goes; a file without the header begins anew."""
+        """Remove an incomplete last record; begin a file without the header anew."""
         whole = self._header + self._records(self._path).tobytes()
         if not self._path.is_file() or self._path.stat().st_size != len(whole):
             self._path.write_bytes(whole)
 
     def read(self, num_questions: int) -> tuple[NDArray[np.bool_], Floats]:
-        """Which of Q questions were answered, by any process, shape (Q,), and how, (Q, 3)."""
+        """Return which of Q questions any process answered, shape (Q,), and the answers, (Q, 3)."""
         answered = np.zeros(num_questions, dtype=bool)
         answers = np.zeros((num_questions, 3), dtype=np.float32)
         for path in self._folder.glob(f"{self._fingerprint[:16]}.*.part"):
@@ -75,14 +76,14 @@ class PartFile:
         return answered, answers
 
     def append(self, questions: NDArray[np.int64], probabilities: Floats) -> None:
-        """Add answers; they are with the operating system when this returns."""
+        """Add answers, and hand them to the operating system before returning."""
         records = np.empty(len(questions), dtype=RECORD)
         records["question"], records["probabilities"] = questions, probabilities
         self._file.write(records.tobytes())
         self._file.flush()
 
     def remove(self) -> None:
-        """Once the results are saved: the files of all processes."""
+        """Remove the files of all processes; call it once the results are saved."""
         for path in self._folder.glob(f"{self._fingerprint[:16]}.*"):
             path.unlink(missing_ok=True)
         with suppress(OSError):  # another evaluation's files are there, or it is gone

@@ -1,4 +1,4 @@
-"""Whether groups differ by more than chance: the same images, their groups dealt out anew.
+"""Permutation test of differences between groups: the same images, their groups shuffled.
 
 n images, G groups, P pairs, R replicates.
 """
@@ -13,11 +13,11 @@ from lmol.evaluation.judged import JudgedPairs
 
 
 class GroupPermutations:
-    """R times, the groups of n images at random, as many images in each as there are.
+    """R random assignments of n images to groups; the sizes of the groups stay the same.
 
     codes: group of each image, shape (n,), -1 for none, which stays none. groups: those compared.
-    Of several groups the two furthest apart always differ; how often groups without a meaning
-    differ as much is what tells (permutation test, Fisher 1935).
+    The two most distant of several groups always differ; the p-value is how often random groups
+    differ as much (permutation test, Fisher 1935).
     """
 
     def __init__(self, codes: Indices, groups: Indices, replicates: int, seed: int) -> None:
@@ -28,26 +28,27 @@ class GroupPermutations:
         self._members = [(dealt == group).astype(np.float64) for group in groups]
 
     def of_accuracy(self, judged: JudgedPairs) -> float | None:
-        """p-value of the largest minus the smallest accuracy within a group."""
+        """Return the p-value of the largest minus the smallest accuracy within a group."""
         right = judged.right.astype(np.float64)
         return _p_value(
             [mean_of_pairs(m, judged.first, judged.second, right) for m in self._members]
         )
 
     def of_means(self, values: Floats) -> float | None:
-        """p-value of the largest minus the smallest mean of the values (n,) in a group."""
+        """Return the p-value of the largest minus the smallest mean of values (n,) in a group."""
         return _p_value([mean_of_images(m, values) for m in self._members])
 
 
 def _p_value(by_group: list[Floats]) -> float | None:
-    """Share of all dealings, the true one among them, with at least its range; None without one.
+    """Return the share of all assignments, the true one included, with at least the true range.
 
-    by_group: a statistic of every group in every dealing, (R + 1,) each, the true one first.
+    by_group: a statistic of every group in every assignment, (R + 1,) each, the true one first.
+    None if there are fewer than two groups, or the true range is not defined.
     """
     if len(by_group) < 2:
         return None
     ranges = np.ptp(np.stack(by_group), axis=0)
     if not np.isfinite(ranges[0]):
         return None
-    # Rounding must not make a dealing that changes nothing smaller than the true one.
+    # Rounding must not make an equivalent assignment smaller than the true one.
     return float(np.mean(~(ranges < ranges[0] - 1e-12)))

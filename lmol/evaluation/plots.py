@@ -17,7 +17,7 @@ from lmol.evaluation.figures import BLUE, GREY, ORANGE, save, thumbnail, titled
 from lmol.evaluation.metrics import correlation_metrics
 
 STRIP = 5
-"""Images at either end of the ranking in the overview."""
+"""Images from each end of the ranking in the overview."""
 
 COMPARABLE = "eval_comparable_cross_entropy"
 
@@ -25,21 +25,21 @@ Record = Mapping[str, Any]
 
 
 def plot_confusion(confusion: pd.DataFrame, path: Path) -> None:
-    """confusion: counts, rows the label, columns the answer (metrics.confusion_table)."""
+    """Draw counts, rows the label, columns the answer (answers.confusion_table)."""
     figure = Figure(figsize=(4.8, 4.6), layout="constrained")
     _draw_confusion(figure.add_subplot(), confusion)
     save(figure, path)
 
 
 def plot_ranking(ranking: pd.DataFrame, slope: float, path: Path) -> None:
-    """Score against estimate. ranking: as in ranking.csv; slope: points of score per logit."""
+    """Draw score against estimate. ranking: as in ranking.csv; slope: points of score per logit."""
     figure = Figure(figsize=(5.4, 5.4), layout="constrained")
     _draw_ranking(figure.add_subplot(), ranking, slope)
     save(figure, path)
 
 
 def plot_learning_curves(records: Sequence[Record], path: Path) -> None:
-    """Loss and accuracy by optimizer step. records: the lines of metrics.jsonl.
+    """Draw loss and accuracy by optimizer step. records: the lines of metrics.jsonl.
 
     A training record has step, loss, cross_entropy and accuracy; a validation record has step,
     eval_comparable_cross_entropy (on training's scale) and eval_accuracy.
@@ -68,8 +68,8 @@ def plot_overview(
 ) -> None:
     """Draw both ends of the ranking as pictures, above ranking and confusion matrix.
 
-    image_paths: file of each image id. slope: None where images have no scores; strengths are then
-    drawn by rank. Raises DataError where one of the files is no image.
+    image_paths: file of each image id. slope: None without scores; strengths are then drawn by
+    rank. Raises DataError if one of the files is no image.
     """
     figure = Figure(figsize=(12.0, 8.0), layout=ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.09))
     (best, worst), (left, right) = figure.subfigures(2, 2, squeeze=False, height_ratios=(0.32, 1.0))
@@ -134,7 +134,7 @@ def _draw_strengths(axes: Axes, ranking: pd.DataFrame) -> None:
 
 
 def _alpha(num_points: int) -> float:
-    """Opacity with which a few points are clear and thousands show their density."""
+    """Return an opacity that shows a few points clearly, and the density of thousands."""
     return float(np.clip(10.0 / np.sqrt(num_points), 0.25, 0.8))
 
 

@@ -1,4 +1,4 @@
-"""What is asked of the model, in an order that lets questions share what they have in common.
+"""Questions to the model, in an order that lets them share computation.
 
 A question is an ordered pair of images. N images, P pairs, Q questions.
 """
@@ -16,7 +16,7 @@ Indices = NDArray[np.integer]
 
 
 def rows_of(pairs: pd.DataFrame) -> tuple[list[str], Indices, Indices]:
-    """The images of P pairs by name, sorted, and the rows (P,) of the first and the second."""
+    """Return the sorted names of P pairs' images, and the rows (P,) of the first and the second."""
     names = sorted({*pairs["img1"], *pairs["img2"]})
     row = pd.Index(names)
     return names, row.get_indexer(pairs["img1"]), row.get_indexer(pairs["img2"])
@@ -26,8 +26,8 @@ def rows_of(pairs: pd.DataFrame) -> tuple[list[str], Indices, Indices]:
 class Questions:
     """Every ordered pair that occurs, once, sorted by first image and then by second.
 
-    first, second: shape (Q,), rows of the images. of_pair: shape (P, 2), the question that is each
-    order of each pair.
+    first, second: shape (Q,), rows of the images. of_pair: shape (P, 2), the question of each order
+    of each pair.
     """
 
     first: Indices
@@ -36,7 +36,7 @@ class Questions:
 
     @classmethod
     def of_pairs(cls, first: Indices, second: Indices, num_images: int) -> Questions:
-        """Both orders of P pairs of images; a pair that is there twice is asked once."""
+        """Return both orders of P pairs of images; a repeated pair is asked once."""
         codes = np.stack([first * num_images + second, second * num_images + first], axis=1)
         asked, of_pair = np.unique(codes, return_inverse=True)
         return cls(
@@ -49,11 +49,11 @@ class Questions:
         return len(self.first)
 
     def blocks(self, batch: int, within: slice | None = None) -> list[slice]:
-        """Consecutive questions that share their first images: whole groups of one first image.
+        """Return consecutive blocks that keep all questions of one first image together.
 
-        At least `batch` of them each, so that few are left over in batches, or a quarter as many
+        Each has at least `batch` questions, so that batches are well filled, or a quarter as many
         first images, whose keys and values stand beside each other; the last block may be smaller.
-        within: a block to divide; all questions where it is None.
+        within: a block to divide, None for all questions.
         """
         start, stop = (within.start, within.stop) if within else (0, len(self))
         ends = np.flatnonzero(np.diff(self.first[start:stop], append=-1)) + start + 1
@@ -67,7 +67,7 @@ class Questions:
 
 
 def even_batches(block: slice, batch: int) -> Iterator[slice]:
-    """A block in as few equal parts as keep to `batch` questions each."""
+    """Split a block into the fewest equal parts of at most `batch` questions each."""
     size = block.stop - block.start
     edges = np.linspace(block.start, block.stop, -(-size // batch) + 1).round().astype(int)
     for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""From judged pairs to strengths, and from the answers to validation pairs to the score scale.
+"""Strengths from judged pairs, and the score scale from the answers to validation pairs.
 
 V validation pairs.
 """
@@ -26,7 +26,7 @@ ANSWERS = [f"{order}_{v.name.lower()}" for order in ("p", "swapped") for v in Ve
 def rank_pairs(
     images: pd.Series, pairs: pd.DataFrame, probabilities: Floats, virtual_ties: float
 ) -> BradleyTerryFit:
-    """Strengths of n named images, in their order, from P judged pairs of them (P, 2, 3)."""
+    """Return strengths of n named images, in their order, from P judged pairs (P, 2, 3)."""
     row = pd.Index(images)
     first, second = row.get_indexer(pairs["img1"]), row.get_indexer(pairs["img2"])
     wins = win_share(average_orders(probabilities))
@@ -37,9 +37,9 @@ def rank_pairs(
 class Validation:
     """A model's answers about images of its training fold on which it was not trained.
 
-    All that is fitted to a trained model is fitted to these: score scale and temperature. pairs: V
-    rows; probabilities: shape (V, 2, 3); mean_score: of all images of the training fold, None where
-    they have no scores, and so no scale.
+    Everything fitted to a trained model, score scale and temperature, is fitted to these answers.
+    pairs: V rows; probabilities: shape (V, 2, 3); mean_score: of all images of the training fold,
+    None without scores, and then there is no scale.
     """
 
     pairs: pd.DataFrame
@@ -77,7 +77,7 @@ class Validation:
 
     @classmethod
     def load(cls, folder: Path) -> Validation | None:
-        """What `save` wrote there, or None. Raises CheckpointError where it is damaged."""
+        """Read the files of `save`; None if absent. Raises CheckpointError if they are damaged."""
         if not (folder / TABLE).is_file() or not (folder / FACTS).is_file():
             return None
         try:

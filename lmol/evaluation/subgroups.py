@@ -1,4 +1,4 @@
-"""Whether the judge is as good for each group of images as for the others, and biased to none.
+"""Accuracy and bias of the judge by group of images.
 
 n images, P pairs, R replicates, G groups.
 """
@@ -21,10 +21,10 @@ from lmol.evaluation.metrics import Metrics, correlation_metrics
 from lmol.evaluation.permutation import GroupPermutations
 
 FEWEST_IMAGES = 10
-"""Of a smaller group, resampling its images tells little: it gets no interval and no headline."""
+"""Minimum size of a group with an interval and a headline; fewer images say too little."""
 
 MOST_CROSSED = 20
-"""Groups up to which every two of them get a row; of more, only all of their pairs together."""
+"""Maximum number of groups with a row for every two; with more, only all pairs together."""
 
 GAPS = ("subgroup_gap", "subgroup_bias", "within_across_gap")
 TESTED = ("subgroup_gap_p", "subgroup_bias_p")
@@ -36,13 +36,13 @@ OF_SCORES = ("pearson", "spearman", "mean_error")
 """Columns of a group that need scores."""
 
 UNKNOWN = np.empty(0)
-"""Samples of what has no interval."""
+"""Samples of a value without an interval."""
 
 
 class Comparison(NamedTuple):
     """A row of the table: pairs within one group, across two, or all within or all across.
 
-    groups: positions among the names, of which `kind` has one, two or all.
+    groups: positions among the names; `kind` decides whether one, two or all.
     """
 
     kind: str
@@ -64,26 +64,26 @@ class Subgroups:
     bootstrap: ImageBootstrap
 
     def table(self) -> pd.DataFrame:
-        """Every group within, every two groups across, all within and all across, a row each.
+        """Return a row per group, per two groups, for all pairs within, and for all across.
 
         Columns kind, group, other, images, pairs, accuracy, order_consistency and, within a group,
         pearson and spearman of its strengths and mean_error, the mean of estimate - score in
-        points; all but order_consistency also with <name>_low and <name>_high. NaN where a group
-        has fewer than two images or no pair, and for intervals below FEWEST_IMAGES a group.
+        points; all but order_consistency also with <name>_low and <name>_high. NaN if a group has
+        fewer than two images or no pair, and for intervals below FEWEST_IMAGES per group.
         """
         table = pd.DataFrame([self._row(comparison) for comparison in self._comparisons])
         known = ("kind", "group", "other", "images", "pairs")
         return table.astype({name: float for name in table.columns if name not in known})
 
     def metrics(self, table: pd.DataFrame) -> Metrics:
-        """The headlines of its own table, each with its interval; None where not defined.
+        """Return the headlines of its own table, each with its interval; None where not defined.
 
         subgroup_gap: largest minus smallest accuracy within a group. subgroup_bias: largest minus
-        smallest mean error of a group, in points of score. Both are of the groups that
-        `extreme_groups` names, and so is the interval: chosen for their distance, two groups out of
-        many seem further apart than they are, and subgroup_gap_p and subgroup_bias_p tell how often
-        groups without a meaning would be as far apart. within_across_gap: accuracy of all pairs
-        within a group minus that of all pairs across.
+        smallest mean error of a group, in points of score. Both, and their intervals, are of the
+        groups that `extreme_groups` returns: two groups chosen for their distance seem further
+        apart than they are. subgroup_gap_p and subgroup_bias_p are how often random groups would be
+        as far apart. within_across_gap: accuracy of all pairs within a group minus that of all
+        pairs across.
         """
         accuracy, errors = extreme_groups(table, "accuracy"), extreme_groups(table, "mean_error")
         totals = tuple(table.index[table["kind"].isin(["all within", "all across"])])
@@ -98,7 +98,7 @@ class Subgroups:
         return headlines | self._tests()
 
     def _tests(self) -> Metrics:
-        """The p-values of the gaps between the groups that are large enough for an interval."""
+        """Return p-values of the gaps between groups that are large enough for an interval."""
         large = [c.groups[0] for c in self._comparisons if c.kind == "within" and self._is_large(c)]
         dealt = GroupPermutations(
             self._codes, np.array(large), len(self.bootstrap.counts), self.bootstrap.seed
@@ -117,7 +117,7 @@ class Subgroups:
         rows: tuple[int, ...],
         samples: Callable[[Comparison], Floats],
     ) -> dict[str, float | None]:
-        """A column's difference of two rows, by the end of its name: "", _low and _high."""
+        """Return the difference of two rows in a column, by ending: "", _low and _high."""
         if len(rows) < 2 or table.loc[list(rows), column].isna().any():
             return with_interval("", None, UNKNOWN)
         high, low = rows
@@ -126,7 +126,7 @@ class Subgroups:
 
     @property
     def _errors(self) -> Floats | None:
-        """estimate - score, shape (n,)."""
+        """Return estimate - score, shape (n,)."""
         if self.estimates is None:
             return None
         return self.estimates - self.images["score"].to_numpy()
@@ -137,14 +137,14 @@ class Subgroups:
 
     @cached_property
     def _codes(self) -> Indices:
-        """Position of each image's group among the names, -1 for none: shape (n,)."""
+        """Return the position of each image's group among the names, -1 for none: shape (n,)."""
         return np.asarray(
             pd.Index(self._names).get_indexer(pd.Index(self.images["group"])), np.int64
         )
 
     @cached_property
     def _pair_codes(self) -> tuple[Indices, Indices]:
-        """The lower and the higher of the groups of both images of each pair: shape (P,) each."""
+        """Return the lower and the higher group of both images of each pair: shape (P,) each."""
         first, second = self._codes[self.judged.first], self._codes[self.judged.second]
         return np.minimum(first, second), np.maximum(first, second)
 
@@ -176,7 +176,7 @@ class Subgroups:
         return row | self._of_group(comparison) if comparison.kind == "within" else row
 
     def _of_group(self, group: Comparison) -> dict[str, float | None]:
-        """What a group's images have, and not its pairs: correlations and the mean error."""
+        """Return values of a group's images, not its pairs: correlations and the mean error."""
         if "score" not in self.images:
             unknown = (with_interval(name, None, UNKNOWN) for name in OF_SCORES)
             return {key: value for found in unknown for key, value in found.items()}
@@ -194,7 +194,7 @@ class Subgroups:
         }
 
     def _pairs(self, comparison: Comparison) -> Booleans:
-        """Which pairs a row is about, shape (P,)."""
+        """Return which pairs belong to a row, shape (P,)."""
         lower, higher = self._pair_codes
         match comparison.kind:
             case "all within":
@@ -208,7 +208,7 @@ class Subgroups:
         return np.flatnonzero(np.isin(self._codes, comparison.groups))
 
     def _is_large(self, comparison: Comparison) -> bool:
-        """Whether each of one or two groups, or all together, are enough for an interval."""
+        """Return whether each of one or two groups, or all together, suffice for an interval."""
         sizes = np.bincount(self._codes[self._images(comparison)])[list(comparison.groups)]
         return bool((sizes.sum() if len(sizes) > 2 else sizes.min()) >= FEWEST_IMAGES)
 
@@ -226,15 +226,15 @@ class Subgroups:
 
 
 def group_names(images: pd.DataFrame) -> list[str]:
-    """The groups of a score table in order; an empty name is none, and one alone tells nothing."""
+    """Return a score table's group names in order, without the empty one; [] for fewer than two."""
     names = sorted(set(images["group"]) - {""}) if "group" in images else []
     return names if len(names) >= 2 else []
 
 
 def extreme_groups(table: pd.DataFrame, column: str) -> tuple[int, ...]:
-    """Number of the row within a group with the largest, and with the smallest value of a column.
+    """Return the row numbers of the groups with the largest and the smallest value of a column.
 
-    Of the groups that are large enough for an interval; empty where there are fewer than two.
+    Only groups large enough for an interval count; empty if there are fewer than two.
     """
     large = (table["kind"] == "within") & table[f"{column}_low"].notna()
     rows, values = np.flatnonzero(large), table.loc[large, column].to_numpy()

@@ -1,4 +1,4 @@
-"""Whether the judge's preferences make an order: cyclic triples (Kendall and Babington Smith 1940).
+"""Transitivity of the judge's preferences: cyclic triples (Kendall and Babington Smith 1940).
 
 n images, P pairs.
 """
@@ -15,14 +15,14 @@ from lmol.evaluation.metrics import Metrics
 
 
 def triple_metrics(judged: JudgedPairs) -> Metrics:
-    """cyclic_triples: share of the decided triples in which a beats b, b beats c and c beats a.
+    """Return cyclic_triples, the cyclic share of the decided triples, and triples, their number.
 
-    Image a beats b where its share of a win, averaged over both orders, is above 1/2: what the
-    ranking goes by, so that two images which the judge calls Similar are told apart by what it
-    leans to. Where the share is exactly 1/2 they are tied, and a triple with a tie cannot be
-    cyclic: it is not decided, nor is one of which a pair was not asked. triples: number of the
-    decided ones, all of which are counted; cyclic_triples is None where there are none. A judge
-    that tosses coins has 1/4, one that goes by any order of the images 0.
+    A triple is cyclic if a beats b, b beats c and c beats a. Image a beats b if its share of a win,
+    averaged over both orders, is above 1/2. The ranking uses the same share, so a slight preference
+    decides between two images called Similar. At exactly 1/2 they are tied. A triple with a tie, or
+    with a pair that was not asked, is not decided. triples counts all decided ones; cyclic_triples
+    is None without any. A judge that tosses coins has 1/4, one that goes by any order of the images
+    0.
     """
     share = win_share(judged.averaged)
     winner = np.where(share > 0.5, judged.first, judged.second)
@@ -39,7 +39,7 @@ def triple_metrics(judged: JudgedPairs) -> Metrics:
 
 
 def _closed_walks(adjacency: Floats | sparse.csr_array) -> float:
-    """Trace of the third power: walks of three steps that end where they began.
+    """Return the trace of the third power: walks of three steps that end where they began.
 
     A directed cycle of three is walked from 3 starts, an undirected triangle also in 2 directions.
     """

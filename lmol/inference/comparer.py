@@ -1,4 +1,4 @@
-"""What a user asks a trained model: which of two images is better, and how many rank."""
+"""User interface of a trained model: compare two images, and rank many."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ Pictures = Picture | Sequence[Picture] | pd.DataFrame
 
 
 class ImageComparer:
-    """Compares and ranks images: paths, PIL images or arrays.
+    """Comparer of images, given as paths, PIL images or arrays; it also ranks them.
 
-    model: a trained one. references: images of known score, by which scores are estimated; None:
-    strengths alone. validation: as Ranker takes it.
+    model: a trained one. references: images of known score, from which scores are estimated; None:
+    strengths alone. validation: see Ranker.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ImageComparer:
         self._ranking, self._judging = ranking, judging
 
     def compare(self, first: Picture, second: Picture) -> Comparison:
-        """Which of the two is better; both orders are asked. Raises DataError for no image."""
+        """Compare two images in both orders. Raises DataError if one of them is no image."""
         images = pd.concat([picture_table([first]), picture_table([second])], ignore_index=True)
         store = PixelImages(self.model.encoder.preprocess, images.assign(image=["first", "second"]))
         judge = Judge(self.model, ["first", "second"], store, batch_pairs=2)
@@ -68,12 +68,12 @@ class ImageComparer:
         )
 
     def rank(self, images: Pictures, *, seed: int = 42, **settings: Any) -> RankedImages:
-        """Images from best to worst.
+        """Rank images from best to worst.
 
         images: a folder, a CSV file, a DataFrame with the column image, or a list of pictures.
         settings: any of the config group ranking, such as pairing="all", pairs_per_image=30, or
-        pairing="reference", with which the rank of one image does not depend on the others that are
-        ranked beside it. Raises DataError.
+        pairing="reference"; with the last, the rank of an image does not depend on the other ranked
+        images. Raises DataError.
         """
         ranker = Ranker(
             self.model,

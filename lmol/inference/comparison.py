@@ -12,12 +12,12 @@ from lmol.evaluation.figures import BLUE, GREY
 from lmol.verdict import TITLES, Verdict
 
 SIDE = 256
-"""Pixels of a side of each image in the picture."""
+"""Side of each image in the picture, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Which of two images is better. Probabilities add up to 1; both orders were asked, averaged.
+    """Answer about two images. Probabilities are means over both orders and add up to 1.
 
     first, second: the names of the images. consistent: whether the answer to (second, first) was
     the exchanged answer to (first, second). In a notebook the object shows itself as a picture.
@@ -34,11 +34,11 @@ class Comparison:
 
     @property
     def probabilities(self) -> dict[str, float]:
-        """By answer: First, Second, Similar."""
+        """Return the probabilities by answer: First, Second, Similar."""
         return dict(zip(TITLES, (self.p_first, self.p_second, self.p_similar), strict=True))
 
     def figure(self) -> Figure:
-        """Both images and a bar an answer."""
+        """Draw both images and a bar per answer."""
         figure = Figure(figsize=(6.4, 2.4), layout="constrained")
         left, middle, right = figure.subplots(1, 3, width_ratios=(1.0, 0.9, 1.0))
         shown = zip((left, right), self.pictures, (self.first, self.second), strict=True)

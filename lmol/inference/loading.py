@@ -1,4 +1,4 @@
-"""From the folder of a run or of a checkpoint to a comparer that can be asked."""
+"""Loading of a comparer from the folder of a run or of a checkpoint."""
 
 from __future__ import annotations
 
@@ -23,17 +23,16 @@ def load_comparer(
     checkpoint: str = "best",
     weights: str | None = None,
 ) -> ImageComparer:
-    """A trained comparer, on this machine's device.
+    """Load a trained comparer on this machine's device.
 
-    run_or_checkpoint: the folder of a run (or None, the latest finished one below outputs/), of
-    which `checkpoint` is taken, best or last; or the folder of a checkpoint, which may have been
-    copied from elsewhere. weights: where the base is now, if it moved. Leaves the random state, the
-    logging and the Hydra of the program that calls it as they are. Raises RunFolderError,
-    CheckpointError or ModelError.
+    run_or_checkpoint: the folder of a run (or None, the latest finished one below outputs/), whose
+    `checkpoint` is loaded, best or last; or the folder of a checkpoint, which may have been copied
+    from elsewhere. weights: the new place of the base, if it moved. The caller's random state,
+    logging and Hydra stay unchanged. Raises RunFolderError, CheckpointError or ModelError.
     """
     folder = _checkpoint_folder(run_or_checkpoint, checkpoint)
     base = None if weights is None else read_path("weights", weights)
-    # What is drawn for adapters is replaced at once; libraries that a model needs set filters.
+    # Random adapter weights are replaced at once; libraries of a model may set warning filters.
     with torch.random.fork_rng(), warnings.catch_warnings():
         comparer = build_model(read_meta(folder)["comparer"], base)
     load_checkpoint(comparer, folder)

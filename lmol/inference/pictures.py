@@ -14,11 +14,11 @@ from lmol.evaluation.figures import save, thumbnail
 
 COLUMNS = 8
 MOST = 24
-"""Images on a sheet: of a longer ranking, as many of both ends."""
+"""Maximum number of images on a sheet; a longer ranking shows as many of both ends."""
 
 
 def plot_ranked(table: pd.DataFrame, pictures: Mapping[str, Picture], path: Path) -> None:
-    """table: as RankedImages has it; pictures: by the name of the image."""
+    """Draw the sheet. table: that of RankedImages; pictures: by the name of the image."""
     cut = len(table) > MOST
     shown = pd.concat([table.head(MOST // 2), table.tail(MOST // 2)]) if cut else table
     rows = -(-len(shown) // COLUMNS)

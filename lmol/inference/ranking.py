@@ -1,4 +1,4 @@
-"""Any images into a ranking: which pairs to ask, what the judge says, and what follows from it.
+"""Ranking of any images: choice of pairs, answers of the judge, strengths and estimates.
 
 n images, of which d differ in content; m references.
 """
@@ -39,11 +39,13 @@ from lmol.system.progress import progress
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RankedImages:
-    """table: image, score and group (where known), strength, stderr, estimate (where a scale is),
-    rank; strength and stderr in logits, estimate in points of score; the strongest first.
+    """Ranking of images, the strongest first.
+
+    table: image, score and group (if known), strength, stderr, estimate (with a scale), rank;
+    strength and stderr in logits, estimate in points of score.
 
     comparisons: img1, img2, p_first, p_second, p_similar of every pair asked, both orders averaged.
-    slope: points of score per logit, NaN where no scale is known.
+    slope: points of score per logit, NaN without a scale.
     """
 
     table: pd.DataFrame
@@ -55,11 +57,11 @@ class RankedImages:
 
 
 class Ranker:
-    """Ranks images with one model.
+    """Ranker of images with one model.
 
-    judging: batch size and memory. references: images of known score that are asked too, which
+    judging: batch size and memory. references: images of known score that are compared too, which
     gives the images estimates; at most settings.references of them, spread over the scores.
-    validation: what the slope of reference pairing is fitted to.
+    validation: answers to which the slope of reference pairing is fitted.
     """
 
     def __init__(
@@ -77,10 +79,10 @@ class Ranker:
         self._references = _chosen(references, settings)
 
     def rank(self, images: pd.DataFrame) -> RankedImages:
-        """Images of the same content are judged once and share rank and strength.
+        """Rank images; those of the same content are judged once and share rank and strength.
 
         images: the table image, path, content, perhaps score; its order has no effect. Raises
-        DataError where fewer than two differ, or the comparisons leave some apart.
+        DataError if fewer than two differ, or the comparisons do not connect all.
         """
         in_order = images.sort_values(["content", "image"])
         different = in_order.drop_duplicates("content", ignore_index=True)
@@ -97,7 +99,7 @@ class Ranker:
         return RankedImages(table=_table(images, found), comparisons=comparisons, slope=slope)
 
     def _ask(self, images: pd.DataFrame) -> tuple[BradleyTerryFit, pd.DataFrame]:
-        """The joint fit of images and references, images first, and the table of comparisons."""
+        """Return the joint fit of images and references, images first, and the comparisons."""
         names = [f"{row} {name}" for row, name in enumerate(images["image"])]
         store = PixelImages(self._model.encoder.preprocess, images.assign(image=names))
         references = self._references
@@ -135,7 +137,7 @@ class Ranker:
         return possible if kind is Kind.ALL else min(possible, num_all * budget // 2)
 
     def _scale(self, fit: BradleyTerryFit, num: int, num_pairs: int) -> ScoreScale | None:
-        """The score scale of the fit; None where no references are at hand."""
+        """Return the score scale of the fit; None without references."""
         references = self._references
         if references is None:
             return None
@@ -151,7 +153,7 @@ class Ranker:
 
 
 def _chosen(references: References | None, settings: RankingConfig) -> References | None:
-    """At most as many as are asked for. Raises DataError where reference pairing gets none."""
+    """Return up to settings.references of them; DataError if reference pairing has none."""
     num = min(settings.references, len(references or ()))
     if num == 0 and settings.pairing is Kind.REFERENCE:
         raise DataError(
@@ -173,7 +175,7 @@ def _comparisons(first: Any, second: Any, averaged: Floats) -> pd.DataFrame:
 
 
 def pairing_of(settings: RankingConfig) -> Pairing:
-    """What ranking.pairing names, references aside."""
+    """Return the pairing named by ranking.pairing, except reference pairing."""
     if settings.pairing is Kind.ALL:
         return AllPairs()
     if settings.pairing is Kind.RANDOM:

@@ -1,9 +1,9 @@
 """Bradley-Terry strengths from fractional wins, with standard errors.
 
 P(i beats j) = expit(s_i - s_j) (Bradley and Terry 1952, Biometrika 39, 324-345). n images, P
-comparisons; strengths are in logits. A tie of an image with an average one of strength 0 is one
-more comparison, so the penalised likelihood is a logistic regression without an intercept on P + n
-rows, strictly concave, with a finite maximum on any comparison graph.
+comparisons; strengths are in logits. Virtual ties of each image with an average one of strength 0
+are one more comparison each, so the penalised likelihood is a logistic regression without an
+intercept on P + n rows, strictly concave, with a finite maximum on any comparison graph.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ SMALLEST_STEP = 2.0**-30
 class BradleyTerryFit:
     """Strengths of n images and how well the comparisons determine them, both in logits.
 
-    strengths: shape (n,), mean 0, since comparisons tell differences only.
+    strengths: shape (n,), mean 0, since comparisons determine differences only.
 
     standard_errors: shape (n,), of the centred strengths: roots of the diagonal of C inv(H) C, with
     H the Hessian of the penalised negative log-likelihood at its minimum and C = I - 1/n. They hold
     if the Bradley-Terry model is true, every comparison (both orders together) is one independent
     vote, and votes are many enough for the likelihood to be quadratic; the virtual ties count as
     votes too. A fractional win share is weighed as one vote, though it varies less than a coin
-    toss. What the comparisons of one image have in common, such as a judge that misreads this very
-    image, is not in them: they tell the uncertainty about this judge's ranking, not about the true
+    toss. They exclude errors that all comparisons of one image share, such as a judge that misreads
+    this very image: they measure the uncertainty about this judge's ranking, not about the true
     scores.
     """
 
@@ -69,17 +69,17 @@ class PenalisedLikelihood:
         self.weight = np.concatenate([np.ones(first.size), np.full(num, virtual_ties)])
 
     def value(self, strengths: Floats) -> float:
-        """Nats; every comparison is a binary trial with a fractional outcome."""
+        """Return nats; every comparison is a binary trial with a fractional outcome."""
         gap = self.design @ strengths
         return float(self.weight @ (np.logaddexp(0.0, gap) - self.win_share * gap))
 
     def gradient(self, strengths: Floats) -> Floats:
-        """Expected minus observed wins of each image, shape (n,)."""
+        """Return expected minus observed wins of each image, shape (n,)."""
         surplus = expit(self.design @ strengths) - self.win_share
         return np.asarray(self.design.T @ (self.weight * surplus))
 
     def hessian(self, strengths: Floats) -> sparse.csr_array:
-        """Shape (n, n), positive definite: a weighted graph Laplacian plus the virtual ties."""
+        """Return (n, n), positive definite: a weighted graph Laplacian plus the virtual ties."""
         gap = self.design @ strengths
         information = self.weight * expit(gap) * expit(-gap)
         return sparse.csr_array(self.design.T @ (sparse.diags_array(information) @ self.design))
@@ -88,9 +88,9 @@ class PenalisedLikelihood:
 def fit_strengths(
     num: int, first: Indices, second: Indices, win_share: Floats, virtual_ties: float
 ) -> BradleyTerryFit:
-    """Centred strengths of `num` images that maximise the penalised likelihood.
+    """Return centred strengths of `num` images that maximise the penalised likelihood.
 
-    Arguments are those of PenalisedLikelihood. Raises RuntimeError where Newton's method does not
+    Arguments are those of PenalisedLikelihood. Raises RuntimeError if Newton's method does not
     bring every gradient component below TOLERANCE.
     """
     likelihood = PenalisedLikelihood(num, first, second, win_share, virtual_ties)
@@ -102,14 +102,14 @@ def fit_strengths(
 def centred_strengths(
     num: int, first: Indices, second: Indices, win_share: Floats, virtual_ties: float
 ) -> Floats:
-    """The strengths of fit_strengths alone, without the dense n^3 work of their standard errors."""
+    """Return the strengths of fit_strengths, without the dense n^3 work of standard errors."""
     likelihood = PenalisedLikelihood(num, first, second, win_share, virtual_ties)
     strengths = _newton(likelihood, np.zeros(num))
     return strengths - strengths.mean()
 
 
 def _incidence(num: int, first: Indices, second: Indices) -> sparse.coo_array:
-    """Shape (P, n): +1 at the first image, -1 at the second, so that its product is the gap."""
+    """Return (P, n): +1 at the first image, -1 at the second, so that its product is the gap."""
     row = np.arange(first.size)
     ones = np.ones(first.size)
     entries = np.concatenate([ones, -ones])
@@ -118,7 +118,7 @@ def _incidence(num: int, first: Indices, second: Indices) -> sparse.coo_array:
 
 
 def _newton(likelihood: PenalisedLikelihood, strengths: Floats) -> Floats:
-    """Damped Newton iterations; the Hessian stays sparse, conjugate gradients solve for the step.
+    """Run damped Newton steps; the Hessian stays sparse, conjugate gradients solve for the step.
 
     Progress is measured by the gradient and not by the value, whose rounding error hides the last
     digits of the strengths.
@@ -151,7 +151,7 @@ def _damped(
 
 
 def _centred_standard_errors(hessian: sparse.csr_array) -> Floats:
-    """Roots of diag(C inv(H) C), shape (n,), in n^2 x 8 bytes; C = I - 1/n takes out the mean.
+    """Return roots of diag(C inv(H) C), shape (n,), in n^2 x 8 bytes; C = I - 1/n centres.
 
     Cholesky H = L L^T; column i of inv(L), squared and summed, is entry i of diag(inv(H)), which
     saves the third of the work that the full inverse would add. A sparse factor of a random

@@ -1,4 +1,4 @@
-"""Whether comparisons join all images into one ranking."""
+"""Connectivity of the comparisons, which one ranking of all images needs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ NAMED_COMPONENTS = 4
 """Components that a message describes, the smallest first."""
 
 NAMES_IN_FULL, NAMES_OTHERWISE = 6, 3
-"""Names of the smallest component, and of each other one, in a message."""
+"""Maximum number of names of the smallest component, and of each other one, in a message."""
 
 
 def require_connected(names: Sequence[str], first: Indices, second: Indices) -> None:
-    """Raise DataError where a chain of comparisons does not lead from every image to every other.
+    """Raise DataError unless a chain of comparisons leads from every image to every other.
 
     names: of n images. first, second: shape (P,), rows of the images compared. Strengths in two
     components have no common zero; only virtual ties would set them beside each other.
@@ -47,6 +47,6 @@ def _described(names: Sequence[str], component: Indices) -> str:
 
 
 def _listed(names: Sequence[str], limit: int) -> str:
-    """Such as "2 images (b.jpg, c.jpg)", with at most `limit` names."""
+    """Return text such as "2 images (b.jpg, c.jpg)", with at most `limit` names."""
     more = ", ..." if len(names) > limit else ""
     return f"{len(names)} image{'s' * (len(names) > 1)} ({', '.join(names[:limit])}{more})"

@@ -1,4 +1,4 @@
-"""Which pairs to ask: all, a random part, the next in doubt, or each image against references.
+"""Choice of pairs: all, a random part, the next in doubt, or each image against references.
 
 n images, P comparisons, m references. A pairing asks in few large batches, never a pair twice, in
 either order, and no image against itself.
@@ -19,23 +19,21 @@ from lmol.errors import DataError
 from lmol.ranking.bradley_terry import Floats, Indices, centred_strengths
 
 Ask = Callable[[Indices, Indices], Floats]
-"""Win shares in [0, 1] of the first images, shape (P,), both orders averaged, from two rows (P,).
-
-Each call is one batch of questions to the judge.
-"""
+"""Function from two rows (P,) to win shares in [0, 1] of the first images, shape (P,), both orders
+averaged. Each call is one batch of questions to the judge."""
 
 Pairs = tuple[Indices, Indices]
 
 START_PER_IMAGE = 4
-"""Comparisons of an image before the first ranking that adaptive rounds go by. In simulation 2 to 6
-end alike; with 2, the ring alone, the first ranking is little more than chance."""
+"""Comparisons per image before the first ranking that adaptive rounds use. In simulation 2 to 6 end
+alike; with 2, the ring alone, the first ranking is little more than chance."""
 
 PairsPerImage = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Comparisons:
-    """What was asked and answered: rows of the images and win share of the first, each (P,)."""
+    """Pairs and their answers: rows of the images and win share of the first, each (P,)."""
 
     first: Indices
     second: Indices
@@ -43,10 +41,10 @@ class Comparisons:
 
 
 class Pairing(Protocol):
-    """What `ranking.pairing` builds; ReferencePairs needs further rows and is called otherwise."""
+    """Interface of `ranking.pairing`; ReferencePairs needs further rows and has its own method."""
 
     def compare(self, num_images: int, ask: Ask, rng: np.random.Generator) -> Comparisons:
-        """Comparisons of rows 0 to num_images - 1; DataError where there are fewer than two."""
+        """Compare rows 0 to num_images - 1; raise DataError if there are fewer than two."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,23 +52,23 @@ class AllPairs:
     """Every unordered pair once, n (n - 1) / 2 in one batch."""
 
     def compare(self, num_images: int, ask: Ask, rng: np.random.Generator) -> Comparisons:
-        """All pairs of the images; nothing is drawn."""
+        """Compare all pairs of the images; nothing is drawn."""
         _require_two(num_images)
         return _asked(np.triu_indices(num_images, 1), ask)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RandomPairs:
-    """Random pairs in one batch, equally many of each image, connected from two an image on.
+    """Random pairs in one batch, equally many per image, connected from two per image on.
 
-    pairs_per_image: comparisons that an image takes part in; n - 1 of them are all pairs. Where n
-    and it are odd, one image has one less.
+    pairs_per_image: comparisons that an image takes part in; n - 1 of them are all pairs. If n and
+    it are odd, one image has one less.
     """
 
     pairs_per_image: PairsPerImage
 
     def compare(self, num_images: int, ask: Ask, rng: np.random.Generator) -> Comparisons:
-        """A random regular design of the images."""
+        """Compare the pairs of a random regular design."""
         _require_two(num_images)
         return _asked(_regular_pairs(num_images, self.pairs_per_image, rng), ask)
 
@@ -79,16 +77,16 @@ class RandomPairs:
 class AdaptivePairs:
     """A random start, then rounds in which every image meets its next neighbour in the ranking.
 
-    pairs_per_image: comparisons that an average image takes part in, unless the ranking is stable
-    before; those at its ends, with neighbours on one side, have fewer. virtual_ties: of the
-    Bradley-Terry fit between rounds.
+    pairs_per_image: comparisons of an average image, unless the ranking is stable before; images at
+    its ends, with neighbours on one side, have fewer. virtual_ties: of the Bradley-Terry fit
+    between rounds.
 
-    stable: rounds end before that where the Spearman correlation of the ranking with the one that
-    half as many comparisons gave is at least this. The variance of a strength falls as one over the
-    comparisons, so halving them moves it as far as it still is from what all pairs would give, and
-    this correlation estimates the one with the ranking of all pairs. It errs on the safe side,
-    since later rounds ask better pairs (experiments/bench/ranking.py). Two rounds in a row tell
-    nothing of the kind: they share nearly all of their comparisons and agree long before that.
+    stable: rounds end early if the Spearman correlation of the ranking with the one from half as
+    many comparisons is at least this. The variance of a strength falls as one over the comparisons,
+    so halving them moves it as far as it still is from the result of all pairs, and this
+    correlation estimates the one with the ranking of all pairs. It errs on the safe side, since
+    later rounds ask better pairs (experiments/bench/ranking.py). Two rounds in a row are no
+    substitute: they share nearly all of their comparisons and agree long before that.
     """
 
     pairs_per_image: PairsPerImage
@@ -96,7 +94,7 @@ class AdaptivePairs:
     virtual_ties: Annotated[float, Field(gt=0)]
 
     def compare(self, num_images: int, ask: Ask, rng: np.random.Generator) -> Comparisons:
-        """Batches of about n pairs each, until the ranking is stable or the budget is spent."""
+        """Ask batches of about n pairs, until the ranking is stable or the budget is spent."""
         _require_two(num_images)
         budget = _num_pairs(num_images, self.pairs_per_image)
         start = min(self.pairs_per_image, START_PER_IMAGE)
@@ -119,7 +117,7 @@ class AdaptivePairs:
 class ReferencePairs:
     """Every image against the same m references, which are fitted jointly with the images.
 
-    The comparisons of one image do not depend on which others are ranked beside it.
+    The comparisons of one image do not depend on the other images of the ranking.
     """
 
     num_references: Annotated[int, Field(ge=1)]
@@ -127,9 +125,9 @@ class ReferencePairs:
     def compare_with_references(
         self, num_images: int, references: Indices, ask: Ask
     ) -> Comparisons:
-        """n m comparisons in one batch, the images first.
+        """Ask n m comparisons in one batch, the images first.
 
-        references: shape (m,), distinct rows from num_images on. The fit is one of all these rows;
+        references: shape (m,), distinct rows from num_images on. All these rows belong in one fit;
         its strengths of rows 0 to num_images - 1 are those of the images.
         """
         assert references.shape == (self.num_references,), "as many references as were announced"
@@ -141,11 +139,11 @@ class ReferencePairs:
 
 
 def spread_references(scores: Floats, num: int) -> Indices:
-    """Rows of `num` images spread evenly over the range of scores, shape (num,), lowest first.
+    """Return rows of `num` images spread evenly over the scores, shape (num,), lowest first.
 
     scores: shape (n,), of training images. The range is cut into `num` bins of equal width; of all
-    choices of distinct images, this one lies nearest to their middles. Raises DataError where
-    there are fewer images than that.
+    choices of distinct images, this one lies nearest to their middles. Raises DataError if there
+    are fewer than `num` images.
     """
     assert num >= 1
     if scores.size < num:
@@ -186,12 +184,12 @@ def _joined(one: Comparisons, other: Comparisons) -> Comparisons:
 
 
 def _num_pairs(num: int, pairs_per_image: int) -> int:
-    """Pairs of `num` images when each takes part in so many, at most all pairs."""
+    """Return the number of pairs if each of `num` images takes part in so many, at most all."""
     return num * min(pairs_per_image, num - 1) // 2
 
 
 def _regular_pairs(num: int, per_image: int, rng: np.random.Generator) -> Pairs:
-    """Images in a random circle, each paired with those some random distances further on.
+    """Pair each image with those at some random distances along a random circle.
 
     Each distance gives every image two pairs and no pair is at two distances, so degrees are equal
     and pairs distinct by construction, at any density. Distance 1 is always among them and
@@ -209,9 +207,9 @@ def _regular_pairs(num: int, per_image: int, rng: np.random.Generator) -> Pairs:
 
 
 def _neighbours(strengths: Floats, known: Comparisons) -> Pairs:
-    """Every image with the next weaker one that it has not met, in a few n^2 bytes.
+    """Pair every image with the next weaker one that it has not met, in a few n^2 bytes.
 
-    There is a pair as long as not all are asked: the stronger image of an unasked pair has one.
+    A pair exists as long as not all are asked: the stronger image of an unasked pair has one.
     """
     order = np.argsort(-strengths, kind="stable")
     place = np.argsort(order)
@@ -229,9 +227,9 @@ def _at_most(num: int, pairs: Pairs, rng: np.random.Generator) -> Pairs:
 
 
 def _agreement_with_half(rankings: Sequence[tuple[int, Floats]]) -> float:
-    """Spearman correlation of the last ranking with the latest of at most half its comparisons.
+    """Correlate (Spearman) the last ranking with the latest of at most half its comparisons.
 
-    rankings: number of comparisons and strengths after each round. -1 where none is so early.
+    rankings: number of comparisons and strengths after each round. -1 if none is so early.
     """
     num, last = rankings[-1]
     earlier = [strengths for size, strengths in rankings if size <= num / 2]
@@ -239,7 +237,7 @@ def _agreement_with_half(rankings: Sequence[tuple[int, Floats]]) -> float:
 
 
 def _spearman(one: Floats, other: Floats) -> float:
-    """Of two rankings that leave all images equal it is 1, of one such and another 0."""
+    """Return the Spearman correlation; 1 if both rankings are constant, 0 if exactly one is."""
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return float(np.ptp(one) == np.ptp(other))
     return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])

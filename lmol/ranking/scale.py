@@ -1,4 +1,4 @@
-"""From strengths in logits to the score scale, and the table of a ranking."""
+"""Score scale for strengths in logits, and the table of a ranking."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreScale:
-    """estimate = intercept + slope * strength; slope in points of score per logit.
+    """The line estimate = intercept + slope * strength; slope in points of score per logit.
 
-    Fitted on images of the training fold only: a line drawn through the held-out images would know
+    It is fitted on images of the training fold only: a line through the held-out images would know
     their scores, and MAE and RMSE would measure its fit and not the judge. The slope comes from
-    validation images, on which the model was not trained: on those that it has learnt by heart it
-    is surer than on new ones, so their slope would be too flat. Strengths are centred within each
+    validation images, on which the model was not trained: it is surer on images that it has learnt
+    by heart than on new ones, so their slope would be too flat. Strengths are centred within each
     set of images, so the intercept is the score of an average image, best known from all images of
     the training fold; held-out images are taken to be as good on average. Both sets of strengths
     must be shrunk alike (`matched_ties`).
@@ -32,7 +32,7 @@ class ScoreScale:
 
     @classmethod
     def fit(cls, strengths: Floats, scores: Floats, mean_score: float) -> ScoreScale:
-        """Least-squares slope; 0 where all strengths are equal, which tells nothing of a slope.
+        """Fit the least-squares slope; 0 if all strengths are equal, which define no slope.
 
         strengths, scores: shape (n,), of validation images. mean_score: of all images of the
         training fold, points of score.
@@ -45,11 +45,11 @@ class ScoreScale:
 
     @classmethod
     def through(cls, strengths: Floats, scores: Floats) -> ScoreScale:
-        """The least-squares line through references of known score, ranked among the images.
+        """Fit the least-squares line through references of known score, ranked among the images.
 
-        strengths, scores: shape (m,). The same fit that gave the images their strengths gave the
-        references theirs, whichever pairs were asked: both are shrunk alike, and nothing has to be
-        assumed about how good the images are.
+        strengths, scores: shape (m,). One fit gave the images and the references their strengths,
+        whichever pairs were asked: both are shrunk alike, and no assumption about the quality of
+        the images is needed.
         """
         line = cls.fit(strengths, scores, float(scores.mean()))
         return cls(
@@ -57,18 +57,19 @@ class ScoreScale:
         )
 
     def estimate(self, strengths: Floats) -> Floats:
-        """Points of score, shape of `strengths`, which are centred."""
+        """Return points of score, shape of `strengths`, which are centred."""
         return self.intercept + self.slope * strengths
 
 
 def matched_ties(
     virtual_ties: float, *, pairs: int, images: int, target_pairs: float, target_images: int
 ) -> float:
-    """Virtual ties with which `pairs` of `images` are shrunk as much as the target with its own.
+    """Return virtual ties that shrink `pairs` of `images` as much as the target's own do.
 
     Virtual ties pull strengths towards 0, the more so the fewer comparisons an image has, and
     validation images have fewer than held-out ones: fitted with the same number, their strengths
-    would spread less and the slope would be too steep. What counts is ties per comparison.
+    would spread less and the slope would be too steep. The number of ties per comparison must
+    match.
     """
     return virtual_ties * (pairs / images) / (target_pairs / target_images)
 
@@ -78,9 +79,9 @@ def ranking_table(
 ) -> pd.DataFrame:
     """Return image, score, strength, stderr, estimate, rank of n images, rank 1 the strongest.
 
-    images: a table in the order of the fit; score and estimate are left out where images have no
-    scores. strength and stderr are in logits, estimate on the score scale. Images of equal strength
-    share the better rank and stand in order of their id.
+    images: a table in the order of the fit; score and estimate are left out without scores.
+    strength and stderr are in logits, estimate on the score scale. Images of equal strength share
+    the better rank and stand in order of their id.
     """
     columns = {"image": images["image"].to_numpy()}
     if "score" in images:

@@ -1,4 +1,4 @@
-"""What a few folds tell: the mean with its interval, and recipes compared over the same folds."""
+"""Statistics of a few folds: the mean with its interval, and paired comparisons of recipes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 FEWEST = 3
-"""Folds that a test needs. Two give one degree of freedom: two differences that happen to be alike
-would pass for a certain result."""
+"""Minimum number of folds for a test. Two give one degree of freedom: two differences that happen
+to be alike would look like a certain result."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """num values; mean is None of none; sd, low and high (a t-interval) of fewer than two."""
+    """Summary of num values; mean is None for none, sd, low and high (t-interval) below two."""
 
     num: int
     mean: float | None = None
@@ -28,11 +28,11 @@ class Summary:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Second less first, over the folds that both have.
+    """Difference of second minus first over the folds that both have.
 
-    by_fold: the differences. low, high, p: of the corrected resampled t-test; p_uncorrected: of the
-    ordinary paired t-test. All four are None for fewer than FEWEST folds; both p are also None
-    where all differences are equal.
+    by_fold: the differences. low, high, p: from the corrected resampled t-test; p_uncorrected: from
+    the ordinary paired t-test. All four are None for fewer than FEWEST folds; both p are also None
+    if all differences are equal.
     """
 
     by_fold: Mapping[int, float]
@@ -48,7 +48,7 @@ class Comparison:
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    """Mean, SD (n - 1) and the t-interval of the mean, as if the folds were independent."""
+    """Return mean, SD (n - 1) and t-interval of the mean, as if the folds were independent."""
     if not values:
         return Summary(num=0)
     mean = float(np.mean(values))
@@ -62,9 +62,9 @@ def summarise(values: Sequence[float]) -> Summary:
 def compare(
     first: Mapping[int, float], second: Mapping[int, float], test_by_train: float
 ) -> Comparison | None:
-    """The corrected resampled t-test; None where no fold is in both.
+    """Run the corrected resampled t-test; return None if no fold is in both.
 
-    test_by_train: images held out by images trained on, in a fold. Training sets of folds overlap,
+    test_by_train: ratio of held-out to training images in a fold. Training sets of folds overlap,
     so that the variance of the mean difference is (1/J + test_by_train) s^2 rather than s^2 / J
     (Nadeau and Bengio 2003, Inference for the generalization error, Machine Learning 52; J folds).
     """
@@ -94,11 +94,11 @@ def _quantile(num: int) -> float:
 
 
 ROUNDING = 1e-12
-"""Scatter below it is that of floating-point differences between equal numbers."""
+"""Smaller scatter is floating-point error between equal numbers."""
 
 
 def _p(mean: float, standard_error: float, num: int) -> float | None:
-    """Of both sides; None where there is no scatter to compare with."""
+    """Return the two-sided p-value; None if there is no scatter to compare with."""
     if standard_error < ROUNDING:
         return None
     return float(2.0 * stats.t.sf(abs(mean) / standard_error, num - 1))

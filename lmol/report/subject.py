@@ -1,4 +1,4 @@
-"""What a page is about: recipes, runs left out, and which recipes may not be compared."""
+"""Subject of a page: recipes, runs left out, and recipes that may not be compared."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ TASK_OF_THE_PAIRS = {
     "data.theta": "another theta, and so other labels",
     "eval.pairs": "another choice of held-out pairs",
 }
-"""Settings that change which pairs are asked, or what counts as right."""
+"""Settings that change which pairs are asked, or their labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """recipes: as named, the first is what others are compared with.
+    """Recipes of a page, in the order named; the others are compared with the first.
 
-    refusals: by label of a recipe, why it is not compared with the first.
+    refusals: by a recipe's label, the reason why it is not compared with the first.
     """
 
     recipes: Sequence[Recipe]
@@ -29,12 +29,12 @@ class Subject:
 
     @property
     def finished(self) -> list[Recipe]:
-        """Recipes with a finished run."""
+        """Return the recipes with a finished run."""
         return [recipe for recipe in self.recipes if recipe.runs]
 
 
 def subject_of(runs: Sequence[ReportedRun]) -> Subject:
-    """Runs by recipe, and which recipes may be compared."""
+    """Group runs by recipe, and decide which recipes may be compared."""
     recipes, left_out = recipes_of(runs)
     finished = [recipe for recipe in recipes if recipe.runs]
     refusals = {
@@ -46,7 +46,7 @@ def subject_of(runs: Sequence[ReportedRun]) -> Subject:
 
 
 def why_not_compared(first: Recipe, second: Recipe) -> str | None:
-    """What forbids a comparison over the same folds; None where nothing does."""
+    """Return the reasons against a comparison over the same folds; None if there are none."""
     reasons = list(_reasons(first, second))
     return f"{second.label} has {listed(reasons)} than {first.label}" if reasons else None
 

@@ -1,6 +1,6 @@
-"""A plot as inline SVG: axes, lines, dots and bars; colours are classes, which the page's CSS sets.
+"""Plots as inline SVG: axes, lines, dots and bars; the page's CSS sets colours by class.
 
-Coordinates are those of the data; pixels are of the view box.
+Coordinates are in units of the data, pixels in units of the view box.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ LEFT, RIGHT, TOP, BOTTOM = 52.0, 20.0, 10.0, 42.0
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """limits: of the data; title: with its unit; share: numbers are shown as per cent."""
+    """An axis. limits: in units of the data; title: with its unit; share: show per cent."""
 
     limits: Limits
     title: str
     share: bool = False
 
     def ticks(self, most: int) -> list[float]:
-        """Round numbers within the limits."""
+        """Return round numbers within the limits."""
         steps = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]).tick_values(*self.limits)
         slack = 1e-9 * (self.limits[1] - self.limits[0])
         return [float(t) for t in steps if self.limits[0] - slack <= t <= self.limits[1] + slack]
@@ -41,7 +41,7 @@ class Axis:
 
 
 class Plot:
-    """A drawing that grows by its methods and ends as markup."""
+    """A drawing to which methods add elements; `markup` returns it."""
 
     def __init__(
         self, x: Axis, y: Axis, *, width: float = 360, height: float = 270, left: float = LEFT
@@ -52,7 +52,7 @@ class Plot:
         self._root = ElementTree.Element("svg", viewBox=box, role="img")
 
     def grid(self) -> None:
-        """Lines at the ticks of both axes, and their numbers."""
+        """Draw lines at the ticks of both axes, and their numbers."""
         for tick in self._y.ticks(5):
             y = self._down(tick)
             self._element("line", "grid", x1=self._left, x2=self._width - RIGHT, y1=y, y2=y)
@@ -60,14 +60,14 @@ class Plot:
         self.grid_across()
 
     def grid_across(self) -> None:
-        """The ticks of the x axis alone."""
+        """Draw the ticks of the x axis only."""
         for tick in self._x.ticks(6):
             x = self._across(tick)
             self._element("line", "grid", x1=x, x2=x, y1=TOP, y2=self._height - BOTTOM)
             self._text(self._x.text(tick), x, self._height - BOTTOM + 15, "middle")
 
     def names(self) -> None:
-        """The titles of both axes."""
+        """Write the titles of both axes."""
         middle = (self._left + self._width - RIGHT) / 2
         self._text(self._x.title, middle, self._height - 8, "middle", "axis")
         if self._y.title:
@@ -76,13 +76,13 @@ class Plot:
             turned.set("transform", f"rotate(-90 12 {y:g})")
 
     def line(self, points: Iterable[Point], style: str) -> None:
-        """A polyline; without points, nothing."""
+        """Draw a polyline; without points, draw nothing."""
         path = self._path(points, "L")
         if path:
             self._element("path", f"line {style}", d=path)
 
     def dots(self, points: Iterable[Point], style: str, told: Sequence[str] = ()) -> None:
-        """A dot a point. told: what is read where the pointer rests, one text a point."""
+        """Draw a dot per point. told: tooltips, one text per point."""
         points = list(points)
         if not told and points:
             self._element("path", f"dots {style}", d=self._path(points, "M", "h0"))
@@ -91,29 +91,29 @@ class Plot:
             ElementTree.SubElement(dot, "title").text = text
 
     def segment(self, start: Point, end: Point, style: str) -> None:
-        """A straight line, such as an interval or a reference."""
+        """Draw a straight line, such as an interval or a reference."""
         self._element(
             "line", style, x1=self._across(start[0]), y1=self._down(start[1]),
             x2=self._across(end[0]), y2=self._down(end[1]),
         )  # fmt: skip
 
     def box(self, low: Point, high: Point, style: str, opacity: float) -> None:
-        """A filled rectangle."""
+        """Draw a filled rectangle."""
         x, y = self._across(low[0]), self._down(high[1])
         width, height = self._across(high[0]) - x, self._down(low[1]) - y
         box = self._element("rect", style, x=x, y=y, width=width, height=height)
         box.set("fill-opacity", f"{opacity:.3f}")
 
     def label(self, point: Point, text: str, style: str = "", anchor: str = "middle") -> None:
-        """A text, its base line at the point."""
+        """Write a text with its base line at the point."""
         self._text(text, self._across(point[0]), self._down(point[1]), anchor, style)
 
     def row_name(self, y: float, text: str) -> None:
-        """A text at the left of a row."""
+        """Write a text at the left of a row."""
         self._text(text, self._left - 8, self._down(y) + 4, "end")
 
     def markup(self, told: str) -> Markup:
-        """The SVG element. told: what it shows, for those who cannot see it."""
+        """Return the SVG element. told: description for readers who cannot see it."""
         self._root.set("aria-label", told)
         return Markup(ElementTree.tostring(self._root, encoding="unicode"))
 
@@ -146,7 +146,7 @@ def _scaled(value: float, limits: Limits, pixels: Limits) -> float:
 
 
 def limits_of(values: Iterable[float], *, margin: float = 0.05) -> Limits:
-    """From the smallest to the largest value with a margin; (0, 1) of none."""
+    """Return the smallest and the largest value with a margin; (0, 1) without values."""
     known = [value for value in values if value == value]
     if not known:
         return 0.0, 1.0
@@ -156,7 +156,7 @@ def limits_of(values: Iterable[float], *, margin: float = 0.05) -> Limits:
 
 
 def thinned(points: Sequence[Point], most: int = 240) -> Sequence[Point]:
-    """At most about `most` points of a long curve, each the mean of its neighbours."""
+    """Return at most about `most` points of a long curve, each the mean of its neighbours."""
     if len(points) <= most:
         return points
     size = -(-len(points) // most)

@@ -1,4 +1,4 @@
-"""The sections of a page, in its order; each is made of the recipes and what is left out."""
+"""Sections of a page in their order, each made from the page's subject."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ SECTIONS: tuple[Callable[[Subject], Section | None], ...] = (
     watching_section,
     environment_section,
 )
-"""None: there is nothing to say."""
+"""A function returns None if its section has no content."""

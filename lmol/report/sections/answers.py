@@ -37,7 +37,7 @@ FEWEST = 20
 
 
 def confusion_section(subject: Subject) -> Section | None:
-    """A matrix a recipe; None where no run has one."""
+    """Draw a matrix per recipe; return None if no run has one."""
     found = {recipe.label: confusion_of(recipe) for recipe in subject.finished}
     figures = [
         Figure(title=_confusion_title(label, matrix), drawing=draw_confusion(matrix))
@@ -51,7 +51,7 @@ def confusion_section(subject: Subject) -> Section | None:
 
 
 def confusion_of(recipe: Recipe) -> pd.DataFrame | None:
-    """Counts over all folds, rows the label, columns the answer."""
+    """Return counts over all folds, rows the label, columns the answer."""
     tables = [table for run in recipe.runs if (table := run.table("confusion.csv")) is not None]
     if not tables:
         return None
@@ -65,7 +65,7 @@ def _confusion_title(label: str, matrix: pd.DataFrame) -> str:
 
 
 def gap_section(subject: Subject) -> Section | None:
-    """One drawing of all recipes; None where no run has the table."""
+    """Draw accuracy by gap of all recipes; return None if no run has the table."""
     curves, pooled = {}, []
     for place, recipe in enumerate(subject.finished):
         table = pooled_rows(recipe, "accuracy_by_gap", ("accuracy",))
@@ -105,7 +105,7 @@ def _gap_table(pooled: Sequence[tuple[str, pd.DataFrame]]) -> Table:
 
 
 def calibration_section(subject: Subject) -> Section | None:
-    """Reliability of all recipes, and their calibration errors; None where no run has the table."""
+    """Draw reliability and list calibration errors by recipe; None if no run has the table."""
     curves = {}
     for place, recipe in enumerate(subject.finished):
         table = pooled_rows(recipe, "reliability", ("confidence", "accuracy"))
@@ -154,9 +154,9 @@ def _of_recipes(
 
 
 def pooled_rows(recipe: Recipe, name: str, columns: Sequence[str]) -> pd.DataFrame | None:
-    """A table of diagnosis/ over all folds: low, high, pairs, and means weighted by pairs.
+    """Pool a table of diagnosis/ over folds: low, high, pairs, and means weighted by pairs.
 
-    Rows without a pair are left out; None where no run has the table.
+    Rows without a pair are left out; None if no run has the table.
     """
     found = [run.table(f"diagnosis/{name}.csv") for run in recipe.runs]
     tables = [table[table["pairs"] > 0] for table in found if table is not None]

@@ -1,4 +1,4 @@
-"""Recipes compared over the folds that they share: differences, tests, plain sentences."""
+"""Comparison of recipes over shared folds: differences, tests, plain sentences."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ FIGURE = (
 )
 
 TOLD = ("accuracy", "pearson")
-"""Metrics that a sentence is always written about; of the others, about those that stand out."""
+"""Metrics that always get a sentence; another metric gets one if its difference stands out."""
 
 ALPHA = 0.05
 FEW = 5
-"""Folds below which a difference is to be confirmed."""
+"""With fewer folds, a difference still has to be confirmed."""
 
 
 def comparison_section(subject: Subject) -> Section | None:
-    """Every recipe against the first; None where there is but one."""
+    """Compare every recipe with the first; return None if there is only one."""
     if len(subject.finished) < 2:
         return None
     first, *others = subject.finished
@@ -55,7 +55,7 @@ def comparison_section(subject: Subject) -> Section | None:
 
 
 def test_by_train(recipe: Recipe) -> float:
-    """Images held out by images trained on, of a run that has its images.csv; 1 / (k - 1) else."""
+    """Return the ratio of held-out to training images in images.csv; 1 / (k - 1) without one."""
     for run in recipe.runs:
         images = run.table("images.csv")
         if images is not None and (images["part"] == "train").any():
@@ -110,7 +110,7 @@ def _row(metric: Metric, found: Comparison, folds: list[int]) -> list[Cell]:
 
 
 def conclusion(first: str, other: str, metric: Metric, found: Comparison) -> str:
-    """What can be concluded about one metric, and what cannot, in plain words."""
+    """State in plain words which conclusion about one metric is possible, and which is not."""
     folds = f"{found.num} shared folds" if found.num > 1 else "the one shared fold"
     title = metric.title[0].upper() + metric.title[1:]
     opening = f"{title}: over {folds} {other} {_is(found.mean)} {first}"

@@ -23,13 +23,13 @@ QUANTITIES = (
     ("cross_entropy", "eval_comparable_cross_entropy", "cross-entropy, in nats", False),
     ("accuracy", "eval_accuracy", "accuracy", True),
 )
-"""Names in training and in validation records, title, whether it is a share."""
+"""Names in training and in validation records, title, and whether the quantity is a share."""
 
 SHARES = (0.0, 1.02)
 
 
 def curves_section(subject: Subject) -> Section | None:
-    """Two drawings a recipe; None where no run has records."""
+    """Draw two plots per recipe; return None if no run has records."""
     recipes = [recipe for recipe in subject.finished if any(run.records for run in recipe.runs)]
     if not recipes:
         return None
@@ -54,7 +54,7 @@ def _figures(recipe: Recipe, scales: Mapping[str, tuple[Limits, Limits]]) -> Fig
 
 
 def _scales(recipes: Sequence[Recipe], names: Sequence[str], share: bool) -> tuple[Limits, Limits]:
-    """Limits of steps and values that hold for all recipes."""
+    """Return limits of steps and values that hold for all recipes."""
     points = [
         point
         for recipe in recipes
@@ -67,7 +67,7 @@ def _scales(recipes: Sequence[Recipe], names: Sequence[str], share: bool) -> tup
 
 
 def curves(recipe: Recipe, name: str) -> Curves:
-    """Step and value of every record with that name, a curve a fold."""
+    """Return step and value of every record with that name, a curve per fold."""
     return [
         [
             (float(record["step"]), float(record[name]))

@@ -1,4 +1,4 @@
-"""What the runs ran on: source, machine, versions, times, memory."""
+"""Environment of the runs: source, machine, versions, times, memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VERSIONS = "Machine and versions of packages; bold where they are not the same i
 
 
 def environment_section(subject: Subject) -> Section:
-    """A row a run, and the versions of packages."""
+    """Return a row per run, and the versions of packages."""
     runs = [run for recipe in subject.recipes for run in recipe.runs]
     blocks: list[Block] = []
     if runs:
@@ -58,7 +58,7 @@ def _seconds(value: float | None) -> Cell:
 
 
 def _memory(manifest: Mapping[str, Any]) -> Cell:
-    """Of the process, and of its CUDA devices where there were any."""
+    """Return peak memory of the process, with that of its CUDA devices if it had any."""
     peak, devices = manifest.get("peak_memory_bytes"), manifest.get("peak_cuda_bytes")
     note = ", ".join(f"{device / 1e9:.1f} GB" for device in devices or ())
     text = DASH if peak is None else f"{peak / 1e9:.2f} GB"
@@ -66,7 +66,7 @@ def _memory(manifest: Mapping[str, Any]) -> Cell:
 
 
 def _commit(manifest: Mapping[str, Any]) -> str:
-    """A plus is behind the commit of a checkout with changes that were not committed."""
+    """Return the commit, with a plus if the checkout had uncommitted changes."""
     commit = str(manifest.get("git_commit") or "no checkout")[:10]
     return f"{commit}+" if manifest.get("git_dirty") else commit
 
@@ -80,7 +80,7 @@ def _versions(runs: Sequence[ReportedRun]) -> list[Table]:
 
 
 def _installed(manifest: Mapping[str, Any]) -> dict[str, str | None]:
-    """Platform, Python, and the version of each package."""
+    """Return platform, Python, and the version of each package."""
     machine = {name: manifest.get(name) for name in ("platform", "python")}
     return machine | dict(manifest.get("versions") or {})
 

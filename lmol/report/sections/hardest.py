@@ -13,7 +13,7 @@ from lmol.report.subject import Subject
 from lmol.verdict import TITLES
 
 SHOWN = 6
-"""Pairs a recipe."""
+"""Pairs per recipe."""
 
 CAPTION = (
     "Wrong answers of all folds: first where the worse image was taken for the better one, then by "
@@ -24,7 +24,7 @@ SHARES = [f"p_{title.lower()}" for title in TITLES]
 
 
 def hardest_section(subject: Subject) -> Section | None:
-    """A gallery a recipe; None where no run has the table, or makes no mistake."""
+    """Return a gallery per recipe; None if no run has the table, or makes a mistake."""
     galleries: list[Block] = [
         Gallery(heading=recipe.label, pairs=pairs)
         for recipe in subject.finished
@@ -38,7 +38,7 @@ def hardest_section(subject: Subject) -> Section | None:
 
 
 def hardest(recipe: Recipe) -> list[PhotoPair]:
-    """The gravest mistakes over all folds."""
+    """Return the gravest mistakes over all folds."""
     tables = {
         number: table
         for number, run in enumerate(recipe.runs)
@@ -54,7 +54,7 @@ def hardest(recipe: Recipe) -> list[PhotoPair]:
 
 
 def _files(run: ReportedRun) -> dict[str, str]:
-    """File of each image; empty where the run did not write them down."""
+    """Return the file of each image; empty if the run did not record them."""
     images = run.table("images.csv")
     if images is None or "path" not in images:
         return {}

@@ -1,4 +1,4 @@
-"""The first table: each recipe's metrics over its folds, and what is in none of the means."""
+"""First table: each recipe's metrics over its folds, and the runs that no mean includes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CAPTION = (
 
 
 def headline_section(subject: Subject) -> Section:
-    """One row a recipe, then the runs that are left out."""
+    """Return one row per recipe, then the runs that are left out."""
     columns = ("recipe", "folds", *(metric.title for metric in METRICS))
     rows = [_row(recipe) for recipe in subject.recipes]
     table = Table(

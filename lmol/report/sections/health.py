@@ -1,4 +1,4 @@
-"""What health and audit found, and how gradients flowed."""
+"""Findings of health and audit, and the gradient flow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEP = re.compile(r"gradient_flow_step_(\d+)\.png")
 
 
 def watching_section(subject: Subject) -> Section:
-    """Findings of all runs, also of those that are left out, and a picture a recipe."""
+    """Return findings of all runs, including those left out, and a picture per recipe."""
     runs = [run for recipe in subject.finished for run in recipe.runs]
     everything = [*runs, *(found.run for found in subject.left_out)]
     flows = list(_flows(subject))
@@ -35,7 +35,7 @@ def watching_section(subject: Subject) -> Section:
 
 
 def findings_of(run: ReportedRun) -> Sequence[Mapping[str, Any]]:
-    """Those of the manifest, which the audit's summary repeats."""
+    """Return the findings in the manifest, which the audit's summary repeats."""
     return (run.manifest.get("health") or {}).get("findings") or ()
 
 
@@ -73,7 +73,7 @@ def _flows(subject: Subject) -> Iterator[Image]:
 
 
 def _flow(recipe: Recipe) -> Image | None:
-    """The latest picture of the recipe's first fold that has one."""
+    """Return the latest picture of the recipe's first fold that has one."""
     for run in recipe.runs:
         path = latest_flow(run.path)
         uri = chart_uri(path) if path else None
@@ -84,7 +84,7 @@ def _flow(recipe: Recipe) -> Image | None:
 
 
 def latest_flow(run: Path) -> Path | None:
-    """The gradient flow of the last step that was drawn."""
+    """Return the gradient flow of the last step that was drawn."""
     return max((run / "audit").glob("gradient_flow_step_*.png"), key=_step, default=None)
 
 

@@ -26,7 +26,7 @@ GROUPS = (
 
 
 def ranking_section(subject: Subject) -> Section | None:
-    """A scatter a recipe; None where no run has estimates."""
+    """Draw a scatter plot per recipe; return None if no run has estimates."""
     clouds = {place: ranked(recipe) for place, recipe in enumerate(subject.finished)}
     every = [end for points in clouds.values() for point in points for end in point]
     if not every:
@@ -45,7 +45,7 @@ def ranking_section(subject: Subject) -> Section | None:
 
 
 def ranked(recipe: Recipe) -> list[Point]:
-    """Score and estimate of the held-out images of all folds."""
+    """Return score and estimate of the held-out images of all folds."""
     tables = [run.table("ranking.csv") for run in recipe.runs]
     whole = [t for t in tables if t is not None and {"score", "estimate"} <= set(t.columns)]
     known = [table[["score", "estimate"]].dropna() for table in whole]
@@ -53,7 +53,7 @@ def ranked(recipe: Recipe) -> list[Point]:
 
 
 def subgroup_section(subject: Subject) -> Section | None:
-    """A row a recipe and group; None where the data have no groups."""
+    """Return a row per recipe and group; None if the data have no groups."""
     rows = [row for recipe in subject.finished for row in _rows(recipe)]
     if not rows:
         return None

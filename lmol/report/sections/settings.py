@@ -1,4 +1,4 @@
-"""How the recipes were configured: what differs between them."""
+"""Configuration of the recipes: the settings that differ."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ABSENT = object()
 
 
 def settings_section(subject: Subject) -> Section:
-    """A row a setting that differs, a column a recipe."""
+    """Return a row per differing setting, a column per recipe."""
     recipes = subject.recipes
     keys = list(dict.fromkeys(key for recipe in recipes for key in recipe.settings))
     rows = []
