@@ -33,8 +33,7 @@ class Trained:
 
 def train_and_evaluate(config: Config, run: RunFolder, tracker: Tracker) -> Trained:
     """Train, judge the held-out fold with the best checkpoint, and save and track the results."""
-    session = training_session(config, run, tracker)
-    run.require_space(*space_of_training(config, session.model, session.fold))
+    session = training_session(config, run, tracker, saved=True)
     validator = Validator(session)
     best, train_seconds = fit(session, validator)
     validation, step = complete_checkpoints(session, validator)
@@ -50,12 +49,19 @@ def train_and_evaluate(config: Config, run: RunFolder, tracker: Tracker) -> Trai
     return Trained(session=session, best=best, result=result)
 
 
-def training_session(config: Config, run: RunFolder, tracker: Tracker) -> Session:
-    """Prepare the configured fold, and build the model that is to be trained on it."""
+def training_session(
+    config: Config, run: RunFolder, tracker: Tracker, *, saved: bool = False
+) -> Session:
+    """Prepare the configured fold, and build the model that is to be trained on it.
+
+    saved: checkpoints will be written; raise DiskError at once where there is no room for them.
+    """
     seed_everything(config)
     fold = prepare_fold(config, run)
     model = untrained_model(config)
     show_trainable(model, run)
+    if saved:
+        run.require_space(*space_of_training(config, model, fold))
     split = fold.split
     images = image_store(config, model, split.train, split.validation, split.held_out)
     return Session(config=config, run=run, tracker=tracker, fold=fold, model=model, images=images)
