@@ -48,3 +48,14 @@ def verdict_indices(titles: ArrayLike) -> NDArray[np.int64]:
         codes[given == title] = index
     assert (codes >= 0).all(), f"labels are among {', '.join(TITLES)}"
     return codes
+
+
+def most_probable(distributions: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the index of the largest share, shape (P, 3) to (P,); Similar if two are largest.
+
+    argmax would settle a tie in favour of First, in both orders, and swap symmetry would be lost; a
+    judge, or a vote, that prefers neither of two answers has not distinguished the images.
+    """
+    largest = distributions.max(axis=1, keepdims=True)
+    tied = (distributions == largest).sum(axis=1) > 1
+    return np.where(tied, Verdict.SIMILAR, distributions.argmax(axis=1)).astype(np.int64)

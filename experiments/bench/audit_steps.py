@@ -52,7 +52,7 @@ class StepTimes(TrainerCallback):
 def measure(model: str, config: Config, make: Build, runs: tuple[int, int, int]) -> Row:
     """Milliseconds that an audit, its picture, and both ends of the run add; shares of training.
 
-    runs: steps, audits and pictures of the run that the default's share is told of.
+    runs: steps, audits and pictures of the run that the default's share is about.
     """
     with tempfile.TemporaryDirectory() as folder:
         times = StepTimes()

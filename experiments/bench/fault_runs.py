@@ -116,7 +116,6 @@ def bench_session(config: Config, run: RunFolder, make: Build = default_model) -
     """Return a training session of the configured fold; make: builds model and images."""
     seed_everything(config)
     fold = load_folds(config, SilentFolder(run.path))[config.fold.index - 1]
-    seed_everything(config)
     model, images = make(config, fold)
     return Session(config=config, run=run, tracker=Tracker(), fold=fold, model=model, images=images)
 

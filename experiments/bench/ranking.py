@@ -182,7 +182,7 @@ def plot(table: pd.DataFrame, path: Path) -> None:
 
 
 def _draw_curves(axes: Axes, table: pd.DataFrame) -> None:
-    """What is missing to 1 is drawn on a log axis, or the curves could not be told apart."""
+    """Draw the distance to 1 on a log axis; otherwise the curves could not be distinguished."""
     for marker, (name, curve) in zip("osDv", table.groupby("pairing", sort=False), strict=True):
         line = "" if "until" in str(name) else "-"
         axes.plot(curve["percent"], 1 - curve["spearman"], f"{line}{marker}", label=str(name))

@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 def add_options(parser: argparse.ArgumentParser, name: str) -> None:
-    """--json and --plot; a plot goes to outputs/bench/<name>.png unless told otherwise."""
+    """--json and --plot; a plot goes to outputs/bench/<name>.png by default."""
     parser.add_argument("--json", type=Path, help="write the rows there")
     parser.add_argument("--plot", type=Path, default=Path(f"outputs/bench/{name}.png"))
 

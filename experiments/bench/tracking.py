@@ -62,8 +62,8 @@ def calls(overrides: list[str], folder: Path) -> list[Row]:
     """A row a method and their sum. share: % of the seconds that training took."""
     command = [sys.executable, "-m", "lmol.experiments.bench.tracking", TIMED, *overrides]
     where = f"hydra.run.dir={folder}/timed"
-    told = subprocess.run([*command, where], check=True, capture_output=True, text=True).stdout
-    spent: dict[str, list[float]] = json.loads(told.splitlines()[-1])
+    printed = subprocess.run([*command, where], check=True, capture_output=True, text=True).stdout
+    spent: dict[str, list[float]] = json.loads(printed.splitlines()[-1])
     seconds = json.loads((folder / "timed" / "metrics.json").read_text())["train_seconds"]
     spent["all"] = [second for times in spent.values() for second in times]
     return [

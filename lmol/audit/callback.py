@@ -82,12 +82,7 @@ class AuditCallback(TrainerCallback):
         token = self._model.image_token
         self._activations = ActivationWatch(self._model, token, full=self._full)
         self._frozen = frozen_hashes(self._model)
-        for finding in (
-            *rules.of_model(self._model, self._config.rules),
-            *rules.of_pairs(
-                self._training.training_pairs, self._training.theta, self._config.rules
-            ),
-        ):
+        for finding in rules.of_start(self._training):
             self._findings.add(finding)
 
     def on_step_begin(

@@ -21,11 +21,11 @@ LEVELS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """Finding of a rule at an optimizer step (0: before the first). told: its text, a clause."""
+    """Finding of a rule at an optimizer step (0: before the first). message: a clause."""
 
     rule: str
     step: int
-    told: str
+    message: str
     severity: Severity
     action: Action
     places: tuple[str, ...] = ()
@@ -36,17 +36,17 @@ class Finding:
     @property
     def sentence(self) -> str:
         """Return the problem and its places as one clause."""
-        return f"{self.told}{_in_places(self.places)}"
+        return f"{self.message}{_in_places(self.places)}"
 
 
 def finding_of(
-    rule: str, config: RuleConfig, step: int, told: str, places: tuple[str, ...] = ()
+    rule: str, config: RuleConfig, step: int, message: str, places: tuple[str, ...] = ()
 ) -> Finding:
     """Return a finding with the severity and the action that the configuration gives its rule."""
     return Finding(
         rule=rule,
         step=step,
-        told=told,
+        message=message,
         severity=config.severity,
         action=config.action,
         places=places,

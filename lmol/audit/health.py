@@ -120,9 +120,9 @@ class HealthCallback(TrainerCallback):
         found = []
         for name, rule in rules.items():
             config = getattr(self._config.rules, name)
-            told = rule(self._history, self._course, config.threshold)
-            if told is not None:
-                found.append(finding_of(name, config, step, told + self._why(name)))
+            message = rule(self._history, self._course, config.threshold)
+            if message is not None:
+                found.append(finding_of(name, config, step, message + self._why(name)))
         return found
 
     def _why(self, rule: str) -> str:
@@ -177,9 +177,9 @@ class HealthCallback(TrainerCallback):
         self._validations.append(self._validated(step, metrics or {}))
         for name, rule in AT_VALIDATION.items():
             config = getattr(self._config.rules, name)
-            told = rule(self._validations, self._commonest, self._course, config.threshold)
-            if told is not None:
-                self._findings.add(finding_of(name, config, step, told))
+            message = rule(self._validations, self._commonest, self._course, config.threshold)
+            if message is not None:
+                self._findings.add(finding_of(name, config, step, message))
         # Findings are acted on when the next step begins: these weights must be saved first.
         if self._clean_since_good and not self._findings.is_pending():
             self._interventions.keep(optimizer, step, state.epoch or 0.0)

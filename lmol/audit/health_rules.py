@@ -229,7 +229,7 @@ def _window(history: History, course: Course, further: int = 0) -> list[StepSign
 
 
 def _median(numbers: NDArray[np.float64]) -> float:
-    """Return the median of the finite numbers; infinity if there are none."""
+    """Return the median of the finite numbers; infinity if no number is finite."""
     finite = numbers[np.isfinite(numbers)]
     return float(np.median(finite)) if len(finite) else math.inf
 

@@ -56,10 +56,10 @@ class AuditOutput:
             ("activation", record.activations),
         ):
             self._run.write_text(f"{AUDIT}/{name}_table_step_{step}.csv", csv_text(table))
-            told = self._tables.setdefault(f"{AUDIT}/{name}_table", [])
-            told.append((step, table))
-            if len(told) > MOST_TOLD:
-                del told[1:-1:2]
+            tables = self._tables.setdefault(f"{AUDIT}/{name}_table", [])
+            tables.append((step, table))
+            if len(tables) > MOST_TOLD:
+                del tables[1:-1:2]
         self._rows["precision"].append(record.precision)
         self._rows["memory"] += memory
         if time.monotonic() - self._flushed > PATIENCE:

@@ -187,8 +187,8 @@ def _thresholds(axes: Axes, marks: Mapping[str, float]) -> None:
     below = [text for text, value in marks.items() if value <= low]
     for place, align, texts, arrow in ((0.98, "top", above, "↑"), (0.1, "bottom", below, "↓")):
         if texts:
-            told = f"{', '.join(texts)} {arrow}"
-            axes.text(0.996, place, told, transform=axes.transAxes, va=align, ha="right", **style)
+            label = f"{', '.join(texts)} {arrow}"
+            axes.text(0.996, place, label, transform=axes.transAxes, va=align, ha="right", **style)
 
 
 def _legend(axes: Axes, colours: Mapping[str, str]) -> None:

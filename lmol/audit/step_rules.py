@@ -9,7 +9,7 @@ import numpy as np
 from lmol.audit.activations import PROJECTED, TEXT
 from lmol.audit.record import AuditRecord
 from lmol.audit.signals import values
-from lmol.audit.tensor_rules import Told
+from lmol.audit.tensor_rules import Observation
 from lmol.verdict import TITLES
 
 FEWEST_STEPS = 5
@@ -19,29 +19,29 @@ FEWEST_ANSWERS = 2048
 """Minimum number of answers after which an answer that never occurs is not due to chance."""
 
 
-def _flat(*kinds: str, told: str) -> Callable[[AuditRecord, float], Iterator[Told]]:
+def _flat(*kinds: str, message: str) -> Callable[[AuditRecord, float], Iterator[Observation]]:
     """Return a rule about the share of flat activations of some kinds of module."""
 
-    def rule(record: AuditRecord, threshold: float) -> Iterator[Told]:
+    def rule(record: AuditRecord, threshold: float) -> Iterator[Observation]:
         table = record.activations
         share = table["share"].astype(float)
         wrong = np.isin(table["kind"].astype(str), kinds) & (share > threshold)
         if wrong.any():
             places = tuple(map(str, table["module"][wrong]))
-            yield f"up to {share[wrong].max():.1%} of {told}", places
+            yield f"up to {share[wrong].max():.1%} of {message}", places
 
     return rule
 
 
-dead_relu = _flat("relu", told="a ReLU's outputs are zero")
-saturated_sigmoid = _flat("sigmoid", told="a sigmoid's outputs are at the ends of its range")
-saturated_tanh = _flat("tanh", told="a tanh's outputs are at the ends of its range")
+dead_relu = _flat("relu", message="a ReLU's outputs are zero")
+saturated_sigmoid = _flat("sigmoid", message="a sigmoid's outputs are at the ends of its range")
+saturated_tanh = _flat("tanh", message="a tanh's outputs are at the ends of its range")
 flat_gelu = _flat(
-    "gelu", "quick_gelu", "silu", told="an activation's inputs lie in its flat left tail"
+    "gelu", "quick_gelu", "silu", message="an activation's inputs lie in its flat left tail"
 )
 
 
-def scale_mismatch(record: AuditRecord, threshold: float) -> Iterator[Told]:
+def scale_mismatch(record: AuditRecord, threshold: float) -> Iterator[Observation]:
     """Report projected images much larger or smaller than the embeddings of words beside them."""
     images, text = (_mean_rms(record, kind) for kind in (PROJECTED, TEXT))
     if images is None or text is None or min(images, text) <= 0:
@@ -56,27 +56,29 @@ def _mean_rms(record: AuditRecord, kind: str) -> float | None:
     return float(rows.mean()) if len(rows) else None
 
 
-def residual_overflow(record: AuditRecord, threshold: float) -> Iterator[Told]:
+def residual_overflow(record: AuditRecord, threshold: float) -> Iterator[Observation]:
     """Report activations close to the largest number that their type can hold."""
     table = record.activations
     largest, limit = table["max_abs"].astype(float), table["limit"].astype(float)
     wrong = ~(largest <= threshold * limit) if len(largest) else np.zeros(0, bool)
     if wrong.any():
-        told = f"activations reach {largest[wrong].max():.3g} of at most {limit[wrong].max():.3g}"
-        yield told, tuple(map(str, table["module"][wrong]))
+        message = (
+            f"activations reach {largest[wrong].max():.3g} of at most {limit[wrong].max():.3g}"
+        )
+        yield message, tuple(map(str, table["module"][wrong]))
 
 
-def collapsed_attention(record: AuditRecord, threshold: float) -> Iterator[Told]:
+def collapsed_attention(record: AuditRecord, threshold: float) -> Iterator[Observation]:
     """Report layers whose last position attends to only one position."""
     table = record.activations
     entropy = table["entropy"].astype(float)
     wrong = entropy < threshold
     if wrong.any():
-        told = f"attention entropy is down to {entropy[wrong].min():.2%} of the largest"
-        yield told, tuple(map(str, table["module"][wrong]))
+        message = f"attention entropy is down to {entropy[wrong].min():.2%} of the largest"
+        yield message, tuple(map(str, table["module"][wrong]))
 
 
-def skipped_steps(record: AuditRecord, threshold: float) -> Iterator[Told]:
+def skipped_steps(record: AuditRecord, threshold: float) -> Iterator[Observation]:
     """Report steps that were left out because of fp16 overflow."""
     num = len(record.since)
     if record.precision["scale"] is not None and num >= FEWEST_STEPS:
@@ -88,7 +90,7 @@ def skipped_steps(record: AuditRecord, threshold: float) -> Iterator[Told]:
             )
 
 
-def dead_answer(record: AuditRecord, threshold: float) -> Iterator[Told]:
+def dead_answer(record: AuditRecord, threshold: float) -> Iterator[Observation]:
     """Report an answer that is correct for some of the pairs but never given."""
     labels = values(record.answers, "labels").sum(axis=0)
     answers = values(record.answers, "answers").sum(axis=0)
@@ -100,7 +102,7 @@ def dead_answer(record: AuditRecord, threshold: float) -> Iterator[Told]:
         yield f"one answer is not given once in {labels.sum():.0f}", places
 
 
-def contradictory_orders(record: AuditRecord, threshold: float) -> Iterator[Told]:
+def contradictory_orders(record: AuditRecord, threshold: float) -> Iterator[Observation]:
     """Report pairs whose two orders have labels that cannot both be correct."""
     pairs = values(record.since, "pairs").sum()
     wrong = values(record.since, "contradictions").sum()

@@ -29,13 +29,13 @@ class EarlyTracking(Callback):
     """Callback that imports W&B first: it searches all loaded modules, so later it takes longer."""
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        told = OmegaConf.select(config, "tracking.mode")
+        mode = OmegaConf.select(config, "tracking.mode")
         modes = {mode.value: mode for mode in (TrackingMode.OFFLINE, TrackingMode.ONLINE)}
         tracked = process_index() == 0 and OmegaConf.select(config, "task.name") in TRACKED
-        if tracked and told in modes and installed():
+        if tracked and mode in modes and installed():
             from lmol.tracking.wandb_session import load
 
-            load(modes[told])
+            load(modes[mode])
 
 
 class QuietLibraries(Callback):

@@ -185,10 +185,10 @@ def _told(debug: bool) -> Iterator[None]:
         _tell_failures()
         raise
     except (*MISTAKES, OSError) as error:
-        codes, told = _tell_failures(), mistake_of(error)
-        if told is None:
+        codes, mistake = _tell_failures(), mistake_of(error)
+        if mistake is None:
             raise
-        tell(told, debug)
+        tell(mistake, debug)
         _end_with([*codes, MISTAKE])
     finally:
         remove_unused(_sweeps, _new_folders)

@@ -1,4 +1,4 @@
-"""The start of a job's run: claim its folder, or leave a finished job of a sweep alone.
+"""The start of a job's run: claim its folder, or skip a finished job of a sweep.
 
 If torchrun starts several processes, one writes and all compute.
 """
@@ -48,13 +48,13 @@ def _open_together(place: JobPlace, config: Config) -> RunFolder | Left:
             mine = _open(place, config)
         except Exception as error:  # of any kind: the others wait for it
             mine = error if isinstance(error, LmolError) else RuntimeError(repr(error))
-    told = of_first(mine.path if isinstance(mine, RunFolder) else mine)
-    if isinstance(told, Exception):
-        raise told
-    if isinstance(told, Left):
-        return told
-    assert told is not None, "the first process opened something"
-    return mine if isinstance(mine, RunFolder) else SilentFolder(told)
+    opened = of_first(mine.path if isinstance(mine, RunFolder) else mine)
+    if isinstance(opened, Exception):
+        raise opened
+    if isinstance(opened, Left):
+        return opened
+    assert opened is not None, "the first process opened something"
+    return mine if isinstance(mine, RunFolder) else SilentFolder(opened)
 
 
 def _refuse_unshared(config: Config) -> None:

@@ -18,7 +18,7 @@ from lmol.config.groups import CONF, packaged_options
 from lmol.config.keys import did_you_mean, meaning, target_keys, tree_keys
 from lmol.config.paths import read_paths
 from lmol.config.problems import problems_of
-from lmol.config.rule_list import AUDIT_RULES, HEALTH_RULES, rule_defaults
+from lmol.config.rule_list import AUDIT_RULES, HEALTH_RULES
 from lmol.config.rules import broken_rules
 from lmol.config.schema import Config, Target
 from lmol.config.targets import normalised, target_missing, target_problems
@@ -35,7 +35,7 @@ def check(values: DictConfig) -> Config:
     """The typed configuration. Raises ConfigError with every problem that the values have.
 
     Where some are found, classes that import torch are left unread, which takes seconds: what is
-    wrong with their arguments is then told once the rest is right.
+    wrong with their arguments is then reported once the rest is right.
     """
     problems: list[LmolError] = []
     plain = _resolved(values, "", problems)
@@ -51,21 +51,15 @@ def check(values: DictConfig) -> Config:
 
 
 def _add_rule_defaults(plain: dict[str, Any]) -> None:
-    """Complete the rules of audit and health, of which YAML and overrides set only some."""
-    for group, rules in ((plain.get("audit"), AUDIT_RULES), (_health(plain), HEALTH_RULES)):
-        given = group.get("rules", {}) if isinstance(group, dict) else None
-        if isinstance(group, dict) and isinstance(given, dict):
-            known = rule_defaults(rules)
-            group["rules"] = given | {
-                name: {**rule, **given[name]} if isinstance(given.get(name), dict) else rule
-                for name, rule in known.items()
-                if name not in given or isinstance(given[name], dict)
-            }
-
-
-def _health(plain: dict[str, Any]) -> Any:
-    train = plain.get("train")
-    return train.get("health") if isinstance(train, dict) else None
+    """Complete the rules of audit and health; YAML and overrides set only some of their values."""
+    audit, train = plain.get("audit"), plain.get("train")
+    health = train.get("health") if isinstance(train, dict) else None
+    for group, rules in ((audit, AUDIT_RULES), (health, HEALTH_RULES)):
+        given = group.get("rules") if isinstance(group, dict) else None
+        if isinstance(given, dict):  # what is no group has an error of its own
+            for rule in rules:
+                if isinstance(given.setdefault(rule.name, {}), dict):
+                    given[rule.name] = rule.defaults() | given[rule.name]
 
 
 def _causes(problems: list[LmolError], values: DictConfig) -> list[LmolError]:

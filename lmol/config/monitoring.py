@@ -1,4 +1,4 @@
-"""The nodes of the typed tree that say what is looked at while a model trains, and what follows.
+"""The nodes of the typed tree for audit and health.
 
 A rule's name is its key. Its defaults are in lmol.config.rule_list, with the reason beside them.
 """

@@ -54,8 +54,8 @@ def _problem(
     if kind in UNKNOWN:
         return unknown_key(key, valid)
     expected = " or ".join(_expected(detail) for detail in details)
-    told = meaning(key)
-    remedy = f"set {key}" + (f": {told}" if told else "")
+    described = meaning(key)
+    remedy = f"set {key}" + (f": {described}" if described else "")
     if kind in MISSING:
         return LmolError(key, got="nothing", expected="a value", remedy=remedy)
     return LmolError(key, got=repr(details[0]["input"]), expected=expected, remedy=remedy)

@@ -27,7 +27,7 @@ class PairCollator:
     def __call__(self, pairs: Sequence[Pair]) -> dict[str, Tensor]:
         """Return images (P, 2, ...), A before B, targets (P, 2, 3) by order, and weights (P,)."""
         images = torch.stack([torch.stack((first, second)) for first, second, _ in pairs])
-        told = torch.stack([target for _, _, target in pairs])
-        shares, weights = told[:, :-1], told[:, -1]
+        stacked = torch.stack([target for _, _, target in pairs])
+        shares, weights = stacked[:, :-1], stacked[:, -1]
         targets = torch.stack([shares, shares[:, list(SWAPPED)]], dim=1)
         return {self.image_key: images, "targets": targets, "weights": weights}

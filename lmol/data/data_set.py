@@ -49,19 +49,17 @@ class OfficialFolds(Protocol):
         """Return (training list, its labels, test list, its labels) of each fold."""
 
 
-def data_hash(data: DataSet | pd.DataFrame) -> str:
+def data_hash(images: pd.DataFrame, comparisons: pd.DataFrame | None = None) -> str:
     """Return the SHA-256, in hex, of ids, scores, groups, votes and the images' sizes in bytes.
 
     It uses sizes, not contents: reading every byte of a large set would cost more than it is worth.
-    For an image table, it includes no comparisons.
     """
-    images = data.images if isinstance(data, DataSet) else data
     digest = hashlib.sha256()
     for row in images.itertuples():
         size = Path(str(row.path)).stat().st_size
         values = [repr(row.score)] if "score" in images else []
         values += [str(row.group)] if "group" in images else []
         digest.update("\t".join([str(row.image), *values, f"{size}\n"]).encode())
-    if isinstance(data, DataSet) and data.comparisons is not None:
-        digest.update(data.comparisons.to_csv(index=False).encode())
+    if comparisons is not None:
+        digest.update(comparisons.to_csv(index=False).encode())
     return digest.hexdigest()

@@ -26,10 +26,3 @@ def label_shares(pairs: pd.DataFrame) -> NDArray[np.float64]:
 def pair_weights(pairs: pd.DataFrame) -> NDArray[np.float64]:
     """Return the weight of each pair in the loss, shape (P,); 1 by default."""
     return pairs[WEIGHT].to_numpy(float) if WEIGHT in pairs else np.ones(len(pairs))
-
-
-def titles_of(shares: NDArray[np.float64]) -> NDArray[np.str_]:
-    """Return the most probable answer of each distribution (P, 3); Similar if two are equal."""
-    largest = shares.max(axis=1, keepdims=True)
-    tied = (shares == largest).sum(axis=1) > 1
-    return np.array(TITLES)[np.where(tied, Verdict.SIMILAR, shares.argmax(axis=1))]

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from lmol.data.data_set import DataSet
 from lmol.data.evaluation_pairs import Sample, turned
-from lmol.data.labels import SHARES, WEIGHT, titles_of
+from lmol.data.labels import SHARES, WEIGHT
 from lmol.errors import DataError
+from lmol.verdict import TITLES, most_probable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ def _table(
     if "score" in images:
         scores = images["score"].to_numpy()
         table = table.assign(score1=scores[first], score2=scores[second])
-    table["label"] = titles_of(shares)
+    table["label"] = np.array(TITLES)[most_probable(shares)]
     table[SHARES] = shares
     table[WEIGHT] = totals / totals.mean()
     return table

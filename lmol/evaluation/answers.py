@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import confusion_matrix
 
-from lmol.verdict import SWAPPED, TITLES, Verdict, verdict_indices
+from lmol.verdict import SWAPPED, TITLES, Verdict, most_probable, verdict_indices
 
 Floats = NDArray[np.float64]
 Classes = NDArray[np.int64]
@@ -33,17 +33,6 @@ def win_share(averaged: Floats) -> Floats:
     for a judge who prefers neither, however its answers were rounded.
     """
     return (1.0 + (averaged[:, Verdict.FIRST] - averaged[:, Verdict.SECOND])) / 2.0
-
-
-def most_probable(probabilities: Floats) -> Classes:
-    """Return each row's verdict index, shape (P, 3) to (P,); Similar if the largest two are equal.
-
-    argmax alone would settle a tie in favour of First, in both orders, and swap symmetry would be
-    lost; a judge that prefers neither of two answers has not distinguished the images.
-    """
-    largest = probabilities.max(axis=1, keepdims=True)
-    tied = (probabilities == largest).sum(axis=1) > 1
-    return np.where(tied, Verdict.SIMILAR, probabilities.argmax(axis=1)).astype(np.int64)
 
 
 def predictions_table(pairs: pd.DataFrame, probabilities: Floats) -> pd.DataFrame:

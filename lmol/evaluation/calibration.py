@@ -13,8 +13,9 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
-from lmol.evaluation.answers import Classes, Floats, most_probable
+from lmol.evaluation.answers import Classes, Floats
 from lmol.evaluation.metrics import SMALLEST_PROBABILITY, cross_entropy
+from lmol.verdict import most_probable
 
 NUM_BINS = 15
 """Number of bins in the paper."""

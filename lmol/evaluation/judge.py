@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 Answers = NDArray[np.float32]
 
 
-def unseen(num: int) -> None:
+def no_progress(num: int) -> None:
     """Ignore progress updates."""
 
 
@@ -44,7 +44,7 @@ def judge(
     pairs: pd.DataFrame,
     images: ImageStore,
     batch_pairs: int,
-    advance: Advance = unseen,
+    advance: Advance = no_progress,
     memory_gb: float = math.inf,
 ) -> NDArray[np.float64]:
     """Return probabilities (P, 2, 3) of First, Second and Similar as answered in each order.
@@ -90,7 +90,7 @@ class Judge:
         self,
         first: Indices,
         second: Indices,
-        advance: Advance = unseen,
+        advance: Advance = no_progress,
         part: PartFile | None = None,
     ) -> NDArray[np.float64]:
         """Return probabilities (P, 2, 3) of both orders of pairs, given by image rows (P,) each.
@@ -104,7 +104,7 @@ class Judge:
         answered, answers = _known(questions, part)
         advance(int(answered.sum()) // 2)
         self._begin(questions)
-        shares = _share(questions.blocks(self._batch), answered, told=part is not None)
+        shares = _share(questions.blocks(self._batch), answered, logged=part is not None)
         advance = _speaking_for_all(advance, shares, int((~answered).sum()))
         with answering(self._model):
             for share in shares:
@@ -178,12 +178,12 @@ def _known(questions: Questions, part: PartFile | None) -> tuple[NDArray[np.bool
     return answered, answers
 
 
-def _share(blocks: list[slice], answered: NDArray[np.bool_], *, told: bool) -> list[slice]:
+def _share(blocks: list[slice], answered: NDArray[np.bool_], *, logged: bool) -> list[slice]:
     """Return this process's blocks: every num_processes-th of those not answered yet."""
     state = process_state()
     todo = [block for block in blocks if not answered[block].all()]
     mine = todo[state.process_index :: state.num_processes]
-    if told and state.num_processes > 1:
+    if logged and state.num_processes > 1:
         log.info("This process answers %d of %d questions", _size(mine), len(answered))
     return mine
 
@@ -194,14 +194,14 @@ def _size(blocks: list[slice]) -> int:
 
 def _speaking_for_all(advance: Advance, mine: list[slice], left: int) -> Advance:
     """Return an `advance` that turns this process's questions into pairs of all processes."""
-    share, done, told = _size(mine), 0, 0
+    share, done, reported = _size(mine), 0, 0
 
     def of_share(questions: int) -> None:
-        nonlocal done, told
+        nonlocal done, reported
         done += questions
         pairs = done * left // share // 2
-        advance(pairs - told)
-        told = pairs
+        advance(pairs - reported)
+        reported = pairs
 
     return of_share
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmol.evaluation.answers import Classes, Floats, average_orders, most_probable, orders_agree
+from lmol.evaluation.answers import Classes, Floats, average_orders, orders_agree
 from lmol.evaluation.intervals import ImageBootstrap, Indices, with_interval
-from lmol.verdict import SCORE_DECIMALS, verdict_indices
+from lmol.verdict import SCORE_DECIMALS, most_probable, verdict_indices
 
 Booleans = NDArray[np.bool_]
 

@@ -11,8 +11,8 @@ from functools import cached_property
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
-from lmol.evaluation.answers import Classes, Floats, average_orders, most_probable
-from lmol.verdict import Verdict
+from lmol.evaluation.answers import Classes, Floats, average_orders
+from lmol.verdict import Verdict, most_probable
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -87,7 +87,7 @@ def shown_in(place: Shown) -> list[Metric]:
 
 
 def classification_metrics(labels: ArrayLike, probabilities: Floats) -> Metrics:
-    """Compute the metrics of answers alone; labels: shape (P,), titles, P > 0."""
+    """Compute the metrics that need no scores; labels: shape (P,), titles, P > 0."""
     truth = verdict_indices(labels)
     assert truth.size > 0, "metrics of no pairs"
     return {**metrics_of(JudgedFold(truth=truth, probabilities=probabilities)), "pairs": truth.size}

@@ -15,7 +15,7 @@ from lmol.config.schema import EvalConfig, RankingConfig
 from lmol.data.images import Picture, open_rgb
 from lmol.data.pictures import picture_table
 from lmol.errors import DataError
-from lmol.evaluation.answers import average_orders, most_probable
+from lmol.evaluation.answers import average_orders
 from lmol.evaluation.judge import Judge
 from lmol.evaluation.metrics import order_consistency
 from lmol.evaluation.ranked import Validation
@@ -24,7 +24,7 @@ from lmol.inference.ranking import RankedImages, Ranker
 from lmol.model.features import PixelImages
 from lmol.model.pair_model import PairModel
 from lmol.model.references import References
-from lmol.verdict import Verdict
+from lmol.verdict import Verdict, most_probable
 
 Pictures = Picture | Sequence[Picture] | pd.DataFrame
 

@@ -80,10 +80,10 @@ class Photo:
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoPair:
-    """Two images. told: label and answer; shares: probabilities of the answers."""
+    """Two images. caption: label and answer; shares: probabilities of the answers."""
 
     photos: Sequence[Photo]
-    told: str
+    caption: str
     shares: str
 
 

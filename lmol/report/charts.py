@@ -50,8 +50,8 @@ def _draw_difference(plot: Plot, y: float, title: str, found: Comparison) -> Non
     plot.row_name(y, title)
     if found.low is not None and found.high is not None:
         plot.segment((found.low, y), (found.high, y), "interval")
-    told = [f"fold {fold}: {signed(value)}" for fold, value in found.by_fold.items()]
-    plot.dots([(value, y) for value in found.by_fold.values()], "fold", told)
+    tooltips = [f"fold {fold}: {signed(value)}" for fold, value in found.by_fold.items()]
+    plot.dots([(value, y) for value in found.by_fold.values()], "fold", tooltips)
     plot.dots([(found.mean, y)], "mean", [f"mean {signed(found.mean)}"])
 
 
@@ -75,7 +75,7 @@ def draw_confusion(confusion: pd.DataFrame) -> Markup:
     size = len(TITLES)
     plot = Plot(
         Axis(limits=(0.0, size), title="answer of the model"),
-        Axis(limits=(0.0, size), title="label from the scores"),
+        Axis(limits=(0.0, size), title="label"),
         width=330, height=290, left=84,
     )  # fmt: skip
     counts = confusion.to_numpy()

@@ -99,8 +99,8 @@ def _place(recipes: Sequence[Recipe]) -> tuple[str, str]:
         )
     places = sorted({(str(w["project"]), w["entity"] or "") for w in map(_identity, runs)})
     if len(places) > 1:
-        told = listed(["/".join(filter(None, (entity, project))) for project, entity in places])
-        raise _unfit(f"runs of {told}", "runs of one project", "report each project on its own")
+        projects = listed(["/".join(filter(None, (entity, project))) for project, entity in places])
+        raise _unfit(f"runs of {projects}", "runs of one project", "report each project on its own")
     return places[0]
 
 

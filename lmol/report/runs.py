@@ -76,10 +76,10 @@ class ReportedRun:
     @property
     def status(self) -> RunStatus:
         """Return the status; a run recorded as running is unfinished: at work, or killed."""
-        told = str(self.manifest.get("status"))
-        if told.startswith(FAILED):
+        status = str(self.manifest.get("status"))
+        if status.startswith(FAILED):
             return RunStatus.FAILED
-        whole = told == DONE and bool(self.config)
+        whole = status == DONE and bool(self.config)
         return RunStatus.DONE if whole and self._results_whole() else RunStatus.UNFINISHED
 
     @property

@@ -46,7 +46,7 @@ def subject_of(runs: Sequence[ReportedRun]) -> Subject:
 
 
 def why_not_compared(first: Recipe, second: Recipe) -> str | None:
-    """Return the reasons against a comparison over the same folds; None if there are none."""
+    """Return the reasons against a comparison over the same folds; None if it is valid."""
     reasons = list(_reasons(first, second))
     return f"{second.label} has {listed(reasons)} than {first.label}" if reasons else None
 
@@ -60,9 +60,9 @@ def _reasons(first: Recipe, second: Recipe) -> Iterator[str]:
         yield f"other images held out in {of_folds(split)} (split_hash)"
     if not folds:
         yield "other folds"
-    for key, told in TASK_OF_THE_PAIRS.items():
+    for key, name in TASK_OF_THE_PAIRS.items():
         if first.settings.get(key) != second.settings.get(key):
-            yield f"{told} ({key})"
+            yield f"{name} ({key})"
 
 
 def _hashes(recipe: Recipe, name: str) -> set[object]:

@@ -81,12 +81,12 @@ class Plot:
         if path:
             self._element("path", f"line {style}", d=path)
 
-    def dots(self, points: Iterable[Point], style: str, told: Sequence[str] = ()) -> None:
-        """Draw a dot per point. told: tooltips, one text per point."""
+    def dots(self, points: Iterable[Point], style: str, tooltips: Sequence[str] = ()) -> None:
+        """Draw a dot per point. tooltips: one text per point."""
         points = list(points)
-        if not told and points:
+        if not tooltips and points:
             self._element("path", f"dots {style}", d=self._path(points, "M", "h0"))
-        for (x, y), text in zip(points, told, strict=False):
+        for (x, y), text in zip(points, tooltips, strict=False):
             dot = self._element("circle", f"dot {style}", cx=self._across(x), cy=self._down(y), r=4)
             ElementTree.SubElement(dot, "title").text = text
 
@@ -112,9 +112,9 @@ class Plot:
         """Write a text at the left of a row."""
         self._text(text, self._left - 8, self._down(y) + 4, "end")
 
-    def markup(self, told: str) -> Markup:
-        """Return the SVG element. told: description for readers who cannot see it."""
-        self._root.set("aria-label", told)
+    def markup(self, description: str) -> Markup:
+        """Return the SVG element. description: for readers who cannot see it."""
+        self._root.set("aria-label", description)
         return Markup(ElementTree.tostring(self._root, encoding="unicode"))
 
     def _across(self, x: float) -> float:
@@ -128,8 +128,10 @@ class Plot:
         return "M" + verb.join(places) if places else ""
 
     def _element(self, kind: str, style: str, **values: object) -> ElementTree.Element:
-        told = {name: f"{v:.1f}" if isinstance(v, float) else str(v) for name, v in values.items()}
-        return ElementTree.SubElement(self._root, kind, {"class": style, **told})
+        attributes = {
+            name: f"{v:.1f}" if isinstance(v, float) else str(v) for name, v in values.items()
+        }
+        return ElementTree.SubElement(self._root, kind, {"class": style, **attributes})
 
     def _text(
         self, text: str, x: float, y: float, anchor: str, style: str = ""

@@ -85,7 +85,7 @@ def recorded(job: Callable[[DictConfig], Result], values: DictConfig) -> Result:
         shown = disk_error(error, sweep) or error
         failure = _failure(name, sweep / name, shown, debug=values.get("debug") is True)
         _let_go(error)
-        print(f"{name}: failed; why is told at the end", flush=True)
+        print(f"{name}: failed; the reason follows at the end", flush=True)
     gc.collect()
     if _stamp(sweep / name / MANIFEST) != manifest:  # not so for a job that was finished before
         costs = Costs(

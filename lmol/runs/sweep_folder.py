@@ -72,8 +72,8 @@ def begin_sweep(plan: SweepPlan) -> None:
     with locked(plan.path):
         known = SweepRecord.read(plan.path)
         if known is not None and known.keys != plan.keys:
-            told = ", ".join(known.keys) or "folds alone"
-            raise _other(plan.path, f"a sweep over {told}")
+            text = ", ".join(known.keys) or "folds alone"
+            raise _other(plan.path, f"a sweep over {text}")
         if known is not None:
             known.refuse_other(plan.path, plan.base)
         before = known.wanted if known else []
@@ -166,8 +166,8 @@ def _left(folder: Path, sweep: Path, config: Config) -> Left | None:
         return Left(reason="finished before, left as it is", result=facts.get("result"))
     if status == RUNNING:
         where = f"process {facts.get('pid')} of {facts.get('host')}"
-        told = f"{where} is at it, left alone; move its folder away if that was killed"
-        return Left(reason=told, result=None)
+        text = f"{where} is at it, left alone; move its folder away if that was killed"
+        return Left(reason=text, result=None)
     failed = failures(sweep) if config.fail_fast else []
     if failed:
         return Left(reason=f"not begun, as {failed[0].job} failed (fail_fast=true)", result=None)

@@ -76,7 +76,7 @@ def require_audit(config: Config) -> None:
 
 
 def logging_only(audit: AuditConfig) -> AuditConfig:
-    """Draw every step, and let the audit's rules log alone, so that all findings are reported."""
+    """Draw every step, and let rules only log, so that all findings are reported."""
     rules = {name: replace(rule, action=Action.LOG) for name, rule in vars(audit.rules).items()}
     return replace(audit, picture_interval=1, rules=AuditRules(**rules))
 

@@ -72,7 +72,7 @@ class EvaluationResult:
 def evaluate_held_out(
     session: Session, validation: Validation, step: int, run: Path
 ) -> EvaluationResult:
-    """Judge the held-out pairs, the one time that they are looked at, and rank their images.
+    """Judge the held-out pairs, which nothing else reads, and rank their images.
 
     step: of the weights. run: the folder of the run that trained the model, where the answers are
     kept meanwhile.

@@ -30,7 +30,7 @@ def load_folds(config: Config, run: RunFolder) -> list[PreparedFold]:
     """Load, check and split the data; no held-out file may be in the training fold."""
     source = instantiate(config.data.source)
     data = load_data(source)
-    run.note(data_hash=data_hash(data))
+    run.note(data_hash=data_hash(data.images, data.comparisons))
     log.info("%s", data.describe())
     _require_scores(config, data)
     splits = split_folds(source, data.images, config.fold)
@@ -47,7 +47,7 @@ def _require_scores(config: Config, data: DataSet) -> None:
         problem = LmolError(
             "train.metric",
             got=f"{config.train.metric.value}, for images without scores",
-            expected="a metric of the answers alone",
+            expected="a metric that needs no scores",
             remedy="set train.metric=accuracy",
         )
         raise ConfigError([problem])

@@ -17,7 +17,7 @@ from lmol.verdict import Verdict
 from lmol.workflow.session import Session
 
 BY_CLASS = tuple(f"accuracy_{verdict.name.lower()}" for verdict in Verdict)
-"""Recorded too, of the classes that validation pairs have."""
+"""Recorded at every validation too, for the classes that its pairs have."""
 
 
 class Validator:
@@ -34,7 +34,7 @@ class Validator:
         return self._judged[step]
 
     def metrics(self, step: int) -> dict[str, float]:
-        """Return what `best` and early stopping go by: of images that are not trained on."""
+        """Return the metrics that choose `best` and stop early; of images not trained on."""
         config, fold = self._session.config, self._session.fold
         probabilities = self.answers(step).probabilities
         pairs, images = fold.validation_pairs, fold.split.validation
@@ -74,5 +74,5 @@ def _mean_score(*tables: pd.DataFrame) -> float | None:
 
 
 def _known(value: float | None) -> float:
-    """A judge that gives no order has an undefined correlation; it is no better than chance, 0."""
+    """Replace an undefined correlation, of a judge that gives no order, by 0: chance."""
     return 0.0 if value is None else float(value)

@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from lmol.audit.health_rules import AT_ONCE, AT_VALIDATION, BY_WINDOW
-from lmol.audit.rules import FROZEN, MODEL_RULES, PAIR_RULES, STEP_RULES
+from lmol.audit.rules import FROZEN, START_RULES, STEP_RULES
 from lmol.config.rule_list import ADVICE
 from lmol.config.schema import AuditRules, HealthRules
 from lmol.experiments.bench.fault_runs import Fault, found
@@ -47,7 +47,7 @@ def test_trends_against_depth_are_found(tmp_path, factor, rule):
 
 
 def test_every_rule_has_a_setting_advice_and_a_planted_fault():
-    asked = {*STEP_RULES, *MODEL_RULES, *PAIR_RULES, FROZEN}
+    asked = {*STEP_RULES, *START_RULES, FROZEN}
     assert asked == AUDIT
     assert {*AT_ONCE, *BY_WINDOW, *AT_VALIDATION} == HEALTH
     assert ADVICE.keys() == AUDIT | HEALTH

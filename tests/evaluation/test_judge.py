@@ -220,7 +220,7 @@ def test_processes_share_what_is_left(monkeypatch, processes):
     for index in range(processes):
         state = SimpleNamespace(process_index=index, num_processes=processes)
         monkeypatch.setattr(module, "process_state", lambda state=state: state)
-        shares.append(_share(blocks, answered, told=True))
+        shares.append(_share(blocks, answered, logged=True))
     together = sorted(block.start for share in shares for block in share)
     assert together == list(range(100, 200, 10))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1

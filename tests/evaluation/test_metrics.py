@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from lmol.evaluation.answers import (
     average_orders,
     confusion_table,
-    most_probable,
     orders_agree,
     predictions_table,
     win_share,
@@ -17,7 +16,7 @@ from lmol.evaluation.metrics import (
     order_consistency,
     position_bias,
 )
-from lmol.verdict import SWAPPED, Verdict
+from lmol.verdict import SWAPPED, Verdict, most_probable
 
 FIRST, SECOND, SIMILAR = [0.7, 0.1, 0.2], [0.1, 0.7, 0.2], [0.1, 0.2, 0.7]
 

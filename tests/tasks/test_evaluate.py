@@ -13,6 +13,7 @@ import pytest
 import yaml
 from safetensors.torch import load_file, save_file
 
+from lmol.data.pairs import IntervalPairs
 from lmol.evaluation.judge import Judge
 from tests.tasks.conftest import SMALL
 
@@ -35,6 +36,24 @@ def test_an_evaluation_repeats_what_training_concluded(command, trained):
     manifest = read("again/manifest.json")
     assert manifest["run"] == str(trained.absolute())
     assert not (trained / "judged").exists()
+
+
+def test_neither_training_pairs_nor_validation_answers_are_made_again(
+    command, trained, monkeypatch
+):
+    def refused(*arguments):
+        raise AssertionError("only the held-out pairs are needed")
+
+    monkeypatch.setattr(IntervalPairs, "training", refused)
+    monkeypatch.setattr("lmol.workflow.past_fold.judge_validation", refused)
+    assert command("task=evaluate", "threads=1", "hydra.run.dir=again") == (0, "")
+    assert metrics("again") == metrics(trained)
+
+
+def test_a_checkpoint_without_validation_answers_has_them_judged(command, trained):
+    (trained / "checkpoints/best/validation.csv").unlink()
+    assert command("task=evaluate", "threads=1", "hydra.run.dir=again") == (0, "")
+    assert metrics("again") == metrics(trained)
 
 
 def test_the_configuration_of_the_run_holds(command, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 import lmol
 from lmol.errors import LmolError, RunFolderError
+from lmol.workflow import validation
 from tests.tasks.conftest import SMALL
 from tests.tasks.test_evaluate import metrics, read
 
@@ -28,6 +29,19 @@ def test_training_returns_what_it_saves(trained_here):
     pd.testing.assert_frame_equal(trained.result.ranking, saved)
     assert trained.best == read(folder / "checkpoints/best/meta.json")["best_value"]
     assert read(folder / "manifest.json")["status"] == "done"
+
+
+def test_each_state_of_the_weights_is_validated_once(tmp_path, monkeypatch):
+    judged, stock = [], validation.judge_validation
+
+    def counted(session):
+        judged.append(session)
+        return stock(session)
+
+    monkeypatch.setattr(validation, "judge_validation", counted)
+    lmol.train(lmol.load_config(*QUIET), tmp_path / "run")
+    lines = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+    assert len(judged) == sum("eval_accuracy" in line for line in lines) == 2
 
 
 def test_it_is_the_training_of_the_command(trained_here, command):

@@ -67,6 +67,10 @@ def test_labels_are_shares_of_votes_and_images_are_split(run):
     assert ((3 * shares).round(6) % 1 == 0).all(axis=None)
     assert set(images.loc[pairs["img1"], "part"]) == {"train"}
     assert set(images.loc[pairs["img2"], "part"]) == {"train"}
+    kept = len(pairs) + read(run / "metrics.json")["pairs"]
+    kept += len(pd.read_csv(run / "checkpoints/last/validation.csv"))
+    log = (run / "run.log").read_text()
+    assert f"Fold 1: {1200 - kept} comparisons of images in different parts are left out" in log
 
 
 def test_it_is_evaluated_ranked_and_reported(run, command):

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 from lmol.config.rule_list.health_rules import HEALTH_RULES as HEALTH_RULES
 from lmol.config.rule_list.record import Rule as Rule
+from lmol.config.rule_list.start_rules import END_RULES
 from lmol.config.rule_list.start_rules import START_RULES as START_RULES
 from lmol.config.rule_list.step_rules import STEP_RULES as STEP_RULES
 from lmol.config.rule_list.tensor_rules import TENSOR_RULES as TENSOR_RULES
 
-AUDIT_RULES = (*TENSOR_RULES, *START_RULES, *STEP_RULES)
+AUDIT_RULES = (*TENSOR_RULES, *START_RULES, *STEP_RULES, *END_RULES)
 
 ADVICE = {rule.name: rule.advice for rule in (*AUDIT_RULES, *HEALTH_RULES)}
-
-
-def rule_defaults(rules: tuple[Rule, ...]) -> dict[str, dict[str, object]]:
-    """Return the settings of all rules, by name."""
-    return {rule.name: rule.defaults() for rule in rules}

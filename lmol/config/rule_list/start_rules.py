@@ -29,17 +29,6 @@ START_RULES = (
         ),
     ),
     Rule(
-        name="frozen_weights_changed",
-        means="frozen tensors that are not what they were at the start",
-        threshold=0,
-        severity=Severity.ERROR,
-        action=Action.STOP,
-        advice=(
-            "Something writes into the base: an optimizer with all parameters, a merge in place, "
-            "or broken memory. The checkpoint does not fit its base any more."
-        ),
-    ),
-    Rule(
         name="one_class_data",
         means="share of the most common label since the last audit",
         threshold=0.95,
@@ -60,6 +49,20 @@ START_RULES = (
         advice=(
             "These pairs teach what the scores deny: prepare them again, and see who wrote the "
             "column label."
+        ),
+    ),
+)
+
+END_RULES = (
+    Rule(
+        name="frozen_weights_changed",
+        means="frozen tensors that are not what they were at the start",
+        threshold=0,
+        severity=Severity.ERROR,
+        action=Action.STOP,
+        advice=(
+            "Something writes into the base: an optimizer with all parameters, a merge in place, "
+            "or broken memory. The checkpoint does not fit its base any more."
         ),
     ),
 )

@@ -61,7 +61,7 @@ class ScoreTable:
         )
 
     def _file(self) -> Path:
-        """Return `table` below `root`, or as given. Raises DataError if there is none."""
+        """Return the file of `table`, in `root` or here; raise DataError if it does not exist."""
         root = Path(self.root).absolute()
         places = (root / self.table, Path(self.table).absolute())
         found = next((place for place in places if place.is_file()), None)

@@ -31,7 +31,7 @@ FIGURE = (
     "t-test). A bar across the line at 0 is a difference that these folds do not show."
 )
 
-TOLD = ("accuracy", "pearson")
+SHOWN = ("accuracy", "pearson")
 """Metrics that always get a sentence; another metric gets one if its difference stands out."""
 
 ALPHA = 0.05
@@ -77,8 +77,8 @@ def _compared(first: Recipe, other: Recipe) -> Iterator[Block]:
         for metric in METRICS
         if (comparison := compare(first.values(metric.key), other.values(metric.key), ratio))
     }
-    told = [pair for pair in found.items() if pair[0].key in TOLD or _stands_out(pair[1])]
-    sentences = [conclusion(first.label, other.label, *pair) for pair in told]
+    shown = [pair for pair in found.items() if pair[0].key in SHOWN or _stands_out(pair[1])]
+    sentences = [conclusion(first.label, other.label, *pair) for pair in shown]
     yield Text(sentences=sentences, heading=f"{other.label} against {first.label}")
     yield _table(first, found)
     drawing = draw_differences({metric.title: found[metric] for metric in found})

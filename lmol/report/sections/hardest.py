@@ -17,7 +17,7 @@ SHOWN = 6
 
 CAPTION = (
     "Wrong answers of all folds: first where the worse image was taken for the better one, then by "
-    "the gap of the scores, no image twice. Each shows what the scores say, what the model said, "
+    "the gap of the scores, no image twice. Each shows the label, the answer of the model, "
     "and its probabilities of First, Second and Similar (both orders averaged)."
 )
 SHARES = [f"p_{title.lower()}" for title in TITLES]
@@ -73,5 +73,5 @@ def _pair(run: ReportedRun, row: pd.Series, files: dict[str, str]) -> PhotoPair:
     shares = ", ".join(
         f"{title} {row[share]:.2f}" for title, share in zip(TITLES, SHARES, strict=True)
     )
-    told = f"fold {run.fold}: label {row['label']}, answer {row['pred']}"
-    return PhotoPair(photos=photos, told=told, shares=shares)
+    caption = f"fold {run.fold}: label {row['label']}, answer {row['pred']}"
+    return PhotoPair(photos=photos, caption=caption, shares=shares)
