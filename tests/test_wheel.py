@@ -17,7 +17,7 @@ SOURCES = ("lmol", "conf", "experiments", "setup.cfg", "pyproject.toml", "README
 
 
 @pytest.mark.parametrize(
-    "command", [["-m", "lmol.run", "--cfg", "job"], ["-c", "from lmol import load_comparer"]]
+    "command", [["-m", "lmol.run", "--cfg", "job"], ["-c", "from lmol import __version__"]]
 )
 def test_a_folder_of_that_name_is_not_taken_for_the_package(tmp_path, command):
     """The folder above a clone looks like this. Needs the environment that make sets up."""

@@ -7,6 +7,8 @@ from PIL import Image
 from lmol.audit.flow import grouped
 from lmol.audit.plots import FlowPicture, Marks
 
+pytestmark = pytest.mark.pictures
+
 MARKS = Marks(tiny=1e-12, clip=1.0, high=30.0, explosion=200.0)
 BASE = "adapted.base_model.model.model."
 

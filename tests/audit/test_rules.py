@@ -11,7 +11,7 @@ from lmol.config.schema import AuditRules, HealthRules
 from lmol.experiments.bench.fault_runs import Fault, found
 from lmol.experiments.bench.faults import FAULTS
 from tests.audit.planted import PLANTED, along_depth, write_deep_base
-from tests.experiments.test_faults import by_length
+from tests.experiments.test_faults import by_length, steps
 
 AUDIT = {field.name for field in fields(AuditRules)}
 HEALTH = {field.name for field in fields(HealthRules)}
@@ -24,25 +24,30 @@ def _folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("fault", [*by_length(PLANTED)])
 def test_a_rule_finds_its_own_fault(fault):
-    result = found(fault)
+    result = found(fault, *steps(fault))
     assert set(fault.rules) <= result["findings"].keys()
     for rule in fault.rules:
         assert result["findings"][rule]["first_step"] >= fault.since
 
 
+@pytest.fixture(scope="module")
+def deep_base(tmp_path_factory):
+    """Weights of a base with 8 layers."""
+    return write_deep_base(tmp_path_factory.mktemp("deep"))
+
+
 @pytest.mark.parametrize(
     ("factor", "rule"), [(0.02, "vanishing_depth"), (50.0, "exploding_depth"), (1.0, None)]
 )
-def test_trends_against_depth_are_found(tmp_path, factor, rule):
-    weights = write_deep_base(tmp_path / "deep")
+def test_trends_against_depth_are_found(deep_base, factor, rule):
     clip = ("optim.grad_clip=1e-3",)  # so that exploding gradients do no harm meanwhile
     fault = Fault(
         name="depth",
         rules=(),
-        overrides=(f"model.backbone.weights={weights}", *clip),
+        overrides=(f"model.backbone.weights={deep_base}", *clip),
         plant=along_depth(factor),
     )
-    depth = {"vanishing_depth", "exploding_depth"} & found(fault)["findings"].keys()
+    depth = {"vanishing_depth", "exploding_depth"} & found(fault, *steps(fault))["findings"].keys()
     assert depth == ({rule} if rule else set())
 
 

@@ -1,10 +1,8 @@
-"""load_config beside a Hydra that belongs to the program which calls it."""
+"""load_config beside a Hydra that belongs to the notebook which calls it."""
 
 import logging
 import os
 import random
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -13,20 +11,6 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.version import getbase
 
 from lmol.config import load_config
-
-PROGRAM = """
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from lmol.config import load_config
-
-@hydra.main(version_base="1.2", config_path=None)
-def main(values):
-    before = HydraConfig.get().job.name
-    print("seed", load_config("seed=7").seed)
-    assert HydraConfig.get().job.name == before
-
-main()
-"""
 
 
 def host_state() -> tuple[object, ...]:
@@ -45,12 +29,3 @@ def test_the_hydra_of_a_notebook_stays_as_it_was(tmp_path):
         assert compose("mine").value == 3
     load_config()
     assert not GlobalHydra.instance().is_initialized()
-
-
-def test_it_works_in_a_program_with_its_own_hydra_main(tmp_path):
-    (tmp_path / "host.py").write_text(PROGRAM)
-    ended = subprocess.run(
-        [sys.executable, "host.py"], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.endswith("seed 7\n")

@@ -46,6 +46,20 @@ def trained(command: Command, trained_once: Path) -> Path:
     return Path("outputs/one/run")
 
 
+@pytest.fixture(scope="session")
+def swept_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a sweep over two folds was trained to its end, once for all tests."""
+    folder = tmp_path_factory.mktemp("swept")
+    return run_in(folder, "-m", "fold=1,2", *SMALL, "name=both", "audit=off")
+
+
+@pytest.fixture
+def sweep(command: Command, swept_once: Path) -> Path:
+    """A copy of that sweep in the test's own folder."""
+    [folder] = (swept_once / "outputs/sweeps").iterdir()
+    return Path(shutil.copytree(folder, Path("outputs/sweeps") / folder.name))
+
+
 def untracked(arguments: tuple[str, ...]) -> list[str]:
     """tracking=off, for tasks that are tracked where they are told nothing."""
     tasks = [argument for argument in arguments if argument.startswith("task=")]

@@ -12,16 +12,18 @@ from PIL import Image
 from transformers import AutoProcessor, LlavaForConditionalGeneration, pipeline
 
 from lmol import load_comparer
-from tests.tasks.conftest import SMALL
+from tests.tasks.conftest import SMALL, run_in
 
 QUESTION = "Which face looks more attractive?"
 NF4 = ("model.backbone={quantization: nf4, dtype: bf16}", "train.precision=bf16")
 
 
-@pytest.fixture
-def merged(command, trained):
-    assert command("task=export", "export.folder=model", "hydra.run.dir=export") == (0, "")
-    return Path("model")
+@pytest.fixture(scope="module")
+def merged(tmp_path_factory, trained_once):
+    """The model of a trained run, exported once for all tests that only read it."""
+    run, folder = trained_once / "outputs/one/run", tmp_path_factory.mktemp("exported")
+    settings = ("task=export", f"run={run}", "export.folder=model", "hydra.run.dir=export")
+    return run_in(folder, *settings) / "model"
 
 
 @torch.no_grad()
@@ -50,7 +52,8 @@ def test_the_image_text_pipeline_answers(merged, faces):
 
 
 @pytest.mark.pictures
-def test_a_picture_shows_that_both_answer_alike(merged):
+def test_a_picture_shows_that_both_answer_alike(command, trained):
+    assert command("task=export", "hydra.run.dir=export") == (0, "")
     assert Path("export/plots/export.png").stat().st_size > 5_000
     assert json.loads(Path("export/manifest.json").read_text())["largest_logit_difference"] < 1e-4
 
@@ -113,7 +116,7 @@ def test_nothing_is_overwritten_and_nothing_half_written_stays(command, trained)
     assert list(Path("model").iterdir()) == []
 
 
-@pytest.mark.parametrize("mask", [0o022, 0o077])
+@pytest.mark.parametrize("mask", [pytest.param(0o022, marks=pytest.mark.slow), 0o077])
 def test_every_file_has_the_mode_that_the_umask_gives(command, mask):
     tracked = ["tracking=offline" if one == "tracking=off" else one for one in SMALL]
     before = os.umask(mask)

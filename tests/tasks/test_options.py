@@ -18,7 +18,9 @@ from lmol.training import workers
 from tests.tasks.conftest import SMALL, run_in
 from tests.tiny import TINY
 
-FEW = (*SMALL, "data.schedule.num_pairs=48", "train.log_every=1", "model.lora.dropout=0")
+FEW = (*SMALL, "data.schedule.num_pairs=48", "train.log_every=1", "train.validate_every=1",
+       "model.lora.dropout=0", "audit=off")  # fmt: skip
+AUDITED = "audit=default"
 STEPS = 6
 BF16 = "train.precision=bf16"
 
@@ -77,7 +79,7 @@ def same_weights(one: Finished, other: Finished) -> bool:
 
 
 def test_bf16_computes_with_fewer_digits(run_with, plain):
-    bf16 = run_with(BF16)
+    bf16 = run_with(BF16, AUDITED)
     assert close_but_not_equal(bf16.column("loss"), plain.column("loss"))
     assert set(bf16.table("audit/precision.csv")["precision"]) == {"bf16"}
 
@@ -152,14 +154,14 @@ def test_a_linear_schedule_falls_evenly_and_accumulation_halves_the_steps(run_wi
 
 def test_a_constant_schedule_stays_and_without_clipping_gradients_stay(run_with):
     settings = ("optim.schedule=constant", "optim.grad_clip=0", "optim.warmup_ratio=0")
-    constant = run_with(*settings)
+    constant = run_with(*settings, AUDITED)
     assert len(set(constant.column("lr_lora"))) == 1
     gradients = constant.table("audit/grad_table_step_1.csv")
     assert gradients["norm"].equals(gradients["norm_clipped"])
 
 
 def test_gradients_are_clipped_to_the_norm(run_with):
-    gradients = run_with("optim.grad_clip=0.01").table("audit/grad_table_step_1.csv")
+    gradients = run_with("optim.grad_clip=0.01", AUDITED).table("audit/grad_table_step_1.csv")
     assert np.linalg.norm(gradients["norm"]) > 0.01
     assert np.linalg.norm(gradients["norm_clipped"]) == pytest.approx(0.01, rel=1e-3)
 

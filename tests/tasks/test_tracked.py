@@ -12,7 +12,7 @@ from lmol.report import online
 from lmol.report.numbers import METRICS
 from lmol.report.online import CURVES, PICTURES, TABLES
 from lmol.training.trainer import ComparisonTrainer
-from tests.tasks.conftest import SMALL
+from tests.tasks.conftest import SMALL, run_in
 from tests.tracking.wandb_file import stored_run
 
 RARE = "validation/accuracy_similar"
@@ -25,9 +25,17 @@ def read(path):
     return json.loads(Path(path).read_text())
 
 
+@pytest.fixture(scope="module")
+def tracked_once(tmp_path_factory):
+    """A folder with a tracked run."""
+    folder = tmp_path_factory.mktemp("tracked")
+    return run_in(folder, *OFFLINE, "train.log_every=1", "hydra.run.dir=run")
+
+
 @pytest.fixture
-def stored(command):
-    assert command(*OFFLINE, "train.log_every=1", "hydra.run.dir=run") == (0, "")
+def stored(command, tracked_once, monkeypatch):
+    """What W&B stored of that run, in whose folder the test runs."""
+    monkeypatch.chdir(tracked_once)
     return stored_run(Path("run"))
 
 

@@ -112,15 +112,15 @@ def test_checkpoints_are_read_back_by_a_comparer_of_the_same_configuration(finis
     assert facts["keys"] == sorted(load_file(best / "adapter_model.safetensors"))
 
 
-def test_the_same_command_twice_gives_the_same_metrics(command):
-    for folder in ("one", "two"):
-        assert command(*SMALL, "data.root=faces", f"hydra.run.dir={folder}") == (0, "")
-    assert metrics("one") == metrics("two")
+def test_the_same_command_twice_gives_the_same_metrics(command, finished):
+    assert command(*SMALL, "hydra.run.dir=again") == (0, "")
+    again = Path("again")
+    assert metrics(again) == metrics(finished)
     for name in ("predictions.csv", "ranking.csv", "pairs/train_fold1_96.csv"):
-        assert Path("one", name).read_bytes() == Path("two", name).read_bytes()
+        assert (again / name).read_bytes() == (finished / name).read_bytes()
     weights = [
-        load_file(f"{folder}/checkpoints/last/adapter_model.safetensors")
-        for folder in ("one", "two")
+        load_file(folder / "checkpoints/last/adapter_model.safetensors")
+        for folder in (finished, again)
     ]
     assert all((weights[0][key] == weights[1][key]).all() for key in weights[0])
 
@@ -132,9 +132,7 @@ def test_the_metric_that_a_sweeper_gets_is_of_validation_pairs(finished):
     assert best in [record[name] for record in records if name in record]
 
 
-def test_a_multirun_writes_a_folder_for_each_fold(command):
-    assert command("-m", "fold=1,2", *SMALL, "name=both") == (0, "")
-    [sweep] = Path("outputs/sweeps").iterdir()
+def test_a_multirun_writes_a_folder_for_each_fold(sweep):
     held_out = []
     for fold in (1, 2):
         folder = sweep / f"fold_{fold}"
@@ -157,6 +155,7 @@ def csv_of_faces(root: Path, change) -> list[str]:
         "data.question='Which face looks more attractive?'",
         "data.schedule.num_pairs=1600",
         "train.validate_every=1.0",
+        "audit=off",
         "threads=1",
         "hydra.run.dir=run",
     ]
