@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lmol.evaluation.figures import GREY, ORANGE, save, thumbnail
+from lmol.evaluation.answers import PROBABILITIES
+from lmol.evaluation.figures import GREY, ORANGE, save, shortened, thumbnail
 from lmol.verdict import SCORE_DECIMALS, TITLES, Verdict
 
 COLUMNS = 3
@@ -27,9 +28,6 @@ HEADER = 0.6
 
 SIDE, GUTTER = 1.9, 0.08
 """Side of an image, and distance between the two of a pair, in inches."""
-
-PROBABILITIES = [f"p_{verdict.name.lower()}" for verdict in Verdict]
-
 
 SCORES = ("score1", "score2")
 
@@ -89,7 +87,9 @@ def plot_hardest_pairs(table: pd.DataFrame, image_paths: Mapping[str, str], path
     columns, rows = min(COLUMNS, max(len(table), 2)), max(1, -(-len(table) // COLUMNS))
     size = (columns * CELL[0], rows * CELL[1] + HEADER)
     figure = Figure(figsize=size)
-    _write(figure, Corner(size[0] / 2, size[1] - 0.22), _title(len(table)), fontsize=13)
+    titles = {0: "No mistake", 1: "The only mistake"}
+    title = titles.get(len(table), f"The {len(table)} gravest mistakes")
+    _write(figure, Corner(size[0] / 2, size[1] - 0.22), title, fontsize=13)
     if table.empty:
         message = "All pairs were answered as their label says."
         _write(figure, Corner(size[0] / 2, size[1] / 2), message, fontsize=12, color=GREY)
@@ -97,16 +97,6 @@ def plot_hardest_pairs(table: pd.DataFrame, image_paths: Mapping[str, str], path
         row, column = divmod(place, COLUMNS)
         _draw_pair(figure, Corner(column * CELL[0], (rows - 1 - row) * CELL[1]), pair, image_paths)
     save(figure, path)
-
-
-def _title(num: int) -> str:
-    match num:
-        case 0:
-            return "No mistake"
-        case 1:
-            return "The only mistake"
-        case _:
-            return f"The {num} gravest mistakes"
 
 
 def _draw_pair(
@@ -118,7 +108,7 @@ def _draw_pair(
         picture = thumbnail(image_paths[pair[f"img{name}"]])
         _place_picture(figure, Corner(x, corner.y + 0.98), picture)
         score = f": {pair[f'score{name}']:.2f}" if f"score{name}" in pair else ""
-        text = _shortened(f"{pair[f'img{name}']}{score}")
+        text = shortened(f"{pair[f'img{name}']}{score}", 26)
         _write(figure, Corner(x + SIDE / 2, corner.y + 0.83), text, fontsize=9)
     middle = corner.x + CELL[0] / 2
     answer = f"label {pair['label']}, answer {pair['pred']}"
@@ -127,11 +117,6 @@ def _draw_pair(
         f"{title} {pair[column]:.2f}" for title, column in zip(TITLES, PROBABILITIES, strict=True)
     )
     _write(figure, Corner(middle, corner.y + 0.32), shares, fontsize=9, color=GREY)
-
-
-def _shortened(text: str, most: int = 26) -> str:
-    """Return the end of a text, the most informative part of a path and a score."""
-    return text if len(text) <= most else f"...{text[3 - most :]}"
 
 
 def _place_picture(figure: Figure, corner: Corner, picture: Any) -> None:

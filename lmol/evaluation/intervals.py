@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from lmol.evaluation.answers import Floats
-from lmol.evaluation.metrics import CORRELATIONS
 
 Indices = NDArray[np.int64]
-Interval = tuple[float | None, float | None]
 
 LEVEL = 0.95
 
@@ -35,16 +33,8 @@ class ImageBootstrap:
     def __init__(self, num_images: int, replicates: int, seed: int) -> None:
         shares = np.full(num_images, 1.0 / num_images)
         drawn = np.random.default_rng(seed).multinomial(num_images, shares, size=replicates)
-        self.num_images, self.seed = num_images, seed
+        self.seed = seed
         self.counts: Floats = drawn.astype(np.float64)
-
-    def mean_of_pairs(self, first: Indices, second: Indices, values: Floats) -> Floats:
-        """Return means (R,) of a value of each pair (P,) by resample; see `mean_of_pairs`."""
-        return mean_of_pairs(self.counts, first, second, values)
-
-    def mean_of_images(self, images: Indices, values: Floats) -> Floats:
-        """Return weighted means (R,) of a value of some images; NaN if none of them was drawn."""
-        return mean_of_images(self.counts[:, images], values)
 
     def correlations(
         self, scores: Floats, strengths: Floats, images: Indices | None = None
@@ -57,16 +47,15 @@ class ImageBootstrap:
         opponents from another sample. NaN if the scores or the strengths of a resample are all
         equal. Each equals SciPy's result for the resampled images.
         """
-        chosen = np.arange(self.num_images) if images is None else images
+        chosen = np.arange(len(scores)) if images is None else images
         counts, x, y = self.counts[:, chosen], scores[chosen], strengths[chosen]
         untied = _untied(x, counts) * _untied(y, counts)
-        found = (
-            _pearson(x[None, :], y[None, :], counts),
-            _pearson(_ranks(x, counts), _ranks(y, counts), counts),
-            _ratio(_quadratic(counts, _concordance(x, y)), np.sqrt(untied)),
-        )
-        names = [name for name, _ in CORRELATIONS]
-        return {n: np.where(untied > 0, r, np.nan) for n, r in zip(names, found, strict=True)}
+        found = {
+            "pearson": _pearson(x[None, :], y[None, :], counts),
+            "spearman": _pearson(_ranks(x, counts), _ranks(y, counts), counts),
+            "kendall": _ratio(_quadratic(counts, _concordance(x, y)), np.sqrt(untied)),
+        }
+        return {name: np.where(untied > 0, r, np.nan) for name, r in found.items()}
 
 
 def mean_of_pairs(counts: Floats, first: Indices, second: Indices, values: Floats) -> Floats:
@@ -85,11 +74,14 @@ def mean_of_pairs(counts: Floats, first: Indices, second: Indices, values: Float
 
 
 def mean_of_images(counts: Floats, values: Floats) -> Floats:
-    """Return weighted means (R,) of a value of each image (n,); NaN if a resample has no image."""
+    """Return weighted means (R,) of a value of each image; NaN if a resample has no image.
+
+    counts: draws of these n images in each resample, shape (R, n). values: shape (n,).
+    """
     return _ratio(counts @ values, counts.sum(axis=1))
 
 
-def interval(samples: Floats) -> Interval:
+def interval(samples: Floats) -> tuple[float | None, float | None]:
     """Return the middle LEVEL of the defined replicates (R,); None if no replicate is defined.
 
     A share that is 0 or 1 in the whole sample has no width, which does not mean certainty.
@@ -164,8 +156,4 @@ def _group_counts(group: Indices, counts: Floats) -> Floats:
 
 def _concordance(x: Floats, y: Floats) -> Floats:
     """Return 1 where x and y order two images alike, -1 where oppositely, 0 for a tie: (n, n)."""
-    order_of_x, order_of_y = (
-        np.greater.outer(values, values).astype(np.int8) - np.less.outer(values, values)
-        for values in (x, y)
-    )
-    return (order_of_x * order_of_y).astype(np.float64)
+    return np.sign(np.subtract.outer(x, x)) * np.sign(np.subtract.outer(y, y))

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from lmol.evaluation.answers import Floats
-from lmol.evaluation.intervals import ImageBootstrap, Indices, with_interval
+from lmol.evaluation.intervals import ImageBootstrap, Indices, mean_of_images, with_interval
 from lmol.evaluation.judged import Booleans, JudgedPairs
 from lmol.evaluation.metrics import Metrics, correlation_metrics
 from lmol.evaluation.permutation import GroupPermutations
@@ -177,20 +177,22 @@ class Subgroups:
 
     def _of_group(self, group: Comparison) -> dict[str, float | None]:
         """Return values of a group's images, not its pairs: correlations and the mean error."""
-        if "score" not in self.images:
-            unknown = (with_interval(name, None, UNKNOWN) for name in OF_SCORES)
-            return {key: value for found in unknown for key, value in found.items()}
-        images, scores = self._images(group), self.images["score"].to_numpy()
-        strengths, errors = self.strengths[images], self._errors
-        found = correlation_metrics(scores[images], strengths, strengths)
-        samples: dict[str, Floats] = {}
-        if self._is_large(group):
-            samples = self.bootstrap.correlations(scores, self.strengths, images)
-        error = None if errors is None else float(np.mean(errors[images]))
+        values: Metrics = {}
+        samples = {"mean_error": self._error_samples(group)}
+        images, errors = self._images(group), self._errors
+        if errors is not None:
+            values["mean_error"] = float(np.mean(errors[images]))
+        if "score" in self.images:
+            scores = self.images["score"].to_numpy()
+            values |= correlation_metrics(scores[images], self.strengths[images], None)
+            if self._is_large(group):
+                samples |= self.bootstrap.correlations(scores, self.strengths, images)
         return {
-            **with_interval("pearson", found["pearson"], samples.get("pearson", UNKNOWN)),
-            **with_interval("spearman", found["spearman"], samples.get("spearman", UNKNOWN)),
-            **with_interval("mean_error", error, self._error_samples(group)),
+            key: value
+            for name in OF_SCORES
+            for key, value in with_interval(
+                name, values.get(name), samples.get(name, UNKNOWN)
+            ).items()
         }
 
     def _pairs(self, comparison: Comparison) -> Booleans:
@@ -222,7 +224,7 @@ class Subgroups:
         errors, images = self._errors, self._images(comparison)
         if errors is None or not self._is_large(comparison):
             return UNKNOWN
-        return self.bootstrap.mean_of_images(images, errors[images])
+        return mean_of_images(self.bootstrap.counts[:, images], errors[images])
 
 
 def group_names(images: pd.DataFrame) -> list[str]:
