@@ -11,8 +11,7 @@ from lmol.inference.comparer import ImageComparer
 from lmol.model.device import require_device
 from lmol.runs.past_runs import one_run
 from lmol.runs.run_folder import RunFolder
-from lmol.workflow.past_model import trained_model
-from lmol.workflow.session import seed_everything
+from lmol.workflow.session import seed_everything, trained_model
 from lmol.workflow.tables import table_of_comparison
 
 

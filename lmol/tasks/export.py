@@ -25,8 +25,7 @@ from lmol.system.disk import require_space
 from lmol.system.files import follow_umask, write_text
 from lmol.verdict import Verdict
 from lmol.workflow.model_card import model_card
-from lmol.workflow.past_model import trained_model
-from lmol.workflow.session import seed_everything
+from lmol.workflow.session import seed_everything, trained_model
 
 log = logging.getLogger(__name__)
 
