@@ -45,8 +45,8 @@ class ScoreScale:
         """Fit the least-squares line through references of known score, ranked among the images.
 
         strengths, scores: shape (m,). One fit gave the images and the references their strengths,
-        whichever pairs were asked: both are shrunk alike, and no assumption about the quality of
-        the images is needed.
+        by any design of pairs: both are shrunk equally, and no assumption about the quality of the
+        images is needed.
         """
         line = cls.fit(strengths, scores, float(scores.mean()))
         return cls(
@@ -75,15 +75,19 @@ def ranking_table(
     """Return image, score, strength, stderr, estimate, rank of n images, rank 1 the strongest.
 
     images: a table in the order of the fit; score and estimate are left out without scores.
-    strength and stderr are in logits, estimate on the score scale. Images of equal strength share
-    the better rank and stand in order of their id.
+    strength and stderr are in logits, estimate on the score scale.
     """
-    columns = {"image": images["image"].to_numpy()}
-    if "score" in images:
-        columns["score"] = images["score"].to_numpy()
-    columns |= {"strength": fit.strengths, "stderr": fit.standard_errors}
+    table = images.filter(["image", "score"])
+    table = table.assign(strength=fit.strengths, stderr=fit.standard_errors)
     if scale is not None:
-        columns["estimate"] = scale.estimate(fit.strengths)
-    columns["rank"] = rankdata(-fit.strengths, method="min").astype(np.int64)
-    table = pd.DataFrame(columns)
-    return table.sort_values(["rank", "image"], ignore_index=True)
+        table["estimate"] = scale.estimate(fit.strengths)
+    return with_ranks(table)
+
+
+def with_ranks(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table in the order of its column strength, with the column rank.
+
+    Images of equal strength share the better rank and stand in order of their id.
+    """
+    rank = rankdata(-table["strength"], method="min").astype(np.int64)
+    return table.assign(rank=rank).sort_values(["rank", "image"], ignore_index=True)

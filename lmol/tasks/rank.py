@@ -37,8 +37,8 @@ def run(config: Config, run: RunFolder) -> float | None:
     checkpoint = past.checkpoint(config.checkpoint.value)
     model, _ = trained_model(config, past)
     ranker = Ranker(
-        model,
-        config.ranking,
+        model=model,
+        settings=config.ranking,
         judging=config.eval,
         seed=config.seed + past.fold,
         references=References.load(checkpoint),
