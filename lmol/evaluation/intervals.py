@@ -1,11 +1,11 @@
 """Bootstrap intervals over images, not over pairs: variation of results with other images.
 
-n images, P pairs, R replicates. Pairs that share an image are right or wrong together, so an
-interval that resamples pairs is far too narrow. Here images are drawn with replacement: one drawn k
-times counts k times, and a pair (i, j) weighs k_i k_j. The variance that pairs have on their own,
-apart from their images, then counts three times (Owen 2007, The pigeonhole bootstrap, Annals of
-Applied Statistics 1, 386-411): this has no effect if all pairs are asked, and makes the interval
-too wide if an image is in a handful of pairs.
+n images, P pairs, R replicates. Errors of pairs that share an image are correlated, so an interval
+that resamples pairs is far too narrow. Here images are drawn with replacement: an image drawn k
+times counts k times, and a pair (i, j) weighs k_i k_j. The variance of the pairs that does not come
+from their images then counts three times (Owen 2007, The pigeonhole bootstrap, Annals of Applied
+Statistics 1, 386-411): this has no effect if all pairs are asked, and makes the interval too wide
+if each image is in few pairs.
 """
 
 from __future__ import annotations

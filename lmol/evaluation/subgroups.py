@@ -21,7 +21,7 @@ from lmol.evaluation.metrics import Metrics, correlation_metrics
 from lmol.evaluation.permutation import GroupPermutations
 
 FEWEST_IMAGES = 10
-"""Minimum size of a group with an interval and a headline; fewer images say too little."""
+"""Minimum size of a group with an interval and a headline; fewer images are not informative."""
 
 MOST_CROSSED = 20
 """Maximum number of groups with a row for every two; with more, only all pairs together."""
@@ -76,14 +76,14 @@ class Subgroups:
         return table.astype({name: float for name in table.columns if name not in known})
 
     def metrics(self, table: pd.DataFrame) -> Metrics:
-        """Return the headlines of its own table, each with its interval; None where not defined.
+        """Return the headlines of this table, each with its interval; None if not defined.
 
         subgroup_gap: largest minus smallest accuracy within a group. subgroup_bias: largest minus
         smallest mean error of a group, in points of score. Both, and their intervals, are of the
         groups that `extreme_groups` returns: two groups chosen for their distance seem further
-        apart than they are. subgroup_gap_p and subgroup_bias_p are how often random groups would be
-        as far apart. within_across_gap: accuracy of all pairs within a group minus that of all
-        pairs across.
+        apart than they are. subgroup_gap_p, subgroup_bias_p: share of random groupings that are at
+        least as far apart. within_across_gap: accuracy of all pairs within a group minus that of
+        all pairs across.
         """
         accuracy, errors = extreme_groups(table, "accuracy"), extreme_groups(table, "mean_error")
         totals = tuple(table.index[table["kind"].isin(["all within", "all across"])])

@@ -149,7 +149,8 @@ def save_result(run: ResultFolder, result: EvaluationResult, seconds: dict[str, 
     _plot(result, plots)
     metrics: Metrics = {**result.metrics, **seconds}
     run.write_json("metrics.json", metrics)
-    log.info("Held-out fold, %s:\n%s", size_of(metrics), lines_of(metrics))
+    size = f"{metrics['pairs']:,} pairs of {metrics['images']:,} images"
+    log.info("Held-out fold, %s [95 %% interval over images]:\n%s", size, lines_of(metrics))
     log.info("All metrics:\n  %s\nPictures, the overview first:\n  %s",
              run.path / "metrics.json", plots / "overview.png")  # fmt: skip
     if result.answers is not None:
@@ -167,18 +168,12 @@ def _plot(result: EvaluationResult, folder: Path) -> None:
     plot_diagnosis(result.diagnosis, paths, folder)
 
 
-def size_of(metrics: Metrics) -> str:
-    """Return the numbers of pairs and images, and the meaning of the brackets in lines_of."""
-    return f"{metrics['pairs']:,} pairs of {metrics['images']:,} images [95 % interval over images]"
-
-
 def lines_of(metrics: Metrics) -> str:
     """Return a line for each known metric that a command shows at its end, with its interval."""
-    shown = [one for one in shown_in(Shown.END) if metrics.get(one.key) is not None]
-    names = [one.name or one.title for one in shown]
-    width = max(map(len, names))
-    lines = zip(names, (_shown(one.key, metrics) for one in shown), strict=True)
-    return "\n".join(f"  {name:<{width}}  {value}" for name, value in lines)
+    known = [one for one in shown_in(Shown.END) if metrics.get(one.key) is not None]
+    shown = {one.name or one.title: _shown(one.key, metrics) for one in known}
+    width = max(map(len, shown))
+    return "\n".join(f"  {name:<{width}}  {value}" for name, value in shown.items())
 
 
 def _shown(name: str, metrics: Metrics) -> str:
