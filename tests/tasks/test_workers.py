@@ -19,15 +19,15 @@ def weights(run):
 
 def test_the_number_of_workers_changes_no_result(command):
     for workers in (0, 1, 2):
-        told = command(*FROM_FILES, f"train.workers={workers}", f"hydra.run.dir=run{workers}")
-        assert told == (0, "")
+        ended = command(*FROM_FILES, f"train.workers={workers}", f"hydra.run.dir=run{workers}")
+        assert ended == (0, "")
     assert weights("run0") == weights("run1") == weights("run2")
 
 
-def test_workers_and_a_launcher_with_processes_of_its_own_go_together(command):
+def test_workers_and_a_launcher_with_own_processes_work_together(command):
     few = ("data.schedule.num_pairs=24", "train.workers=1", "hydra.sweep.dir=sweep")
-    told = command("-m", "+launcher=joblib", "fold=1,2", *FROM_FILES, *few)
-    assert told == (0, "")
+    ended = command("-m", "+launcher=joblib", "fold=1,2", *FROM_FILES, *few)
+    assert ended == (0, "")
     assert pd.read_csv("sweep/sweep.csv")["status"].tolist() == ["done", "done"]
 
 
