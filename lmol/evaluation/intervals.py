@@ -42,7 +42,7 @@ class ImageBootstrap:
         """Return pearson, spearman and kendall (tau-b) in every resample, (R,) each, by name.
 
         scores, strengths: shape (n,); images: rows to correlate, None for all. The strengths are
-        not fitted anew: the replicates measure how much a correlation depends on which images were
+        not refitted: the replicates measure how much a correlation depends on which images were
         held out, not the effect of another training, other comparisons of these images, or
         opponents from another sample. NaN if the scores or the strengths of a resample are all
         equal. Each equals SciPy's result for the resampled images.
@@ -128,32 +128,27 @@ def _pearson(x: Floats, y: Floats, counts: Floats) -> Floats:
 
 def _ranks(values: Floats, counts: Floats) -> Floats:
     """Return each image's rank among the resampled ones, the mean rank for a tie: (R, n)."""
-    group = _dense_ranks(values)
-    members = _group_counts(group, counts)
+    group, members = _tie_groups(values, counts)
     middle = members.cumsum(axis=1) - (members - 1.0) / 2.0
     return middle[:, group]
 
 
-def _dense_ranks(values: Floats) -> Indices:
-    """Return the place of each value among the different ones, from 0, shape (n,).
-
-    The places are indices; scipy.stats.rankdata returns real numbers from SciPy 1.18 on.
-    """
-    return np.unique(values, return_inverse=True)[1]
-
-
 def _untied(values: Floats, counts: Floats) -> Floats:
     """Count ordered pairs of resampled images that differ in value, shape (R,)."""
-    members = _group_counts(_dense_ranks(values), counts)
+    _, members = _tie_groups(values, counts)
     return np.asarray(counts.sum(axis=1) ** 2 - (members**2).sum(axis=1))
 
 
-def _group_counts(group: Indices, counts: Floats) -> Floats:
-    """Count resampled images of each group, shape (R, G); group: shape (n,), in 0 .. G - 1."""
+def _tie_groups(values: Floats, counts: Floats) -> tuple[Indices, Floats]:
+    """Return the group of equal values of each image, (n,), and resampled images by group, (R, G).
+
+    Groups are numbered from 0 in the order of their values.
+    """
+    group = np.unique(values, return_inverse=True)[1]
     in_group = sparse.csr_array((np.ones(len(group)), (np.arange(len(group)), group)))
-    return np.asarray(counts @ in_group)
+    return group, np.asarray(counts @ in_group)
 
 
 def _concordance(x: Floats, y: Floats) -> Floats:
-    """Return 1 where x and y order two images alike, -1 where oppositely, 0 for a tie: (n, n)."""
+    """Return 1 if x and y agree on the order of two images, -1 if not, 0 for a tie: (n, n)."""
     return np.sign(np.subtract.outer(x, x)) * np.sign(np.subtract.outer(y, y))

@@ -25,7 +25,7 @@ class JudgedPairs:
     first, second: rows of both images in a table of `num_images`, shape (P,). gap: |score1 -
     score2| in points of score, rounded as in the rule of the labels, shape (P,), or None without
     scores. truth: verdict index, shape (P,). averaged: shape (P, 3). right: whether the averaged
-    answer is the label. consistent: whether both orders were answered alike.
+    answer is the label. consistent: whether the answers to both orders agree.
     """
 
     num_images: int

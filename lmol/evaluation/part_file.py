@@ -54,7 +54,7 @@ class PartFile:
         self._lock.release()
 
     def _cut_to_whole_records(self) -> None:
-        """Remove an incomplete last record; begin a file without the header anew."""
+        """Remove an incomplete last record; start again if the header is missing or different."""
         whole = self._header + self._records(self._path).tobytes()
         if not self._path.is_file() or self._path.stat().st_size != len(whole):
             self._path.write_bytes(whole)

@@ -103,12 +103,8 @@ class Subgroups:
         dealt = GroupPermutations(
             self._codes, np.array(large), len(self.bootstrap.counts), self.bootstrap.seed
         )
-        errors = self._errors
-        found = (
-            dealt.of_accuracy(self.judged),
-            None if errors is None else dealt.of_means(errors),
-        )
-        return dict(zip(TESTED, found, strict=True))
+        bias = None if self._errors is None else dealt.of_means(self._errors)
+        return dict(zip(TESTED, (dealt.of_accuracy(self.judged), bias), strict=True))
 
     def _gap(
         self,
@@ -187,13 +183,10 @@ class Subgroups:
             values |= correlation_metrics(scores[images], self.strengths[images], None)
             if self._is_large(group):
                 samples |= self.bootstrap.correlations(scores, self.strengths, images)
-        return {
-            key: value
-            for name in OF_SCORES
-            for key, value in with_interval(
-                name, values.get(name), samples.get(name, UNKNOWN)
-            ).items()
-        }
+        found: Metrics = {}
+        for name in OF_SCORES:
+            found |= with_interval(name, values.get(name), samples.get(name, UNKNOWN))
+        return found
 
     def _pairs(self, comparison: Comparison) -> Booleans:
         """Return which pairs belong to a row, shape (P,)."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -127,7 +126,9 @@ class Ranker:
 
             def ask(first: Indices, second: Indices) -> Floats:
                 averaged = average_orders(judge.compare(first, second, advance))
-                asked.append(_comparisons(shown[first], shown[second], averaged))
+                table = pd.DataFrame({"img1": shown[first], "img2": shown[second]})
+                table[PROBABILITIES] = averaged
+                asked.append(table)
                 return win_share(averaged)
 
             rng = np.random.default_rng(self.seed)
@@ -157,13 +158,6 @@ class Ranker:
         scale = self.validation.scale(ties, num_pairs=num_pairs / 2, num_images=num)
         centre = float(references.scores.mean()) - scale.slope * float(strengths.mean())
         return ScoreScale(slope=scale.slope, intercept=centre)
-
-
-def _comparisons(first: Any, second: Any, averaged: Floats) -> pd.DataFrame:
-    table = pd.DataFrame(averaged, columns=PROBABILITIES)
-    table.insert(0, "img2", second)
-    table.insert(0, "img1", first)
-    return table
 
 
 def pairing_of(settings: RankingConfig, num_references: int) -> Pairing:
