@@ -63,7 +63,7 @@ def pairing_rows(judge: Judge, seed: int) -> Iterator[Row]:
         yield named | _agreement(judge, asked, everything, np.arange(num))
     for num_references in REFERENCES:
         named = {"judge": judge.name, "pairing": "references", "setting": str(num_references)}
-        yield named | _with_references(judge, num_references, everything)
+        yield named | _with_references(judge, num_references, everything, rng)
 
 
 def _pairings(num: int) -> Iterator[tuple[str, str, Pairing]]:
@@ -79,15 +79,15 @@ def _adaptive(per_image: int, stable: float) -> AdaptivePairs:
     return AdaptivePairs(pairs_per_image=per_image, stable=stable, virtual_ties=VIRTUAL_TIES)
 
 
-def _with_references(judge: Judge, num_references: int, everything: Floats) -> Row:
+def _with_references(
+    judge: Judge, num_references: int, everything: Floats, rng: np.random.Generator
+) -> Row:
     """The references are taken out of the judge's images; only the others are compared."""
     taken = spread_references(judge.scores, num_references)
     images = np.setdiff1d(np.arange(judge.scores.size), taken)
     row = np.concatenate([images, taken])
-    asked = ReferencePairs(num_references=num_references).compare_with_references(
-        images.size,
-        np.arange(images.size, row.size),
-        lambda first, second: judge(row[first], row[second]),
+    asked = ReferencePairs(num_references=num_references).compare(
+        row.size, lambda first, second: judge(row[first], row[second]), rng
     )
     return _agreement(judge, asked, everything, images)
 

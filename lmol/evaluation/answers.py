@@ -17,6 +17,9 @@ from lmol.verdict import SWAPPED, TITLES, Verdict, most_probable, verdict_indice
 Floats = NDArray[np.float64]
 Classes = NDArray[np.int64]
 
+PROBABILITIES = [f"p_{verdict.name.lower()}" for verdict in Verdict]
+"""Columns of averaged probabilities in tables."""
+
 
 def average_orders(probabilities: Floats) -> Floats:
     """Return the mean of both answers in the frame of (img1, img2): (P, 2, 3) to (P, 3).
@@ -40,13 +43,12 @@ def predictions_table(pairs: pd.DataFrame, probabilities: Floats) -> pd.DataFram
     averaged = average_orders(probabilities)
     table = pairs[["img1", "img2", "label"]].reset_index(drop=True)
     table["pred"] = np.array(TITLES)[most_probable(averaged)]
-    for verdict in Verdict:
-        table[f"p_{verdict.name.lower()}"] = averaged[:, verdict]
+    table[PROBABILITIES] = averaged
     return table
 
 
 def orders_agree(probabilities: Floats) -> NDArray[np.bool_]:
-    """Return whether the answers to both orders of a pair name the same image or none: (P,)."""
+    """Return whether the answers to both orders of a pair mean the same: shape (P,)."""
     swapped = np.array(SWAPPED)[most_probable(probabilities[:, 1])]
     return np.asarray(most_probable(probabilities[:, 0]) == swapped)
 

@@ -24,9 +24,11 @@ TEMPERATURES = (1 / 20, 20.0)
 """Range of the fit; beyond it all answers are certain, or all are guesses."""
 
 
-def expected_calibration_error(truth: Classes, averaged: Floats, num_bins: int = NUM_BINS) -> float:
-    """Return the mean over pairs of |accuracy - confidence| of the pair's bin, in [0, 1]."""
-    table = reliability_table(truth, averaged, num_bins)
+def expected_calibration_error(table: pd.DataFrame) -> float:
+    """Return the mean over pairs of |accuracy - confidence| of the pair's bin, in [0, 1].
+
+    table: from reliability_table.
+    """
     filled = table[table["pairs"] > 0]
     gaps = (filled["accuracy"] - filled["confidence"]).abs()
     return float(np.average(gaps, weights=filled["pairs"]))
@@ -60,9 +62,8 @@ def reliability_table(truth: Classes, averaged: Floats, num_bins: int = NUM_BINS
 def fit_temperature(truth: Classes, probabilities: Floats) -> float:
     """Return the temperature of least cross-entropy over pairs and orders, in TEMPERATURES.
 
-    Fit it on validation pairs, never on held-out ones: a temperature that knows their labels would
-    make the calibration measured on them look too good. truth: shape (P,), P > 0. Above 1 the judge
-    was too sure, below 1 not sure enough.
+    Fit it on validation pairs, never on held-out ones: their calibration would look too good.
+    truth: shape (P,), P > 0. Above 1 the judge was too sure, below 1 not sure enough.
     """
     assert truth.size > 0, "a temperature of no pairs"
     found = minimize_scalar(

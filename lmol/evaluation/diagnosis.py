@@ -8,20 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from lmol.evaluation.answers import Floats, average_orders, predictions_table
 from lmol.evaluation.calibration import (
     expected_calibration_error,
-    fit_temperature,
     reliability_table,
     with_temperature,
 )
-from lmol.evaluation.diagnostic_plots import (
-    plot_accuracy_by_gap,
-    plot_reliability,
-    plot_subgroups,
-)
+from lmol.evaluation.diagnostic_plots import plot_accuracy_by_gap, plot_reliability, plot_subgroups
 from lmol.evaluation.gaps import accuracy_by_gap
 from lmol.evaluation.hardest_pairs import hardest_pairs, plot_hardest_pairs
 from lmol.evaluation.intervals import ImageBootstrap, interval
@@ -29,7 +23,6 @@ from lmol.evaluation.judged import JudgedPairs
 from lmol.evaluation.metrics import Metrics
 from lmol.evaluation.subgroups import NO_GROUPS, Subgroups, group_names
 from lmol.evaluation.transitivity import triple_metrics
-from lmol.verdict import verdict_indices
 
 Tables = dict[str, pd.DataFrame]
 
@@ -60,48 +53,27 @@ class RankedFold:
     strengths: Floats
     estimates: Floats | None = None
 
-    def judged(self) -> JudgedPairs:
-        """Return the pairs as arrays."""
-        return JudgedPairs.of(self.pairs, self.probabilities, self.images["image"])
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ValidationAnswers:
-    """V validation pairs for fitting a temperature: titles (V,) and answers (V, 2, 3)."""
-
-    labels: ArrayLike
-    probabilities: Floats
-
 
 @dataclass(frozen=True, kw_only=True)
 class DiagnosisSettings:
     """Settings of a diagnosis. theta, farthest (largest gap of the data set): points of score.
 
-    replicates: number of resamples of the images, drawn with `seed`.
+    replicates: number of resamples of the images, drawn with `seed`. temperature: fitted to
+    validation pairs, None for no calibration.
     """
 
     theta: float
     seed: int
     replicates: int
     farthest: float = 0.0
+    temperature: float | None = None
 
 
-def diagnose(
-    fold: RankedFold, settings: DiagnosisSettings, validation: ValidationAnswers | None = None
-) -> Diagnosis:
-    """Diagnose a fold: intervals of its metrics, calibration, cyclic triples and weak places.
-
-    Without validation answers no temperature is fitted.
-    """
-    judged, bootstrap = (
-        fold.judged(),
-        ImageBootstrap(len(fold.images), settings.replicates, settings.seed),
-    )
-    temperature = None
-    if validation is not None:
-        labels = verdict_indices(validation.labels)
-        temperature = fit_temperature(labels, validation.probabilities)
-    calibration, reliability = _calibration(judged, fold.probabilities, temperature)
+def diagnose(fold: RankedFold, settings: DiagnosisSettings) -> Diagnosis:
+    """Diagnose a fold: intervals of its metrics, calibration, cyclic triples and weak places."""
+    judged = JudgedPairs.of(fold.pairs, fold.probabilities, fold.images["image"])
+    bootstrap = ImageBootstrap(len(fold.images), settings.replicates, settings.seed)
+    calibration, reliability = _calibration(judged, fold.probabilities, settings.temperature)
     subgroups, by_group = _subgroups(judged, fold, bootstrap)
     predictions = predictions_table(fold.pairs, fold.probabilities)
     tables = {"hardest_pairs": hardest_pairs(predictions, fold.pairs)}
@@ -124,19 +96,11 @@ def plot_diagnosis(diagnosis: Diagnosis, image_paths: Mapping[str, str], folder:
 
     image_paths: file of each image id. Raises DataError if one of the files is no image.
     """
-    tables, metrics = diagnosis.tables, diagnosis.metrics
-    ece = metrics["ece"]
-    assert ece is not None
+    tables = diagnosis.tables
     if "accuracy_by_gap" in tables:
         plot_accuracy_by_gap(tables["accuracy_by_gap"], folder / "accuracy_by_gap.png")
-    plot_reliability(
-        tables["reliability"],
-        tables.get("reliability_calibrated"),
-        ece,
-        metrics["ece_calibrated"],
-        metrics["temperature"],
-        folder / "reliability.png",
-    )
+    temperature, calibrated = diagnosis.metrics["temperature"], tables.get("reliability_calibrated")
+    plot_reliability(tables["reliability"], calibrated, temperature, folder / "reliability.png")
     plot_hardest_pairs(tables["hardest_pairs"], image_paths, folder / "hardest_pairs.png")
     if "subgroups" in tables:
         plot_subgroups(tables["subgroups"], folder / "subgroups.png")
@@ -159,14 +123,15 @@ def _calibration(
     judged: JudgedPairs, probabilities: Floats, temperature: float | None
 ) -> tuple[Metrics, Tables]:
     """Return ece, ece_calibrated, temperature, and the reliability before and after it."""
-    metrics: Metrics = {"ece": expected_calibration_error(judged.truth, judged.averaged)}
+    table = reliability_table(judged.truth, judged.averaged)
+    metrics: Metrics = {"ece": expected_calibration_error(table)}
     metrics |= {"ece_calibrated": None, "temperature": temperature}
-    tables = {"reliability": reliability_table(judged.truth, judged.averaged)}
-    if temperature is not None:
-        calibrated = average_orders(with_temperature(probabilities, temperature))
-        metrics["ece_calibrated"] = expected_calibration_error(judged.truth, calibrated)
-        tables["reliability_calibrated"] = reliability_table(judged.truth, calibrated)
-    return metrics, tables
+    if temperature is None:
+        return metrics, {"reliability": table}
+    averaged = average_orders(with_temperature(probabilities, temperature))
+    calibrated = reliability_table(judged.truth, averaged)
+    metrics["ece_calibrated"] = expected_calibration_error(calibrated)
+    return metrics, {"reliability": table, "reliability_calibrated": calibrated}
 
 
 def _subgroups(

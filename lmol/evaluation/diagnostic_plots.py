@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from lmol.evaluation.calibration import expected_calibration_error
 from lmol.evaluation.figures import BLUE, GREY, ORANGE, save, titled
 from lmol.evaluation.subgroups import extreme_groups
 
@@ -44,27 +45,20 @@ def plot_accuracy_by_gap(table: pd.DataFrame, path: Path) -> None:
 
 
 def plot_reliability(
-    before: pd.DataFrame,
-    after: pd.DataFrame | None,
-    ece_before: float,
-    ece_after: float | None,
-    temperature: float | None,
-    path: Path,
+    before: pd.DataFrame, after: pd.DataFrame | None, temperature: float | None, path: Path
 ) -> None:
     """Draw accuracy against confidence, above the share of pairs.
 
-    before, after: reliability tables; after, ece_after and temperature are None without a fitted
-    temperature.
+    before, after: reliability tables; after and temperature are None if none was fitted.
     """
     figure = Figure(figsize=(5.6, 6.6), layout="constrained")
     accuracy, pairs = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1.0))
     accuracy.plot(
         [0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.0, label="as sure as right"
     )
-    _draw_reliability(accuracy, pairs, before, BLUE, f"as answered, ECE {ece_before:.3f}")
+    _draw_reliability(accuracy, pairs, before, BLUE, "as answered")
     if after is not None:
-        label = f"temperature {temperature:.2f}, ECE {ece_after:.3f}"
-        _draw_reliability(accuracy, pairs, after, ORANGE, label)
+        _draw_reliability(accuracy, pairs, after, ORANGE, f"temperature {temperature:.2f}")
     low = min(0.3, float(before.loc[before["pairs"] > 0, "low"].min()))
     accuracy.set(xlim=(low, 1.0), ylim=(0.0, 1.02))
     for axis in (accuracy.xaxis, accuracy.yaxis, pairs.yaxis):
@@ -99,9 +93,10 @@ def plot_subgroups(table: pd.DataFrame, path: Path) -> None:
 
 
 def _draw_reliability(
-    accuracy: Axes, pairs: Axes, table: pd.DataFrame, color: str, label: str
+    accuracy: Axes, pairs: Axes, table: pd.DataFrame, color: str, name: str
 ) -> None:
     filled = table[table["pairs"] > 0]
+    label = f"{name}, ECE {expected_calibration_error(table):.3f}"
     accuracy.plot(filled["confidence"], filled["accuracy"], "o-", color=color, label=label)
     edges = [*table["low"], table["high"].iloc[-1]]
     pairs.stairs(table["pairs"] / table["pairs"].sum(), edges, color=color, linewidth=1.8)

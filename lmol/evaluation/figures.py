@@ -28,10 +28,15 @@ def thumbnail(picture: Picture) -> Image.Image:
     return ImageOps.fit(open_rgb(picture), (THUMBNAIL, THUMBNAIL))
 
 
+def shortened(text: str, most: int) -> str:
+    """Return the end of a text, the most informative part of a path, in at most `most` letters."""
+    return text if len(text) <= most else f"...{text[3 - most :]}"
+
+
 def titled(axes: Axes, title: str, x: str, y: str) -> None:
     """Set the title and the names of both axes, and hide the idle spines.
 
-    A title may hold names of the user's, in which a dollar sign is not mathematics.
+    A title may hold names from the user, in which a dollar sign is not mathematics.
     """
     axes.set_title(title, fontsize=12, parse_math=False)
     axes.set_xlabel(x, fontsize=11)

@@ -1,4 +1,4 @@
-"""Accuracy by the score gap of a pair: near theta every judge has a hard time."""
+"""Accuracy by the score gap of a pair: gaps near theta are hard for every judge."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lmol.evaluation.answers import Floats
 from lmol.evaluation.intervals import ImageBootstrap
-from lmol.evaluation.judged import Booleans, JudgedPairs
+from lmol.evaluation.judged import JudgedPairs
 from lmol.verdict import SCORE_DECIMALS
 
 NUM_INTERVALS = 8
@@ -25,10 +25,12 @@ def accuracy_by_gap(
     accuracy and its ends are NaN in an interval without pairs. farthest: the largest gap of the
     whole data set, which gives all of its folds the same intervals.
     """
-    assert judged.gap is not None, "asked for where images have scores"
+    assert judged.gap is not None, "gaps need scores"
     borders = gap_borders(theta, max(farthest, float(judged.gap.max())))
     rank = np.searchsorted(borders, judged.gap, side="left")
-    table = pd.DataFrame([_accuracy(judged, rank == k, bootstrap) for k in range(borders.size)])
+    parts = [rank == k for k in range(borders.size)]
+    rows = [{"pairs": int(part.sum()), **judged.accuracy(part, bootstrap)} for part in parts]
+    table = pd.DataFrame(rows)
     table = table.astype({name: float for name in table.columns if name != "pairs"})
     table.insert(0, "low", np.concatenate([[0.0], borders[:-1]]))
     table.insert(1, "high", borders)
@@ -44,9 +46,3 @@ def gap_borders(theta: float, largest: float) -> Floats:
         return np.array([theta])
     steps = MaxNLocator(NUM_INTERVALS, steps=[1, 2, 2.5, 4, 5, 10]).tick_values(0, largest - theta)
     return np.asarray(np.round(theta + np.asarray(steps), SCORE_DECIMALS))
-
-
-def _accuracy(
-    judged: JudgedPairs, chosen: Booleans, bootstrap: ImageBootstrap
-) -> dict[str, float | None]:
-    return {"pairs": int(chosen.sum())} | judged.accuracy(chosen, bootstrap)

@@ -1,7 +1,7 @@
 """Generating judge: one new token, greedily, among the three answers.
 
-It is slower than reading logits and gives the same answers. It exists to show that, and to count
-how often an unconstrained model generates something else than an answer.
+It is slower than reading logits and gives the same answers. It demonstrates that, and counts how
+often an unconstrained model generates a word that is not an answer.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from lmol.model.pair_model import Generates
 class GeneratingJudge(Judge):
     """A judge that answers by `generate`, with a whole prompt per question.
 
-    generated: the answer's class of each of the Q questions asked last, shape (Q,), -1 where
-    another process answered. invalid: whether an unconstrained model would have said another word.
+    generated: the answer's class of each of the Q questions asked last, shape (Q,), -1 if another
+    process answered. invalid: whether an unconstrained model would have generated another word.
     """
 
     generated: NDArray[np.int64]
@@ -48,7 +48,7 @@ class GeneratingJudge(Judge):
     def _batches(
         self, questions: Questions, block: slice, answered: NDArray[np.bool_]
     ) -> Iterator[tuple[slice, Answers]]:
-        assert isinstance(self._scorer, Generates), "asked for before anything is judged"
+        assert isinstance(self._scorer, Generates), "checked by _begin"
         for batch in even_batches(block, self._batch):
             rows = (questions.first[batch], questions.second[batch])
             found = self._scorer.generate(*map(torch.from_numpy, rows))

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lmol.evaluation.figures import GREY, ORANGE, save, thumbnail
+from lmol.evaluation.answers import PROBABILITIES
+from lmol.evaluation.figures import GREY, ORANGE, save, shortened, thumbnail
 from lmol.verdict import SCORE_DECIMALS, TITLES, Verdict
 
 COLUMNS = 3
@@ -28,17 +29,7 @@ HEADER = 0.6
 SIDE, GUTTER = 1.9, 0.08
 """Side of an image, and distance between the two of a pair, in inches."""
 
-PROBABILITIES = [f"p_{verdict.name.lower()}" for verdict in Verdict]
-
-
 SCORES = ("score1", "score2")
-
-
-class Corner(NamedTuple):
-    """The lower left of a pair's place on the sheet, in inches."""
-
-    x: float
-    y: float
 
 
 def hardest_pairs(predictions: pd.DataFrame, pairs: pd.DataFrame, num: int = 12) -> pd.DataFrame:
@@ -89,60 +80,45 @@ def plot_hardest_pairs(table: pd.DataFrame, image_paths: Mapping[str, str], path
     columns, rows = min(COLUMNS, max(len(table), 2)), max(1, -(-len(table) // COLUMNS))
     size = (columns * CELL[0], rows * CELL[1] + HEADER)
     figure = Figure(figsize=size)
-    _write(figure, Corner(size[0] / 2, size[1] - 0.22), _title(len(table)), fontsize=13)
+    titles = {0: "No mistake", 1: "The only mistake"}
+    title = titles.get(len(table), f"The {len(table)} gravest mistakes")
+    _write(figure, size[0] / 2, size[1] - 0.22, title, fontsize=13)
     if table.empty:
         message = "All pairs were answered as their label says."
-        _write(figure, Corner(size[0] / 2, size[1] / 2), message, fontsize=12, color=GREY)
+        _write(figure, size[0] / 2, size[1] / 2, message, fontsize=12, color=GREY)
     for place, (_, pair) in enumerate(table.iterrows()):
         row, column = divmod(place, COLUMNS)
-        _draw_pair(figure, Corner(column * CELL[0], (rows - 1 - row) * CELL[1]), pair, image_paths)
+        _draw_pair(figure, column * CELL[0], (rows - 1 - row) * CELL[1], pair, image_paths)
     save(figure, path)
 
 
-def _title(num: int) -> str:
-    match num:
-        case 0:
-            return "No mistake"
-        case 1:
-            return "The only mistake"
-        case _:
-            return f"The {num} gravest mistakes"
-
-
 def _draw_pair(
-    figure: Figure, corner: Corner, pair: pd.Series, image_paths: Mapping[str, str]
+    figure: Figure, left: float, low: float, pair: pd.Series, image_paths: Mapping[str, str]
 ) -> None:
-    left = corner.x + (CELL[0] - 2 * SIDE - GUTTER) / 2
+    """Draw a pair into its cell, whose lower left corner is at `left` and `low`, in inches."""
     for place, name in enumerate(("1", "2")):
-        x = left + place * (SIDE + GUTTER)
-        picture = thumbnail(image_paths[pair[f"img{name}"]])
-        _place_picture(figure, Corner(x, corner.y + 0.98), picture)
+        x = left + (CELL[0] - 2 * SIDE - GUTTER) / 2 + place * (SIDE + GUTTER)
+        _place_picture(figure, x, low + 0.98, thumbnail(image_paths[pair[f"img{name}"]]))
         score = f": {pair[f'score{name}']:.2f}" if f"score{name}" in pair else ""
-        text = _shortened(f"{pair[f'img{name}']}{score}")
-        _write(figure, Corner(x + SIDE / 2, corner.y + 0.83), text, fontsize=9)
-    middle = corner.x + CELL[0] / 2
+        text = shortened(f"{pair[f'img{name}']}{score}", 26)
+        _write(figure, x + SIDE / 2, low + 0.83, text, fontsize=9)
+    middle = left + CELL[0] / 2
     answer = f"label {pair['label']}, answer {pair['pred']}"
-    _write(figure, Corner(middle, corner.y + 0.56), answer, fontsize=11, color=ORANGE)
+    _write(figure, middle, low + 0.56, answer, fontsize=11, color=ORANGE)
     shares = ", ".join(
         f"{title} {pair[column]:.2f}" for title, column in zip(TITLES, PROBABILITIES, strict=True)
     )
-    _write(figure, Corner(middle, corner.y + 0.32), shares, fontsize=9, color=GREY)
+    _write(figure, middle, low + 0.32, shares, fontsize=9, color=GREY)
 
 
-def _shortened(text: str, most: int = 26) -> str:
-    """Return the end of a text, the most informative part of a path and a score."""
-    return text if len(text) <= most else f"...{text[3 - most :]}"
-
-
-def _place_picture(figure: Figure, corner: Corner, picture: Any) -> None:
+def _place_picture(figure: Figure, x: float, y: float, picture: Any) -> None:
     width, height = figure.get_size_inches()
-    box = (corner.x / width, corner.y / height, SIDE / width, SIDE / height)
-    axes = figure.add_axes(box)
+    axes = figure.add_axes((x / width, y / height, SIDE / width, SIDE / height))
     axes.imshow(picture)
     axes.set_axis_off()
 
 
-def _write(figure: Figure, corner: Corner, text: str, **style: Any) -> None:
+def _write(figure: Figure, x: float, y: float, text: str, **style: Any) -> None:
     width, height = figure.get_size_inches()
     style |= {"ha": "center", "va": "center", "parse_math": False}
-    figure.text(corner.x / width, corner.y / height, text, **style)
+    figure.text(x / width, y / height, text, **style)

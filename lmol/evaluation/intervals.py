@@ -1,11 +1,11 @@
 """Bootstrap intervals over images, not over pairs: variation of results with other images.
 
-n images, P pairs, R replicates. Pairs that share an image are right or wrong together, so an
-interval that resamples pairs is far too narrow. Here images are drawn with replacement: one drawn k
-times counts k times, and a pair (i, j) weighs k_i k_j. The variance that pairs have on their own,
-apart from their images, then counts three times (Owen 2007, The pigeonhole bootstrap, Annals of
-Applied Statistics 1, 386-411): this has no effect if all pairs are asked, and makes the interval
-too wide if an image is in a handful of pairs.
+n images, P pairs, R replicates. Errors of pairs that share an image are correlated, so an interval
+that resamples pairs is far too narrow. Here images are drawn with replacement: an image drawn k
+times counts k times, and a pair (i, j) weighs k_i k_j. The variance of the pairs that does not come
+from their images then counts three times (Owen 2007, The pigeonhole bootstrap, Annals of Applied
+Statistics 1, 386-411): this has no effect if all pairs are asked, and makes the interval too wide
+if each image is in few pairs.
 """
 
 from __future__ import annotations
@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from lmol.evaluation.answers import Floats
-from lmol.evaluation.metrics import CORRELATIONS
 
 Indices = NDArray[np.int64]
-Interval = tuple[float | None, float | None]
 
 LEVEL = 0.95
 
@@ -35,16 +33,8 @@ class ImageBootstrap:
     def __init__(self, num_images: int, replicates: int, seed: int) -> None:
         shares = np.full(num_images, 1.0 / num_images)
         drawn = np.random.default_rng(seed).multinomial(num_images, shares, size=replicates)
-        self.num_images, self.seed = num_images, seed
+        self.seed = seed
         self.counts: Floats = drawn.astype(np.float64)
-
-    def mean_of_pairs(self, first: Indices, second: Indices, values: Floats) -> Floats:
-        """Return means (R,) of a value of each pair (P,) by resample; see `mean_of_pairs`."""
-        return mean_of_pairs(self.counts, first, second, values)
-
-    def mean_of_images(self, images: Indices, values: Floats) -> Floats:
-        """Return weighted means (R,) of a value of some images; NaN if none of them was drawn."""
-        return mean_of_images(self.counts[:, images], values)
 
     def correlations(
         self, scores: Floats, strengths: Floats, images: Indices | None = None
@@ -52,21 +42,20 @@ class ImageBootstrap:
         """Return pearson, spearman and kendall (tau-b) in every resample, (R,) each, by name.
 
         scores, strengths: shape (n,); images: rows to correlate, None for all. The strengths are
-        not fitted anew: the replicates measure how much a correlation depends on which images were
+        not refitted: the replicates measure how much a correlation depends on which images were
         held out, not the effect of another training, other comparisons of these images, or
         opponents from another sample. NaN if the scores or the strengths of a resample are all
         equal. Each equals SciPy's result for the resampled images.
         """
-        chosen = np.arange(self.num_images) if images is None else images
+        chosen = np.arange(len(scores)) if images is None else images
         counts, x, y = self.counts[:, chosen], scores[chosen], strengths[chosen]
         untied = _untied(x, counts) * _untied(y, counts)
-        found = (
-            _pearson(x[None, :], y[None, :], counts),
-            _pearson(_ranks(x, counts), _ranks(y, counts), counts),
-            _ratio(_quadratic(counts, _concordance(x, y)), np.sqrt(untied)),
-        )
-        names = [name for name, _ in CORRELATIONS]
-        return {n: np.where(untied > 0, r, np.nan) for n, r in zip(names, found, strict=True)}
+        found = {
+            "pearson": _pearson(x[None, :], y[None, :], counts),
+            "spearman": _pearson(_ranks(x, counts), _ranks(y, counts), counts),
+            "kendall": _ratio(_quadratic(counts, _concordance(x, y)), np.sqrt(untied)),
+        }
+        return {name: np.where(untied > 0, r, np.nan) for name, r in found.items()}
 
 
 def mean_of_pairs(counts: Floats, first: Indices, second: Indices, values: Floats) -> Floats:
@@ -85,11 +74,14 @@ def mean_of_pairs(counts: Floats, first: Indices, second: Indices, values: Float
 
 
 def mean_of_images(counts: Floats, values: Floats) -> Floats:
-    """Return weighted means (R,) of a value of each image (n,); NaN if a resample has no image."""
+    """Return weighted means (R,) of a value of each image; NaN if a resample has no image.
+
+    counts: draws of these n images in each resample, shape (R, n). values: shape (n,).
+    """
     return _ratio(counts @ values, counts.sum(axis=1))
 
 
-def interval(samples: Floats) -> Interval:
+def interval(samples: Floats) -> tuple[float | None, float | None]:
     """Return the middle LEVEL of the defined replicates (R,); None if no replicate is defined.
 
     A share that is 0 or 1 in the whole sample has no width, which does not mean certainty.
@@ -136,36 +128,27 @@ def _pearson(x: Floats, y: Floats, counts: Floats) -> Floats:
 
 def _ranks(values: Floats, counts: Floats) -> Floats:
     """Return each image's rank among the resampled ones, the mean rank for a tie: (R, n)."""
-    group = _dense_ranks(values)
-    members = _group_counts(group, counts)
+    group, members = _tie_groups(values, counts)
     middle = members.cumsum(axis=1) - (members - 1.0) / 2.0
     return middle[:, group]
 
 
-def _dense_ranks(values: Floats) -> Indices:
-    """Return the place of each value among the different ones, from 0, shape (n,).
-
-    The places are indices; scipy.stats.rankdata returns real numbers from SciPy 1.18 on.
-    """
-    return np.unique(values, return_inverse=True)[1]
-
-
 def _untied(values: Floats, counts: Floats) -> Floats:
     """Count ordered pairs of resampled images that differ in value, shape (R,)."""
-    members = _group_counts(_dense_ranks(values), counts)
+    _, members = _tie_groups(values, counts)
     return np.asarray(counts.sum(axis=1) ** 2 - (members**2).sum(axis=1))
 
 
-def _group_counts(group: Indices, counts: Floats) -> Floats:
-    """Count resampled images of each group, shape (R, G); group: shape (n,), in 0 .. G - 1."""
+def _tie_groups(values: Floats, counts: Floats) -> tuple[Indices, Floats]:
+    """Return the group of equal values of each image, (n,), and resampled images by group, (R, G).
+
+    Groups are numbered from 0 in the order of their values.
+    """
+    group = np.unique(values, return_inverse=True)[1]
     in_group = sparse.csr_array((np.ones(len(group)), (np.arange(len(group)), group)))
-    return np.asarray(counts @ in_group)
+    return group, np.asarray(counts @ in_group)
 
 
 def _concordance(x: Floats, y: Floats) -> Floats:
-    """Return 1 where x and y order two images alike, -1 where oppositely, 0 for a tie: (n, n)."""
-    order_of_x, order_of_y = (
-        np.greater.outer(values, values).astype(np.int8) - np.less.outer(values, values)
-        for values in (x, y)
-    )
-    return (order_of_x * order_of_y).astype(np.float64)
+    """Return 1 if x and y agree on the order of two images, -1 if not, 0 for a tie: (n, n)."""
+    return np.sign(np.subtract.outer(x, x)) * np.sign(np.subtract.outer(y, y))

@@ -64,7 +64,7 @@ def fingerprint(model: PairModel, pairs: pd.DataFrame, data_hash: str) -> str:
 
 
 class Judge:
-    """Judge of N images with one model, whose scorer keeps what it needs of them.
+    """Judge of N images with one model, whose scorer keeps their features.
 
     batch_pairs: ordered pairs per forward, halved whenever memory runs out. further: features (m,
     T, V) of images whose rows follow those of the named ones. memory_gb: maximum memory for the
@@ -125,8 +125,8 @@ class Judge:
     ) -> Iterator[tuple[slice, Answers]]:
         """Yield the unanswered batches of a block, each with its answers.
 
-        Batches depend on the questions alone, so that a resumed judge rounds like an uninterrupted
-        one.
+        Batches depend only on the questions, so that a resumed judge rounds like an uninterrupted
+        judge.
         """
         try:
             yield from self._batches(questions, block, answered)
@@ -174,7 +174,7 @@ def _known(questions: Questions, part: PartFile | None) -> tuple[NDArray[np.bool
     answered, answers = part.read(len(questions))
     process_state().wait_for_everyone()
     if answered.any():
-        log.info("Going on after %d of %d answers", answered.sum(), len(questions))
+        log.info("Continuing after %d of %d answers", answered.sum(), len(questions))
     return answered, answers
 
 

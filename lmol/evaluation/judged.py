@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lmol.evaluation.answers import Classes, Floats, average_orders, orders_agree
-from lmol.evaluation.intervals import ImageBootstrap, Indices, with_interval
+from lmol.evaluation.intervals import ImageBootstrap, Indices, mean_of_pairs, with_interval
 from lmol.verdict import SCORE_DECIMALS, most_probable, verdict_indices
 
 Booleans = NDArray[np.bool_]
@@ -25,7 +25,7 @@ class JudgedPairs:
     first, second: rows of both images in a table of `num_images`, shape (P,). gap: |score1 -
     score2| in points of score, rounded as in the rule of the labels, shape (P,), or None without
     scores. truth: verdict index, shape (P,). averaged: shape (P, 3). right: whether the averaged
-    answer is the label. consistent: whether both orders were answered alike.
+    answer is the label. consistent: whether the answers to both orders agree.
     """
 
     num_images: int
@@ -63,9 +63,8 @@ class JudgedPairs:
 
     def accuracy_samples(self, chosen: Booleans, bootstrap: ImageBootstrap) -> Floats:
         """Return accuracy of the chosen pairs in every resample of the images, shape (R,)."""
-        return bootstrap.mean_of_pairs(
-            self.first[chosen], self.second[chosen], self.right[chosen].astype(np.float64)
-        )
+        right = self.right[chosen].astype(np.float64)
+        return mean_of_pairs(bootstrap.counts, self.first[chosen], self.second[chosen], right)
 
 
 def _gaps(pairs: pd.DataFrame) -> Floats | None:

@@ -8,7 +8,7 @@ sets of folds overlap, so fold values are not independent and the interval is so
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from typing import TypedDict
 
 import numpy as np
 from scipy import stats
@@ -16,8 +16,7 @@ from scipy import stats
 CONFIDENCE = 0.95
 
 
-@dataclass(frozen=True, kw_only=True)
-class OverFolds:
+class OverFolds(TypedDict):
     """A metric over folds; SD and interval are None for a single fold."""
 
     folds: int
@@ -38,18 +37,12 @@ def over_folds(values: Sequence[float]) -> OverFolds:
     return OverFolds(folds=num, mean=mean, sd=sd, low=mean - half, high=mean + half)
 
 
-def metrics_over_folds(
-    folds: Iterable[Mapping[str, object]],
-) -> dict[str, dict[str, float | int | None]]:
+def metrics_over_folds(folds: Iterable[Mapping[str, object]]) -> dict[str, OverFolds]:
     """Summarise by name each metric that is a number in all folds; folds: the metrics of each."""
-    metrics = list(folds)
-    names = [name for name in (metrics[0] if metrics else {}) if _in_all(name, metrics)]
-    return {
-        name: asdict(over_folds([float(fold[name]) for fold in metrics]))  # type: ignore[arg-type]
-        for name in names
-    }
-
-
-def _in_all(name: str, folds: Sequence[Mapping[str, object]]) -> bool:
-    values = [fold.get(name) for fold in folds]
-    return all(isinstance(value, int | float) and np.isfinite(value) for value in values)
+    metrics, found = list(folds), {}
+    for name in metrics[0] if metrics else ():
+        values = [fold.get(name) for fold in metrics]
+        numbers = [float(v) for v in values if isinstance(v, int | float) and np.isfinite(v)]
+        if len(numbers) == len(values):
+            found[name] = over_folds(numbers)
+    return found

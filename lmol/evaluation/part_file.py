@@ -1,4 +1,4 @@
-"""Answer cache on disk, with which an interrupted judge goes on where it stopped.
+"""Answer cache on disk, from which an interrupted judge continues.
 
 A file is a header that identifies the judge and its questions, and one record per answer. Each
 process appends to its own file and reads the files of all: their number may change.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -23,8 +22,8 @@ Floats = NDArray[np.float32]
 class PartFile:
     """Answers to Q questions of one fingerprint; open it with `with`.
 
-    folder: holds the files of any number of judges, each under its own fingerprint, so that the
-    answers of another checkpoint or another list of pairs are never mixed with these.
+    folder: holds the files of any number of judges, each under its own fingerprint, so that answers
+    of different checkpoints or lists of pairs are never mixed.
     """
 
     def __init__(self, folder: Path, fingerprint: str, process: int = 0) -> None:
@@ -36,8 +35,8 @@ class PartFile:
     def __enter__(self) -> PartFile:
         """Open and lock this process's file.
 
-        Raises RunFolderError if another command is at work on the same questions, or the folder is
-        not writable.
+        Raises RunFolderError if another command judges the same questions, or the folder is not
+        writable.
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -50,17 +49,12 @@ class PartFile:
             raise self._not_writable(error) from error
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._file.close()
         self._lock.release()
 
     def _cut_to_whole_records(self) -> None:
-        """Remove an incomplete last record; begin a file without the header anew."""
+        """Remove an incomplete last record; start again if the header is missing or different."""
         whole = self._header + self._records(self._path).tobytes()
         if not self._path.is_file() or self._path.stat().st_size != len(whole):
             self._path.write_bytes(whole)
@@ -100,8 +94,8 @@ class PartFile:
         return RunFolderError(
             self._folder,
             got=f"a folder that cannot be written to ({error.strerror})",
-            expected="room for the answers, with which a stopped evaluation goes on",
-            remedy="copy the run to a place of your own, and name that with run=...",
+            expected="a place for the answers, from which a stopped evaluation continues",
+            remedy="copy the run to a folder that you may write to, and name that with run=...",
         )
 
     def _busy(self) -> RunFolderError:
@@ -109,5 +103,5 @@ class PartFile:
             self._path,
             got="a file that another command writes",
             expected="one command at a time that judges these pairs with this checkpoint",
-            remedy="wait for the other one, or stop it; this one then goes on where it was",
+            remedy="wait for the other command, or stop it; this one then continues",
         )

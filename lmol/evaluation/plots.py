@@ -112,10 +112,7 @@ def _draw_ranking(axes: Axes, ranking: pd.DataFrame, slope: float) -> None:
     margin = 0.04 * (high - low) or 0.5
     limits = (low - margin, high + margin)
     axes.plot(limits, limits, color=GREY, linestyle="--", linewidth=1.0, label="estimate = score")
-    axes.errorbar(
-        score, estimate, yerr=error, fmt="o", color=BLUE, markersize=4.0, alpha=_alpha(len(score)),
-        markeredgewidth=0.0, elinewidth=1.0, label="image, with one standard error",
-    )  # fmt: skip
+    _draw_points(axes, score, estimate, error, "image, with one standard error")
     axes.set(xlim=limits, ylim=limits, aspect="equal")
     axes.legend(frameon=False, loc="best")
     metrics = correlation_metrics(score, ranking["strength"].to_numpy(), estimate)
@@ -125,17 +122,18 @@ def _draw_ranking(axes: Axes, ranking: pd.DataFrame, slope: float) -> None:
 
 
 def _draw_strengths(axes: Axes, ranking: pd.DataFrame) -> None:
-    axes.errorbar(
-        ranking["rank"], ranking["strength"], yerr=ranking["stderr"], fmt="o", color=BLUE,
-        markersize=4.0, alpha=_alpha(len(ranking)), markeredgewidth=0.0, elinewidth=1.0,
-    )  # fmt: skip
+    _draw_points(axes, ranking["rank"], ranking["strength"], ranking["stderr"], None)
     axes.invert_xaxis()
     titled(axes, f"{len(ranking):,} images, with one standard error", "rank", "strength in logits")
 
 
-def _alpha(num_points: int) -> float:
-    """Return an opacity that shows a few points clearly, and the density of thousands."""
-    return float(np.clip(10.0 / np.sqrt(num_points), 0.25, 0.8))
+def _draw_points(axes: Axes, x: Any, y: Any, error: Any, label: str | None) -> None:
+    """Draw points with errors, in an opacity that shows a few clearly, and many by density."""
+    alpha = float(np.clip(10.0 / np.sqrt(len(x)), 0.25, 0.8))
+    axes.errorbar(
+        x, y, yerr=error, fmt="o", color=BLUE, markersize=4.0, alpha=alpha, markeredgewidth=0.0,
+        elinewidth=1.0, label=label,
+    )  # fmt: skip
 
 
 def _draw_strip(

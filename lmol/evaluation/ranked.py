@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from lmol.evaluation.answers import Floats, average_orders, win_share
+from lmol.evaluation.calibration import fit_temperature
 from lmol.model.checkpoint import unreadable
 from lmol.ranking.bradley_terry import BradleyTerryFit, fit_strengths
 from lmol.ranking.scale import ScoreScale, matched_ties
 from lmol.system.files import replacing, write_text
-from lmol.verdict import Verdict
+from lmol.verdict import Verdict, verdict_indices
 
 TABLE, FACTS = "validation.csv", "validation.json"
 ANSWERS = [f"{order}_{v.name.lower()}" for order in ("p", "swapped") for v in Verdict]
@@ -37,7 +38,7 @@ def rank_pairs(
 class Validation:
     """A model's answers about images of its training fold on which it was not trained.
 
-    Everything fitted to a trained model, score scale and temperature, is fitted to these answers.
+    The score scale and the temperature of a trained model are fitted to these answers.
     pairs: V rows; probabilities: shape (V, 2, 3); mean_score: of all images of the training fold,
     None without scores, and then there is no scale.
     """
@@ -48,17 +49,16 @@ class Validation:
 
     def scale(self, virtual_ties: float, *, num_pairs: float, num_images: int) -> ScoreScale:
         """Return the score scale of a ranking of num_images from num_pairs with virtual ties."""
-        assert self.mean_score is not None, "asked for where images have scores"
+        assert self.mean_score is not None, "a score scale needs scores"
         scores = self._scores()
-        ties = matched_ties(
-            virtual_ties,
-            pairs=len(self.pairs),
-            images=len(scores),
-            target_pairs=num_pairs,
-            target_images=num_images,
-        )
+        density = len(self.pairs) / len(scores)
+        ties = matched_ties(virtual_ties, density, num_pairs / num_images)
         ranked = rank_pairs(scores["image"], self.pairs, self.probabilities, ties)
         return ScoreScale.fit(ranked.strengths, scores["score"].to_numpy(), self.mean_score)
+
+    def temperature(self) -> float:
+        """Return the temperature that calibrates the model's confidence."""
+        return fit_temperature(verdict_indices(self.pairs["label"]), self.probabilities)
 
     def _scores(self) -> pd.DataFrame:
         sides = [

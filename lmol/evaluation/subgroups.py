@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 
 from lmol.evaluation.answers import Floats
-from lmol.evaluation.intervals import ImageBootstrap, Indices, with_interval
+from lmol.evaluation.intervals import ImageBootstrap, Indices, mean_of_images, with_interval
 from lmol.evaluation.judged import Booleans, JudgedPairs
 from lmol.evaluation.metrics import Metrics, correlation_metrics
 from lmol.evaluation.permutation import GroupPermutations
 
 FEWEST_IMAGES = 10
-"""Minimum size of a group with an interval and a headline; fewer images say too little."""
+"""Minimum size of a group with an interval and a headline; fewer images are not informative."""
 
 MOST_CROSSED = 20
 """Maximum number of groups with a row for every two; with more, only all pairs together."""
@@ -76,14 +76,14 @@ class Subgroups:
         return table.astype({name: float for name in table.columns if name not in known})
 
     def metrics(self, table: pd.DataFrame) -> Metrics:
-        """Return the headlines of its own table, each with its interval; None where not defined.
+        """Return the headlines of this table, each with its interval; None if not defined.
 
         subgroup_gap: largest minus smallest accuracy within a group. subgroup_bias: largest minus
         smallest mean error of a group, in points of score. Both, and their intervals, are of the
         groups that `extreme_groups` returns: two groups chosen for their distance seem further
-        apart than they are. subgroup_gap_p and subgroup_bias_p are how often random groups would be
-        as far apart. within_across_gap: accuracy of all pairs within a group minus that of all
-        pairs across.
+        apart than they are. subgroup_gap_p, subgroup_bias_p: share of random groupings that are at
+        least as far apart. within_across_gap: accuracy of all pairs within a group minus that of
+        all pairs across.
         """
         accuracy, errors = extreme_groups(table, "accuracy"), extreme_groups(table, "mean_error")
         totals = tuple(table.index[table["kind"].isin(["all within", "all across"])])
@@ -103,12 +103,8 @@ class Subgroups:
         dealt = GroupPermutations(
             self._codes, np.array(large), len(self.bootstrap.counts), self.bootstrap.seed
         )
-        errors = self._errors
-        found = (
-            dealt.of_accuracy(self.judged),
-            None if errors is None else dealt.of_means(errors),
-        )
-        return dict(zip(TESTED, found, strict=True))
+        bias = None if self._errors is None else dealt.of_means(self._errors)
+        return dict(zip(TESTED, (dealt.of_accuracy(self.judged), bias), strict=True))
 
     def _gap(
         self,
@@ -177,21 +173,20 @@ class Subgroups:
 
     def _of_group(self, group: Comparison) -> dict[str, float | None]:
         """Return values of a group's images, not its pairs: correlations and the mean error."""
-        if "score" not in self.images:
-            unknown = (with_interval(name, None, UNKNOWN) for name in OF_SCORES)
-            return {key: value for found in unknown for key, value in found.items()}
-        images, scores = self._images(group), self.images["score"].to_numpy()
-        strengths, errors = self.strengths[images], self._errors
-        found = correlation_metrics(scores[images], strengths, strengths)
-        samples: dict[str, Floats] = {}
-        if self._is_large(group):
-            samples = self.bootstrap.correlations(scores, self.strengths, images)
-        error = None if errors is None else float(np.mean(errors[images]))
-        return {
-            **with_interval("pearson", found["pearson"], samples.get("pearson", UNKNOWN)),
-            **with_interval("spearman", found["spearman"], samples.get("spearman", UNKNOWN)),
-            **with_interval("mean_error", error, self._error_samples(group)),
-        }
+        values: Metrics = {}
+        samples = {"mean_error": self._error_samples(group)}
+        images, errors = self._images(group), self._errors
+        if errors is not None:
+            values["mean_error"] = float(np.mean(errors[images]))
+        if "score" in self.images:
+            scores = self.images["score"].to_numpy()
+            values |= correlation_metrics(scores[images], self.strengths[images], None)
+            if self._is_large(group):
+                samples |= self.bootstrap.correlations(scores, self.strengths, images)
+        found: Metrics = {}
+        for name in OF_SCORES:
+            found |= with_interval(name, values.get(name), samples.get(name, UNKNOWN))
+        return found
 
     def _pairs(self, comparison: Comparison) -> Booleans:
         """Return which pairs belong to a row, shape (P,)."""
@@ -222,7 +217,7 @@ class Subgroups:
         errors, images = self._errors, self._images(comparison)
         if errors is None or not self._is_large(comparison):
             return UNKNOWN
-        return self.bootstrap.mean_of_images(images, errors[images])
+        return mean_of_images(self.bootstrap.counts[:, images], errors[images])
 
 
 def group_names(images: pd.DataFrame) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,25 +29,20 @@ from lmol.verdict import Verdict, most_probable
 Pictures = Picture | Sequence[Picture] | pd.DataFrame
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class ImageComparer:
     """Comparer of images, given as paths, PIL images or arrays; it also ranks them.
 
-    model: a trained one. references: images of known score, from which scores are estimated; None:
-    strengths alone. validation: see Ranker.
+    model: a trained one. references: images of known score, from which scores are estimated; with
+    None a ranking has no estimates. validation: see Ranker.
     """
 
-    def __init__(
-        self,
-        model: PairModel,
-        *,
-        references: References | None,
-        validation: Validation | None,
-        ranking: RankingConfig,
-        judging: EvalConfig,
-    ) -> None:
-        self.model = model
-        self._references, self._validation = references, validation
-        self._ranking, self._judging = ranking, judging
+    model: PairModel
+    _: KW_ONLY
+    ranking: RankingConfig
+    judging: EvalConfig
+    references: References | None = None
+    validation: Validation | None = None
 
     def compare(self, first: Picture, second: Picture) -> Comparison:
         """Compare two images in both orders. Raises DataError if one of them is no image."""
@@ -76,23 +71,23 @@ class ImageComparer:
         images. Raises DataError.
         """
         ranker = Ranker(
-            self.model,
-            self._chosen(settings),
-            judging=self._judging,
+            model=self.model,
+            settings=self._chosen(settings),
+            judging=self.judging,
             seed=seed,
-            references=self._references,
-            validation=self._validation,
+            references=self.references,
+            validation=self.validation,
         )
         return ranker.rank(picture_table(images))
 
     def _chosen(self, settings: dict[str, Any]) -> RankingConfig:
         try:
-            return replace(self._ranking, **settings)
+            return replace(self.ranking, **settings)
         except (ValidationError, TypeError) as error:
             raise DataError(
                 "rank",
                 got=", ".join(f"{name}={value!r}" for name, value in settings.items()),
-                expected=f"settings of the config group ranking ({', '.join(vars(self._ranking))})",
+                expected=f"settings of the config group ranking ({', '.join(vars(self.ranking))})",
                 remedy="see conf/ranking/default.yaml and lmol/config/results.py for their values",
             ) from error
 

@@ -6,13 +6,10 @@ import io
 from dataclasses import dataclass, field
 
 from matplotlib.figure import Figure
-from PIL import Image, ImageOps
+from PIL import Image
 
-from lmol.evaluation.figures import BLUE, GREY
+from lmol.evaluation.figures import BLUE, GREY, shortened, thumbnail
 from lmol.verdict import TITLES, Verdict
-
-SIDE = 256
-"""Side of each image in the picture, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +40,9 @@ class Comparison:
         left, middle, right = figure.subplots(1, 3, width_ratios=(1.0, 0.9, 1.0))
         shown = zip((left, right), self.pictures, (self.first, self.second), strict=True)
         for axes, picture, name in shown:
-            axes.imshow(ImageOps.fit(picture, (SIDE, SIDE)))
+            axes.imshow(thumbnail(picture))
             axes.set_axis_off()
-            axes.set_title(_short(name), fontsize=9, parse_math=False)
+            axes.set_title(shortened(name, 28), fontsize=9, parse_math=False)
         colors = [BLUE if title == self.verdict.title else GREY for title in TITLES]
         bars = middle.barh(TITLES, list(self.probabilities.values()), color=colors)
         middle.bar_label(bars, [f"{p:.0%}" for p in self.probabilities.values()], padding=2)
@@ -60,7 +57,3 @@ class Comparison:
         buffer = io.BytesIO()
         self.figure().savefig(buffer, format="png", dpi=110)
         return buffer.getvalue()
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 28 else f"...{name[-25:]}"

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lmol.data.images import Picture
-from lmol.evaluation.figures import save, thumbnail
+from lmol.evaluation.figures import save, shortened, thumbnail
 
 COLUMNS = 8
 MOST = 24
@@ -34,8 +34,7 @@ def plot_ranked(table: pd.DataFrame, pictures: Mapping[str, Picture], path: Path
 
 
 def _caption(row: Any) -> str:
-    name = Path(str(row["image"])).name
-    lines = [f"#{row['rank']}  {name if len(name) <= 18 else '...' + name[-15:]}"]
+    lines = [f"#{row['rank']}  {shortened(Path(str(row['image'])).name, 18)}"]
     if "estimate" in row:
         lines.append(f"estimate {row['estimate']:.2f}")
     else:

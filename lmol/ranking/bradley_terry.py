@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.integer]
 
 TOLERANCE = 1e-9
-"""Largest gradient component of a converged fit, in wins; rounding alone reaches about 1e-12."""
+"""Largest gradient component of a converged fit, in wins; rounding errors are about 1e-12."""
 
 MAX_ITERATIONS = 100
 """Newton steps before a fit counts as not converged; 5 to 15 are usual."""
@@ -162,5 +162,5 @@ def _centred_standard_errors(hessian: sparse.csr_array) -> Floats:
     inverse, _ = lapack.dtrtri(lower, lower=1, overwrite_c=1)
     with_mean = inverse.T @ inverse.mean(axis=1)
     variances = np.einsum("ki,ki->i", inverse, inverse) - 2.0 * with_mean + with_mean.mean()
-    # One image alone has strength 0 by definition; rounding may leave its variance below 0.
+    # A single image has strength 0 by definition; rounding may make its variance negative.
     return np.asarray(np.sqrt(np.maximum(variances, 0.0)))

@@ -25,8 +25,8 @@ averaged. Each call is one batch of questions to the judge."""
 Pairs = tuple[Indices, Indices]
 
 START_PER_IMAGE = 4
-"""Comparisons per image before the first ranking that adaptive rounds use. In simulation 2 to 6 end
-alike; with 2, the ring alone, the first ranking is little more than chance."""
+"""Comparisons per image before the first ranking that adaptive rounds use. In simulation 2 to 6
+give the same result; with only 2, a ring, the first ranking is little better than chance."""
 
 PairsPerImage = Annotated[int, Field(ge=1)]
 
@@ -41,7 +41,7 @@ class Comparisons:
 
 
 class Pairing(Protocol):
-    """Interface of `ranking.pairing`; ReferencePairs needs further rows and has its own method."""
+    """Interface of `ranking.pairing`."""
 
     def compare(self, num_images: int, ask: Ask, rng: np.random.Generator) -> Comparisons:
         """Compare rows 0 to num_images - 1; raise DataError if there are fewer than two."""
@@ -77,8 +77,8 @@ class RandomPairs:
 class AdaptivePairs:
     """A random start, then rounds in which every image meets its next neighbour in the ranking.
 
-    pairs_per_image: comparisons of an average image, unless the ranking is stable before; images at
-    its ends, with neighbours on one side, have fewer. virtual_ties: of the Bradley-Terry fit
+    pairs_per_image: comparisons of an average image, unless the ranking is stable earlier; images
+    at its ends, with neighbours on one side, have fewer. virtual_ties: of the Bradley-Terry fit
     between rounds.
 
     stable: rounds end early if the Spearman correlation of the ranking with the one from half as
@@ -96,7 +96,7 @@ class AdaptivePairs:
     def compare(self, num_images: int, ask: Ask, rng: np.random.Generator) -> Comparisons:
         """Ask batches of about n pairs, until the ranking is stable or the budget is spent."""
         _require_two(num_images)
-        budget = _num_pairs(num_images, self.pairs_per_image)
+        budget = most_pairs(num_images, self.pairs_per_image)
         start = min(self.pairs_per_image, START_PER_IMAGE)
         known = _asked(_regular_pairs(num_images, start, rng), ask)
         rankings: list[tuple[int, Floats]] = []
@@ -115,27 +115,19 @@ class AdaptivePairs:
 
 @dataclass(frozen=True, kw_only=True)
 class ReferencePairs:
-    """Every image against the same m references, which are fitted jointly with the images.
+    """Every image against the same m references, the last m rows.
 
     The comparisons of one image do not depend on the other images of the ranking.
     """
 
     num_references: Annotated[int, Field(ge=1)]
 
-    def compare_with_references(
-        self, num_images: int, references: Indices, ask: Ask
-    ) -> Comparisons:
-        """Ask n m comparisons in one batch, the images first.
-
-        references: shape (m,), distinct rows from num_images on. All these rows belong in one fit;
-        its strengths of rows 0 to num_images - 1 are those of the images.
-        """
-        assert references.shape == (self.num_references,), "as many references as were announced"
-        assert np.unique(references).size == references.size, "distinct references"
-        assert num_images >= 1, "an image to rank"
-        assert references.min() >= num_images, "references stand below the images"
-        first = np.repeat(np.arange(num_images), references.size)
-        return _asked((first, np.tile(references, num_images)), ask)
+    def compare(self, num_images: int, ask: Ask, rng: np.random.Generator) -> Comparisons:
+        """Ask (n - m) m comparisons in one batch, references second; nothing is drawn."""
+        num_ranked = num_images - self.num_references
+        assert num_ranked >= 1, "an image to rank"
+        first = np.repeat(np.arange(num_ranked), self.num_references)
+        return _asked((first, np.tile(np.arange(num_ranked, num_images), num_ranked)), ask)
 
 
 def spread_references(scores: Floats, num: int) -> Indices:
@@ -183,7 +175,7 @@ def _joined(one: Comparisons, other: Comparisons) -> Comparisons:
     )
 
 
-def _num_pairs(num: int, pairs_per_image: int) -> int:
+def most_pairs(num: int, pairs_per_image: int) -> int:
     """Return the number of pairs if each of `num` images takes part in so many, at most all."""
     return num * min(pairs_per_image, num - 1) // 2
 

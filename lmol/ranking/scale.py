@@ -6,25 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from lmol.ranking.bradley_terry import BradleyTerryFit
-
-Floats = NDArray[np.float64]
+from lmol.ranking.bradley_terry import BradleyTerryFit, Floats
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreScale:
     """The line estimate = intercept + slope * strength; slope in points of score per logit.
 
-    It is fitted on images of the training fold only: a line through the held-out images would know
+    It is fitted to images of the training fold only: a line through the held-out images would use
     their scores, and MAE and RMSE would measure its fit and not the judge. The slope comes from
-    validation images, on which the model was not trained: it is surer on images that it has learnt
-    by heart than on new ones, so their slope would be too flat. Strengths are centred within each
-    set of images, so the intercept is the score of an average image, best known from all images of
-    the training fold; held-out images are taken to be as good on average. Both sets of strengths
-    must be shrunk alike (`matched_ties`).
+    validation images, on which the model was not trained: on images that it has memorised the model
+    is surer than on new ones, and their slope would be too flat. Strengths are centred within each
+    set of images, so the intercept is the score of an average image, best estimated from all images
+    of the training fold; held-out images are assumed to be as good on average. Both sets of
+    strengths must be shrunk equally (`matched_ties`).
     """
 
     slope: float
@@ -48,8 +45,8 @@ class ScoreScale:
         """Fit the least-squares line through references of known score, ranked among the images.
 
         strengths, scores: shape (m,). One fit gave the images and the references their strengths,
-        whichever pairs were asked: both are shrunk alike, and no assumption about the quality of
-        the images is needed.
+        by any design of pairs: both are shrunk equally, and no assumption about the quality of the
+        images is needed.
         """
         line = cls.fit(strengths, scores, float(scores.mean()))
         return cls(
@@ -61,17 +58,15 @@ class ScoreScale:
         return self.intercept + self.slope * strengths
 
 
-def matched_ties(
-    virtual_ties: float, *, pairs: int, images: int, target_pairs: float, target_images: int
-) -> float:
-    """Return virtual ties that shrink `pairs` of `images` as much as the target's own do.
+def matched_ties(virtual_ties: float, density: float, target_density: float) -> float:
+    """Return virtual ties that shrink strengths as much as `virtual_ties` do at the target density.
 
-    Virtual ties pull strengths towards 0, the more so the fewer comparisons an image has, and
-    validation images have fewer than held-out ones: fitted with the same number, their strengths
-    would spread less and the slope would be too steep. The number of ties per comparison must
-    match.
+    Densities are pairs per image. Virtual ties pull strengths towards 0, the more so the fewer
+    comparisons an image has, and validation images have fewer than held-out ones: fitted with the
+    same number, their strengths would spread less and the slope would be too steep. The number of
+    ties per comparison must match.
     """
-    return virtual_ties * (pairs / images) / (target_pairs / target_images)
+    return virtual_ties * density / target_density
 
 
 def ranking_table(
@@ -80,15 +75,19 @@ def ranking_table(
     """Return image, score, strength, stderr, estimate, rank of n images, rank 1 the strongest.
 
     images: a table in the order of the fit; score and estimate are left out without scores.
-    strength and stderr are in logits, estimate on the score scale. Images of equal strength share
-    the better rank and stand in order of their id.
+    strength and stderr are in logits, estimate on the score scale.
     """
-    columns = {"image": images["image"].to_numpy()}
-    if "score" in images:
-        columns["score"] = images["score"].to_numpy()
-    columns |= {"strength": fit.strengths, "stderr": fit.standard_errors}
+    table = images.filter(["image", "score"])
+    table = table.assign(strength=fit.strengths, stderr=fit.standard_errors)
     if scale is not None:
-        columns["estimate"] = scale.estimate(fit.strengths)
-    columns["rank"] = rankdata(-fit.strengths, method="min").astype(np.int64)
-    table = pd.DataFrame(columns)
-    return table.sort_values(["rank", "image"], ignore_index=True)
+        table["estimate"] = scale.estimate(fit.strengths)
+    return with_ranks(table)
+
+
+def with_ranks(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table in the order of its column strength, with the column rank.
+
+    Images of equal strength share the better rank and stand in order of their id.
+    """
+    rank = rankdata(-table["strength"], method="min").astype(np.int64)
+    return table.assign(rank=rank).sort_values(["rank", "image"], ignore_index=True)

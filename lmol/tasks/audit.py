@@ -1,6 +1,6 @@
-"""task=audit: some steps of the configured recipe, each of them audited, and a report; no results.
+"""task=audit: audit every one of the first steps of a recipe, and report; no results.
 
-To be run before a large machine is rented for the recipe.
+Run it before you rent a large machine for the recipe.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 def run(config: Config, run: RunFolder) -> None:
-    """Raises HealthError, when the report is written, where a finding is an error."""
+    """Audit the recipe; once the report is written, raise HealthError if a finding is an error."""
     require_audit(config)
     require_device(config)
     with open_tracker(config, run) as tracker:
@@ -56,7 +56,7 @@ def audit(config: Config, run: RunFolder, tracker: Tracker) -> None:
 
 
 def show(run: RunFolder, trainer: ComparisonTrainer) -> None:
-    """The summary, and no empty folder of checkpoints, which the Trainer made."""
+    """Log the summary, and remove the Trainer's empty folder of checkpoints."""
     with suppress(OSError):
         trainer.folder.rmdir()
     if (run.path / SUMMARY).is_file():
@@ -64,7 +64,7 @@ def show(run: RunFolder, trainer: ComparisonTrainer) -> None:
 
 
 def require_audit(config: Config) -> None:
-    """Raise ConfigError where the audit is off."""
+    """Raise ConfigError if the audit is off."""
     if config.audit.level is AuditLevel.OFF:
         problem = LmolError(
             "audit.level",
@@ -76,13 +76,13 @@ def require_audit(config: Config) -> None:
 
 
 def logging_only(audit: AuditConfig) -> AuditConfig:
-    """Draw every step, and let rules only log, so that all findings are reported."""
+    """Draw every step, and only log findings, so that all of them are reported."""
     rules = {name: replace(rule, action=Action.LOG) for name, rule in vars(audit.rules).items()}
     return replace(audit, picture_interval=1, rules=AuditRules(**rules))
 
 
 class StopAfter(TrainerCallback):
-    """Ends training after some steps of a schedule that would go on."""
+    """Callback that ends training after some steps, before its schedule ends."""
 
     def __init__(self, steps: int) -> None:
         self._steps = steps
@@ -94,12 +94,12 @@ class StopAfter(TrainerCallback):
 
 
 def refuse_errors(monitor: Monitor) -> None:
-    """Raise HealthError where a finding is an error: a script can ask the exit code."""
+    """Raise HealthError if a finding is an error, so that a script can test the exit code."""
     errors = monitor.findings.of(Severity.ERROR)
     if errors:
         raise HealthError(
             "task=audit",
             got=f"{len(errors)} error(s): {'; '.join(str(entry.first) for entry in errors)}",
-            expected="a recipe whose steps train what they should",
-            remedy=f"see {SUMMARY} of the run folder, which says what usually helps",
+            expected="a recipe without findings of severity error",
+            remedy=f"read {SUMMARY} in the run folder, which names the usual remedies",
         )

@@ -1,4 +1,4 @@
-"""task=compare: which of two images is better."""
+"""task=compare: decide which of two images is better."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from lmol.inference.comparer import ImageComparer
 from lmol.model.device import require_device
 from lmol.runs.past_runs import one_run
 from lmol.runs.run_folder import RunFolder
-from lmol.workflow.past_model import trained_model
-from lmol.workflow.session import seed_everything
+from lmol.workflow.session import seed_everything, trained_model
 from lmol.workflow.tables import table_of_comparison
 
 
@@ -23,13 +22,7 @@ def run(config: Config, run: RunFolder) -> None:
     seed_everything(config)
     past = one_run(config.run)
     model, _ = trained_model(config, past)
-    comparer = ImageComparer(
-        model,
-        references=None,
-        validation=None,
-        ranking=config.ranking,
-        judging=config.eval,
-    )
+    comparer = ImageComparer(model, ranking=config.ranking, judging=config.eval)
     comparison = comparer.compare(first, second)
     answer = {"first": first, "second": second, "verdict": comparison.verdict.title}
     run.note(run=str(past.path), checkpoint=config.checkpoint.value)
@@ -39,7 +32,7 @@ def run(config: Config, run: RunFolder) -> None:
 
 
 def two_images(images: str | list[str] | None) -> tuple[str, str]:
-    """The two files; raises DataError for any other number."""
+    """Return the two files; raise DataError for any other number."""
     named = [images] if isinstance(images, str) else images or []
     if len(named) != 2:
         raise DataError(

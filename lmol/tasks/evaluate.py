@@ -1,4 +1,4 @@
-"""task=evaluate: judge the held-out fold of a finished run anew, or all folds of a sweep."""
+"""task=evaluate: judge the held-out fold of a finished run again, or all folds of a sweep."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lmol.workflow.past_fold import evaluate_past_fold
 
 
 def run(config: Config, run: RunFolder) -> float:
-    """Returns the accuracy, over all folds where there are several."""
+    """Evaluate, and return the accuracy, the mean over several folds."""
     require_device(config)
     runs = find_runs(config.run, None)
     run.note(run=config.run, checkpoint=config.checkpoint.value, folds=[past.fold for past in runs])

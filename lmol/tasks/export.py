@@ -1,4 +1,4 @@
-"""task=export: a trained model for use elsewhere, as a stock LLaVA or as adapter and projector."""
+"""task=export: write a trained model as a stock LLaVA, or as adapter and projector."""
 
 from __future__ import annotations
 
@@ -25,14 +25,13 @@ from lmol.system.disk import require_space
 from lmol.system.files import follow_umask, write_text
 from lmol.verdict import Verdict
 from lmol.workflow.model_card import model_card
-from lmol.workflow.past_model import trained_model
-from lmol.workflow.session import seed_everything
+from lmol.workflow.session import seed_everything, trained_model
 
 log = logging.getLogger(__name__)
 
 
 def run(config: Config, run: RunFolder) -> None:
-    """Write the model with its card; a merged one is read back and compared first."""
+    """Write the model with its card; a merged model is read back and compared first."""
     require_device(unquantized(config) if config.export.form is ExportForm.MERGED else config)
     seed_everything(config)
     past = one_run(config.run)
@@ -66,7 +65,7 @@ def write_stock_model(config: Config, past: PastRun, folder: Path, run: RunFolde
 
 
 def plot_agreement(expected: Floats, found: Floats, path: Path) -> None:
-    """Logits of both models on the same pictures, shape (pairs, 3) each, by answer."""
+    """Draw the logits of both models for the same pictures by answer; shape (pairs, 3) each."""
     figure = Figure(figsize=(4.6, 4.4), layout="constrained")
     axes = figure.subplots()
     ends = (min(expected.min(), found.min()), max(expected.max(), found.max()))
@@ -82,7 +81,7 @@ def plot_agreement(expected: Floats, found: Floats, path: Path) -> None:
 
 
 def unquantized(config: Config) -> Config:
-    """The same recipe on the base without quantisation, into which alone weights can be merged."""
+    """Return the recipe with the base without quantisation; merging needs that base."""
     if "backbone" not in config.model:
         return config
     backbone = {**config.model["backbone"], "quantization": Quantization.NONE.value}
@@ -90,14 +89,14 @@ def unquantized(config: Config) -> Config:
 
 
 def write_adapter(config: Config, past: PastRun, folder: Path) -> None:
-    """The checkpoint after a check that it fits its base, with a card."""
+    """Check that the checkpoint fits its base, and copy it with a card."""
     model = require_exportable(trained_model(config, past)[0])
     shutil.copytree(past.checkpoint(config.checkpoint.value), folder, dirs_exist_ok=True)
     write_text(folder / "README.md", model_card(config, past, model.prompt_text))
 
 
 def require_exportable(model: PairModel) -> Exportable:
-    """Return the model; raise ModelError where it is none that other programs know."""
+    """Return the model; raise ModelError if other programs cannot load its kind."""
     if isinstance(model, Exportable):
         return model
     raise ModelError(
@@ -110,9 +109,9 @@ def require_exportable(model: PairModel) -> Exportable:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside its place, which is moved there if the block ends well.
+    """Yield a temporary folder beside `folder`, and rename it to `folder` if the block succeeds.
 
-    Raises ModelError where something is there already.
+    Raises ModelError if `folder` exists.
     """
     if folder.exists():
         raise ModelError(

@@ -1,4 +1,4 @@
-"""task=rank: any images, or the held-out ones, into a ranking that asks few pairs."""
+"""task=rank: rank any images, or the held-out ones, by comparing few pairs."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ from lmol.model.references import References
 from lmol.runs.past_runs import PastRun, one_run
 from lmol.runs.run_folder import RunFolder
 from lmol.workflow.folds import images_of, same_fold
-from lmol.workflow.past_model import trained_model
-from lmol.workflow.session import seed_everything
+from lmol.workflow.session import seed_everything, trained_model
 from lmol.workflow.tables import table_of_ranking
 
 log = logging.getLogger(__name__)
 
 
 def run(config: Config, run: RunFolder) -> float | None:
-    """Returns the Spearman correlation with the scores, where there are any."""
+    """Rank the images, and return the Spearman correlation with their scores if they are known."""
     require_device(config)
     seed_everything(config)
     past = one_run(config.run)
@@ -38,8 +37,8 @@ def run(config: Config, run: RunFolder) -> float | None:
     checkpoint = past.checkpoint(config.checkpoint.value)
     model, _ = trained_model(config, past)
     ranker = Ranker(
-        model,
-        config.ranking,
+        model=model,
+        settings=config.ranking,
         judging=config.eval,
         seed=config.seed + past.fold,
         references=References.load(checkpoint),
@@ -55,9 +54,10 @@ def run(config: Config, run: RunFolder) -> float | None:
 
 
 def wanted_images(config: Config, past: PastRun, run: RunFolder) -> pd.DataFrame:
-    """The images to rank: those named, or those that the run held out.
+    """Return the named images, or else the images that the run held out.
 
-    Raises DataError where scored images, whose correlation would be reported, were trained on.
+    Raises DataError if named images with scores were trained on: their correlation would be
+    reported.
     """
     if config.images is None:
         held_out = same_fold(config, past, run).split.held_out
@@ -72,14 +72,13 @@ def wanted_images(config: Config, past: PastRun, run: RunFolder) -> pd.DataFrame
 
 
 def metrics_of(ranked: RankedImages) -> Metrics:
-    """Numbers of images and pairs, and agreement with the scores where all are known."""
+    """Return the numbers of images and pairs, and agreement with the scores if they are known."""
     table = ranked.table
-    metrics: Metrics = {"images": len(table), "pairs": len(ranked.comparisons)}
-    if "score" not in table:
-        return metrics
-    scores, strengths = table["score"].to_numpy(), table["strength"].to_numpy()
-    estimates = table["estimate"].to_numpy() if "estimate" in table else None
-    return metrics | correlation_metrics(scores, strengths, estimates)
+    scores, estimates = (
+        table[name].to_numpy() if name in table else None for name in ("score", "estimate")
+    )
+    found = correlation_metrics(scores, table["strength"].to_numpy(), estimates)
+    return {"images": len(table), "pairs": len(ranked.comparisons)} | found
 
 
 def save(run: RunFolder, ranked: RankedImages, images: pd.DataFrame, metrics: Metrics) -> None:
@@ -88,9 +87,8 @@ def save(run: RunFolder, ranked: RankedImages, images: pd.DataFrame, metrics: Me
     run.write_table("ranking.csv", table)
     run.write_table("comparisons.csv", ranked.comparisons)
     run.write_json("metrics.json", metrics)
-    plot_ranked(
-        table, dict(zip(images["image"], images["path"], strict=True)), plots / "ranked.png"
-    )
+    paths = dict(zip(images["image"], images["path"], strict=True))
+    plot_ranked(table, paths, plots / "ranked.png")
     if {"score", "estimate"} <= set(table):
         plot_ranking(table, ranked.slope, plots / "ranking.png")
     repeated = int(images["content"].duplicated().sum())

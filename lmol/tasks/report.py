@@ -1,4 +1,4 @@
-"""task=report: one HTML page about finished runs, or a list of the runs there are."""
+"""task=report: write one HTML page about finished runs, or list the existing runs."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ log = logging.getLogger(__name__)
 PAGE, SPEC = "report.html", "wandb_report.json"
 FILTERS = ("name", "task", "status")
 WIDE = 200
-"""Characters of a line where there is no terminal, so that a path stands in one."""
+"""Characters of a line without a terminal, so that a path is not broken."""
 
 
 def run(config: Config, run: RunFolder) -> None:
-    """A page where runs are named, the list of runs where none are."""
+    """Write a page if runs are named; otherwise list the existing runs."""
     refuse_unused(config, listing=config.runs is None)
     if config.runs is None:
         list_runs(config.report)
@@ -39,12 +39,17 @@ def run(config: Config, run: RunFolder) -> None:
 
 
 def make_page(folders: list[str], config: Config, run: RunFolder) -> None:
-    """Read the runs, write the page, and say where it is."""
+    """Read the runs, write the page, and log its place."""
     if not folders:
-        raise _no_folders()
+        raise LmolError(
+            "runs",
+            got="an empty list",
+            expected="folders of runs or sweeps",
+            remedy="name them with runs=a,b, or leave runs out to list them",
+        )
     page = page_file(config.report.page, run)
     subject = subject_of(reported_runs(folders))
-    tell(subject)
+    log_subject(subject)
     online = online_report(subject) if config.tracking.mode is TrackingMode.ONLINE else None
     write_text(page, render_page(subject, datetime.now(timezone.utc)))
     run.note(runs=folders, page=str(page))
@@ -57,7 +62,7 @@ def make_page(folders: list[str], config: Config, run: RunFolder) -> None:
 
 
 def list_runs(wanted: ReportConfig) -> None:
-    """Show the runs below outputs/, and how a page is made of them."""
+    """Show the runs below outputs/, and the command that makes a page of them."""
     entries = listed_runs(OUTPUTS, wanted)
     if not entries:
         log.info("No such run below %s", OUTPUTS.absolute())
@@ -69,7 +74,7 @@ def list_runs(wanted: ReportConfig) -> None:
     log.info("A page of runs or sweeps: python -m lmol.run task=report runs=PATH,PATH")
 
 
-def tell(subject: Subject) -> None:
+def log_subject(subject: Subject) -> None:
     """Log which runs are averaged, which are left out, and which are not compared."""
     for recipe in subject.recipes:
         missing = f", missing: {', '.join(map(str, recipe.missing))}" if recipe.missing else ""
@@ -81,9 +86,9 @@ def tell(subject: Subject) -> None:
 
 
 def page_file(page: str | None, run: RunFolder) -> Path:
-    """Where the page goes; a page that is there already is replaced, any other file is not.
+    """Return the file of the page; an existing page is replaced, any other file is refused.
 
-    Raises LmolError where no page can be written.
+    Raises LmolError if no page can be written.
     """
     if page is None:
         return run.path / PAGE
@@ -98,15 +103,6 @@ def page_file(page: str | None, run: RunFolder) -> Path:
     return path
 
 
-def _no_folders() -> LmolError:
-    return LmolError(
-        "runs",
-        got="an empty list",
-        expected="folders of runs or sweeps",
-        remedy="name them with runs=a,b, or leave runs out to list them",
-    )
-
-
 def _no_page(page: str, got: str, expected: str) -> LmolError:
     remedy = "choose another with report.page=..., or leave it out"
     return LmolError("report.page", got=f"{page}, {got}", expected=expected, remedy=remedy)
@@ -114,29 +110,18 @@ def _no_page(page: str, got: str, expected: str) -> LmolError:
 
 def refuse_unused(config: Config, *, listing: bool) -> None:
     """Raise ConfigError for settings of the page without one, and of the list beside a page."""
-    report = config.report
-    names = ("page",) if listing else FILTERS
-    kept = "where runs=... names the runs" if listing else "without runs=..., which asks for a page"
+    if listing:
+        online = config.tracking.mode is TrackingMode.ONLINE
+        given = {"report.page": config.report.page, "tracking.mode": "online" if online else None}
+        shown, where, remedy = "list", "with", "add runs=..., or leave this setting out"
+    else:
+        given = {f"report.{name}": getattr(config.report, name) for name in FILTERS}
+        shown, where, remedy = "page", "without", "leave out this setting, or runs=..."
+    expected = f"this value only {where} runs=..., which makes a page"
     problems: list[LmolError] = [
-        LmolError(
-            f"report.{name}",
-            got=getattr(report, name),
-            expected=f"it {kept}",
-            remedy="add runs=..." if listing else "leave one of them out",
-        )
-        for name in names
-        if getattr(report, name) is not None
+        LmolError(key, got=f"{value}, for a {shown} of runs", expected=expected, remedy=remedy)
+        for key, value in given.items()
+        if value is not None
     ]
-    if listing and config.tracking.mode is TrackingMode.ONLINE:
-        problems.append(_no_list_online())
     if problems:
         raise ConfigError(problems)
-
-
-def _no_list_online() -> LmolError:
-    return LmolError(
-        "tracking.mode",
-        got="online, for a list of runs",
-        expected="it where runs=... names the runs of a W&B report",
-        remedy="add runs=..., or leave tracking=online out",
-    )

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def run(config: Config, run: RunFolder) -> float:
-    """Returns the best validation metric: of training-fold images, never of the held-out fold."""
+    """Train, and return the best validation metric, which is never of the held-out fold."""
     require_device(config)
     try:
         with open_tracker(config, run) as tracker:
@@ -25,13 +25,13 @@ def run(config: Config, run: RunFolder) -> float:
     except Stopped as ended:
         ended.kept = kept(run.path / "checkpoints")
         raise
-    if "swept" not in run.facts:  # a job of a sweep is followed by the next one
+    if "swept" not in run.facts:  # after a job of a sweep, the next job starts
         log.info("%s", next_steps(run.path))
     return trained.best
 
 
 def next_steps(run: Path) -> str:
-    """Return what may be typed after a training."""
+    """Return the commands that are useful after a training."""
     return (
         "Next, to rank photos of yours, or to see the run as a page:\n"
         f"  python -m lmol.run task=rank run={run} images=FOLDER\n"

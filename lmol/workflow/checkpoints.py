@@ -1,4 +1,4 @@
-"""Complete the checkpoints of a run: validation answers and references beside the weights."""
+"""Completion of the checkpoints of a run: validation answers and references beside the weights."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ from lmol.workflow.validation import Validator
 
 log = logging.getLogger(__name__)
 
-
 COPIES = 3
-"""Checkpoints on the disk at once: best, last, and one that is written beside its place."""
+"""Checkpoints on the disk at once: best, last, and one that is being written."""
 
 PAIR_BYTES = 250
 """Bytes per pair in the tables of pairs and answers."""
@@ -32,7 +31,7 @@ OTHER_BYTES = 8_000_000
 
 
 def space_of_training(config: Config, model: PairModel, fold: PreparedFold) -> tuple[int, str]:
-    """Return about how many bytes a training writes, and for what."""
+    """Return an estimate of the bytes that a training writes, and their purpose."""
     weights = sum(tensor.nbytes for tensor in model.trained_state().values())
     num_references = min(config.ranking.references, len(fold.split.validation))
     pictures = PixelImages(model.encoder.preprocess, fold.split.train.iloc[:1])
@@ -48,10 +47,10 @@ def space_of_training(config: Config, model: PairModel, fold: PreparedFold) -> t
 
 
 def complete_checkpoints(session: Session, validator: Validator) -> tuple[Validation, int]:
-    """Add to `last` and `best` what places other images on the score scale; leave `best` loaded.
+    """Add validation answers and references to `last` and `best`; leave `best` loaded.
 
-    Before held-out images are judged, which may take long and be stopped. Returns the answers of
-    `best` about validation images, and its step.
+    They place other images on the score scale. Call it before the held-out images are judged: that
+    may take long and be stopped. Returns the validation answers of `best`, and its step.
     """
     references = chosen_references(session)
     folders = [session.run.path / "checkpoints" / kind for kind in ("last", "best")]
@@ -69,7 +68,7 @@ def complete_checkpoints(session: Session, validator: Validator) -> tuple[Valida
 
 
 def complete_stopped(session: Session, validator: Validator) -> None:
-    """Like complete_checkpoints, for a stopped run: an error is logged, as another is raised."""
+    """Like complete_checkpoints, for a stopped run: log any error here, as another is raised."""
     try:
         complete_checkpoints(session, validator)
     except LmolError as error:
@@ -77,7 +76,7 @@ def complete_stopped(session: Session, validator: Validator) -> None:
 
 
 def chosen_references(session: Session) -> References | None:
-    """Choose validation images spread over the scores; None without scores or a wish for any."""
+    """Choose validation images spread over the scores; None without scores, or if 0 are wanted."""
     validation = session.fold.split.validation
     num = min(session.config.ranking.references, len(validation))
     if num == 0 or "score" not in validation:

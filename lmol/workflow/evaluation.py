@@ -16,7 +16,6 @@ from lmol.evaluation.diagnosis import (
     Diagnosis,
     DiagnosisSettings,
     RankedFold,
-    ValidationAnswers,
     diagnose,
     plot_diagnosis,
 )
@@ -33,7 +32,6 @@ from lmol.evaluation.part_file import PartFile
 from lmol.evaluation.plots import plot_confusion, plot_overview, plot_ranking
 from lmol.evaluation.questions import rows_of
 from lmol.evaluation.ranked import Validation, rank_pairs
-from lmol.ranking.bradley_terry import BradleyTerryFit
 from lmol.ranking.scale import ScoreScale, ranking_table
 from lmol.runs.result_folder import ResultFolder
 from lmol.system.distributed import process_index
@@ -43,16 +41,15 @@ from lmol.workflow.session import Session
 log = logging.getLogger(__name__)
 
 JUDGED = "judged"
-"""The folder of a run that keeps the answers of an evaluation under way."""
+"""The folder of a run that keeps the answers of an unfinished evaluation."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EvaluationResult:
-    """All results of a held-out fold: tables as in the run folder, and the metrics of all.
+    """All results of a held-out fold: tables as in the run folder, and all metrics.
 
-    images: the held-out images. scale: None where they have no scores. step: of the weights that
-    judged. answers: the file of answers, which may go once the rest is saved; None where they were
-    generated.
+    images: the held-out images. scale: None if they have no scores. step: of the weights. answers:
+    the answer cache, to be removed once all else is saved; None if the answers were generated.
     """
 
     images: pd.DataFrame
@@ -74,8 +71,8 @@ def evaluate_held_out(
 ) -> EvaluationResult:
     """Judge the held-out pairs, which nothing else reads, and rank their images.
 
-    step: of the weights. run: the folder of the run that trained the model, where the answers are
-    kept meanwhile.
+    step: of the weights. run: the folder of the run that trained the model, which keeps the answer
+    cache.
     """
     images, pairs = session.fold.split.held_out, session.fold.held_out_pairs
     probabilities, metrics, answers = _answers(session, run)
@@ -84,9 +81,18 @@ def evaluate_held_out(
     scale = None
     if validation.mean_score is not None:
         scale = validation.scale(ties, num_pairs=len(pairs), num_images=len(images))
-    diagnosis = _diagnosis(session, probabilities, ranked, scale, validation)
+    estimates = None if scale is None else scale.estimate(ranked.strengths)
+    fold = RankedFold(
+        pairs=pairs,
+        probabilities=probabilities,
+        images=images,
+        strengths=ranked.strengths,
+        estimates=estimates,
+    )
+    diagnosis = diagnose(fold, _diagnosis_settings(session, validation))
     metrics |= classification_metrics(pairs["label"], probabilities)
-    metrics |= _of_ranking(images, ranked.strengths, scale)
+    scores = images["score"].to_numpy() if "score" in images else None
+    metrics |= correlation_metrics(scores, ranked.strengths, estimates)
     return EvaluationResult(
         images=images,
         predictions=predictions_table(pairs, probabilities),
@@ -99,39 +105,17 @@ def evaluate_held_out(
     )
 
 
-def _of_ranking(images: pd.DataFrame, strengths: Floats, scale: ScoreScale | None) -> Metrics:
-    if scale is None:
-        return {"images": len(images)}
-    return correlation_metrics(images["score"].to_numpy(), strengths, scale.estimate(strengths))
-
-
-def _diagnosis(
-    session: Session,
-    probabilities: Floats,
-    ranked: BradleyTerryFit,
-    scale: ScoreScale | None,
-    validation: Validation,
-) -> Diagnosis:
-    config, fold = session.config, session.fold
-    return diagnose(
-        RankedFold(
-            pairs=fold.held_out_pairs,
-            probabilities=probabilities,
-            images=fold.split.held_out,
-            strengths=ranked.strengths,
-            estimates=None if scale is None else scale.estimate(ranked.strengths),
-        ),
-        DiagnosisSettings(
-            theta=config.data.theta,
-            farthest=farthest_gap(fold.split),
-            seed=session.seed,
-            replicates=config.eval.replicates,
-        ),
-        ValidationAnswers(labels=validation.pairs["label"], probabilities=validation.probabilities),
+def _diagnosis_settings(session: Session, validation: Validation) -> DiagnosisSettings:
+    return DiagnosisSettings(
+        theta=session.config.data.theta,
+        farthest=_farthest_gap(session.fold.split),
+        seed=session.seed,
+        replicates=session.config.eval.replicates,
+        temperature=validation.temperature(),
     )
 
 
-def farthest_gap(split: Split) -> float:
+def _farthest_gap(split: Split) -> float:
     """Return the largest gap of two scores of the data set, in points: the same for all folds."""
     images = pd.concat([split.train, split.validation, split.held_out])
     return float(images["score"].max() - images["score"].min()) if "score" in images else 0.0
@@ -165,7 +149,8 @@ def save_result(run: ResultFolder, result: EvaluationResult, seconds: dict[str, 
     _plot(result, plots)
     metrics: Metrics = {**result.metrics, **seconds}
     run.write_json("metrics.json", metrics)
-    log.info("Held-out fold, %s:\n%s", size_of(metrics), lines_of(metrics))
+    size = f"{metrics['pairs']:,} pairs of {metrics['images']:,} images"
+    log.info("Held-out fold, %s [95 %% interval over images]:\n%s", size, lines_of(metrics))
     log.info("All metrics:\n  %s\nPictures, the overview first:\n  %s",
              run.path / "metrics.json", plots / "overview.png")  # fmt: skip
     if result.answers is not None:
@@ -183,18 +168,12 @@ def _plot(result: EvaluationResult, folder: Path) -> None:
     plot_diagnosis(result.diagnosis, paths, folder)
 
 
-def size_of(metrics: Metrics) -> str:
-    """Return the numbers of pairs and images, and what the brackets in lines_of hold."""
-    return f"{metrics['pairs']:,} pairs of {metrics['images']:,} images [95 % interval over images]"
-
-
 def lines_of(metrics: Metrics) -> str:
-    """Return a line for each known metric that is shown at the end, with its interval if any."""
-    shown = [one for one in shown_in(Shown.END) if metrics.get(one.key) is not None]
-    names = [one.name or one.title for one in shown]
-    width = max(map(len, names))
-    lines = zip(names, (_shown(one.key, metrics) for one in shown), strict=True)
-    return "\n".join(f"  {name:<{width}}  {value}" for name, value in lines)
+    """Return a line for each known metric that a command shows at its end, with its interval."""
+    known = [one for one in shown_in(Shown.END) if metrics.get(one.key) is not None]
+    shown = {one.name or one.title: _shown(one.key, metrics) for one in known}
+    width = max(map(len, shown))
+    return "\n".join(f"  {name:<{width}}  {value}" for name, value in shown.items())
 
 
 def _shown(name: str, metrics: Metrics) -> str:

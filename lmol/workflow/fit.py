@@ -1,4 +1,4 @@
-"""Train the model of a session: monitor, Trainer, and the checkpoints that are left."""
+"""Training of the model of a session: monitor, Trainer and checkpoints."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 def fit(session: Session, validator: Validator) -> tuple[float, float]:
     """Train, and leave the checkpoints `best` and `last`.
 
-    Returns the best validation metric and the seconds that training took. Raises HealthError where
-    a rule stopped the run; `last` then holds the last weights without a finding.
+    Returns the best validation metric and the duration of training in seconds. Raises HealthError
+    if a rule stopped the run; `last` then holds the last weights without a finding.
     """
     run = session.run
     monitor = monitor_of(session)
@@ -48,7 +48,7 @@ def fit(session: Session, validator: Validator) -> tuple[float, float]:
     except HealthError:
         if FROZEN not in monitor.findings.entries and trainer.save_last_good():
             complete_stopped(session, validator)
-        elif run.writes:  # the validated weights already had something wrong with them
+        elif run.writes:  # the validated weights already had a finding
             shutil.rmtree(trainer.folder / "last", ignore_errors=True)
         raise
     finally:
@@ -60,7 +60,7 @@ def fit(session: Session, validator: Validator) -> tuple[float, float]:
 
 
 def monitor_of(session: Session, *, every_step: bool = False) -> Monitor:
-    """Return the monitor of the session's training; every_step: audit each one."""
+    """Return the monitor of the session's training. every_step: audit every step."""
     config, fold = session.config, session.fold
     training = MonitoredTraining(
         model=session.model,
@@ -77,7 +77,7 @@ def monitor_of(session: Session, *, every_step: bool = False) -> Monitor:
 
 
 def broken_images(session: Session) -> str:
-    """Name the training images whose numbers are not finite as the model gets them, if any."""
+    """Name the training images whose pixels or features are not finite, if any."""
     names = session.fold.split.train["image"].tolist()
     broken = [name for name in names if not torch.isfinite(session.images[name]).all()]
     return f"; not finite are the image(s) {', '.join(broken[:5])}" if broken else ""
@@ -86,7 +86,7 @@ def broken_images(session: Session) -> str:
 def trainer_of(
     session: Session, monitor: Monitor, validator: Validator, callbacks: list[TrainerCallback]
 ) -> ComparisonTrainer:
-    """Build the Trainer that train.trainer names."""
+    """Build the Trainer named by train.trainer."""
     config, images = session.config, session.images
     trainer: ComparisonTrainer = instantiate(config.train.trainer)(
         model=session.model,
@@ -108,10 +108,10 @@ def trainer_of(
 
 
 def train(trainer: ComparisonTrainer, monitor: Monitor, run: RunFolder) -> float:
-    """Train to the end, or to an error; either way the health report goes into the manifest.
+    """Train to the end or to an error; in both cases write the health report into the manifest.
 
-    Returns seconds. Raises HealthError where a rule stops the run, and TrainingError where a
-    worker died or no longer answers.
+    Returns seconds. Raises HealthError if a rule stops the run, and TrainingError if a worker died
+    or no longer answers.
     """
     bar = ProgressBar()
     trainer.add_callback(bar)

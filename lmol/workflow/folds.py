@@ -1,4 +1,4 @@
-"""The folds of a data set: loaded, checked, paired, and written into the run folder."""
+"""The folds of a data set: load, check, pair, and write them into the run folder."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 IMAGES = "images.csv"
 
 SAME = ["image", "score", "content"]
-"""Columns of images.csv that must not have changed of any held-out image."""
+"""Columns of images.csv that must be unchanged for every held-out image."""
 
 
 def load_folds(config: Config, run: RunFolder) -> list[PreparedFold]:
-    """Load, check and split the data; no held-out file may be in the training fold."""
+    """Load, check and split the data; refuse held-out files that are also in the training fold."""
     source = instantiate(config.data.source)
     data = load_data(source)
     run.note(data_hash=data_hash(data.images, data.comparisons))
@@ -41,7 +41,7 @@ def load_folds(config: Config, run: RunFolder) -> list[PreparedFold]:
 
 
 def _require_scores(config: Config, data: DataSet) -> None:
-    """Raise ConfigError where the best checkpoint is chosen by a metric that needs scores."""
+    """Raise ConfigError if the best checkpoint is chosen by a metric that needs missing scores."""
     needing = {metric.key for metric in METRICS if metric.needs}
     if "score" not in data.images and config.train.metric.value in needing:
         problem = LmolError(
@@ -54,7 +54,7 @@ def _require_scores(config: Config, data: DataSet) -> None:
 
 
 def pair_plan(config: Config) -> PairPlan:
-    """Collect what decides which pairs are drawn."""
+    """Return the settings that determine the drawn pairs."""
     return PairPlan(
         policy=instantiate(config.data.schedule),
         theta=config.data.theta,
@@ -75,9 +75,9 @@ def prepare_fold(config: Config, run: RunFolder) -> PreparedFold:
 
 
 def count_near_duplicates(splits: Sequence[Split], run: RunFolder) -> None:
-    """Report held-out images that look like one of the training fold, such as a resized copy.
+    """Report held-out images that look like an image of the training fold, such as a resized copy.
 
-    Their number by fold goes into the manifest, their names into pairs/near_duplicates_fold<k>.csv.
+    Write their number by fold into the manifest, their names to pairs/near_duplicates_fold<k>.csv.
     """
     counts = {}
     for split in splits:
@@ -104,9 +104,9 @@ def save_pairs(fold: PreparedFold, run: RunFolder) -> None:
 
 
 def save_images(split: Split, run: RunFolder) -> None:
-    """Write images.csv: the part of the fold that each image is in.
+    """Write images.csv: each image with its part of the fold.
 
-    path: where the file was, for pictures of it in a report.
+    The column path is for the pictures of a report.
     """
     parts = {"train": split.train, "validation": split.validation, "held_out": split.held_out}
     table = pd.concat([part.assign(part=name) for name, part in parts.items()])
@@ -115,7 +115,7 @@ def save_images(split: Split, run: RunFolder) -> None:
 
 
 def same_fold(config: Config, past: PastRun, run: RunFolder) -> PreparedFold:
-    """Return the fold that a run was made with; raise DataError where the data have changed."""
+    """Return the fold that a run was trained on; raise DataError if the data have changed."""
     fold = load_folds(config, run)[past.fold - 1]
     held_out, before = fold.split.held_out, images_of(past)
     columns = [name for name in SAME if name in held_out]
@@ -125,7 +125,7 @@ def same_fold(config: Config, past: PastRun, run: RunFolder) -> PreparedFold:
         raise DataError(
             "data",
             got=f"other images, scores or folds than {past.path.name} was trained with",
-            expected="the same data, so that what it held out is held out",
+            expected="the same data, so that the same images are held out",
             remedy="restore the data, or name their folder with data.root=...",
         )
     return fold

@@ -1,4 +1,4 @@
-"""The card of an exported model: what it is, what it was made of, how good it is, what for."""
+"""The card of an exported model: its training, its metrics, its limits and how to use it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from lmol.config import Config, instantiate
 from lmol.config.schema import ExportForm, PromptForm, Quantization
+from lmol.evaluation.metrics import Shown, shown_in
 from lmol.model.checkpoint import read_meta
 from lmol.model.vlm.spec import VisionLanguageModel
 from lmol.runs.past_runs import PastRun
@@ -19,20 +20,7 @@ SOURCES = {
     "SyntheticFaces": "drawn faces, whose score is a formula; it knows nothing of real ones.",
 }
 
-REPORTED = (
-    "accuracy",
-    "accuracy_first",
-    "accuracy_second",
-    "accuracy_similar",
-    "macro_f1",
-    "order_consistency",
-    "position_bias",
-    "ece",
-    "pearson",
-    "spearman",
-    "mae",
-    "subgroup_gap",
-)
+REPORTED = (*(metric.key for metric in shown_in(Shown.CARD)), "subgroup_gap")
 
 CARD = """\
 ---
@@ -115,7 +103,7 @@ QUANTIZED = """
 
 
 def model_card(config: Config, past: PastRun, prompt: str) -> str:
-    """Markdown with YAML front matter, filled from a run. prompt: as rendered."""
+    """Return Markdown with YAML front matter, filled from a run. prompt: as rendered."""
     data, export = config.data, config.export
     model: VisionLanguageModel = instantiate(config.model)
     merged = export.form is ExportForm.MERGED
@@ -148,7 +136,7 @@ def model_card(config: Config, past: PastRun, prompt: str) -> str:
 
 
 def _metrics(past: PastRun, kind: str) -> str:
-    """A table of the held-out metrics with their 95 % intervals, as the run measured them."""
+    """Return a table of the held-out metrics with their 95 % intervals, as the run saved them."""
     step, judged = (read_meta(past.checkpoint(name)).get("step") for name in (kind, "best"))
     if step != judged:
         return f"Not evaluated: these are the weights of step {step}; the run judged step {judged}."

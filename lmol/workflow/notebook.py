@@ -1,4 +1,4 @@
-"""Train and evaluate from a notebook or a program, without a command line."""
+"""Training and evaluation from a notebook or a program, without a command line."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from lmol.workflow.training import Trained, train_and_evaluate
 def train(config: Config, folder: str | Path) -> Trained:
     """Run the main job, as `python -m lmol.run hydra.run.dir=folder` does.
 
-    config: from lmol.load_config. Returns the trained model and its results; the folder holds all
-    that a run folder holds. Raises the errors of lmol.errors.
+    config: from lmol.load_config. Returns the trained model and its results; the folder becomes a
+    run folder. Raises the errors of lmol.errors.
     """
     if config.task.name != "train":
         raise LmolError(
@@ -34,10 +34,10 @@ def train(config: Config, folder: str | Path) -> Trained:
 
 
 def evaluate(run: str | Path, folder: str | Path, *overrides: str) -> EvaluationResult:
-    """Judge the held-out fold of a finished run anew, as task=evaluate does.
+    """Judge the held-out fold of a finished run again, as task=evaluate does.
 
     run: its folder. folder: receives the results. overrides: such as "checkpoint=last" or
-    "eval.pairs=1000"; all else is as the run was trained. Raises the errors of lmol.errors.
+    "eval.pairs=1000"; other settings are those of the run. Raises the errors of lmol.errors.
     """
     config = load_config("task=evaluate", f"run='{run}'", *overrides, saved=saved_runs)
     _require(config)

@@ -15,8 +15,7 @@ from lmol.tracking.tracker import Tracker
 from lmol.workflow.checkpoints import PAIR_BYTES
 from lmol.workflow.evaluation import EvaluationResult, evaluate_held_out, save_result
 from lmol.workflow.folds import same_fold
-from lmol.workflow.past_model import trained_model
-from lmol.workflow.session import Session, image_store, seed_everything
+from lmol.workflow.session import Session, image_store, seed_everything, trained_model
 from lmol.workflow.tracking import track_result
 from lmol.workflow.validation import judge_validation
 
@@ -30,7 +29,10 @@ def evaluate_past_fold(
     tracker: Tracker,
     part: ResultFolder | None = None,
 ) -> EvaluationResult:
-    """Judge one fold with the run that held it out; write into `part` of the folder, or into it."""
+    """Judge one fold with the run that held it out.
+
+    part: the part of the run folder that receives the results; None: the folder itself.
+    """
     results = run if part is None else part
     session, step = past_session(config, past, run, tracker)
     num_pairs = len(session.fold.held_out_pairs)
@@ -62,7 +64,7 @@ def past_session(
 
 
 def stored_validation(session: Session, past: PastRun) -> Validation | None:
-    """Return the validation answers that the checkpoint carries, if they are about these pairs."""
+    """Return the validation answers in the checkpoint, if they are about these pairs."""
     found = Validation.load(past.checkpoint(session.config.checkpoint.value))
     pairs = session.fold.validation_pairs
     names = ["img1", "img2", "label"]

@@ -1,4 +1,4 @@
-"""The session: everything that a training or an evaluation carries along, made once."""
+"""The session of a training or an evaluation: its configuration, data, model and outputs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from transformers import set_seed
 
 from lmol.config import Config, instantiate
 from lmol.data.preparation import PreparedFold
+from lmol.model.checkpoint import load_checkpoint
 from lmol.model.features import ImageStore, PixelImages, cache_features
 from lmol.model.pair_model import PairModel
 from lmol.model.spec import ModelSpec
+from lmol.runs.past_runs import PastRun
 from lmol.runs.run_folder import RunFolder
 from lmol.system.progress import progress
 from lmol.tracking.tracker import Tracker
@@ -23,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Session:
-    """One fold, a model on it, and where results go.
+    """One fold, a model for it, and the run folder and tracker for its results.
 
     config: its fold.index is this fold. images: features or pixels of the fold's images.
     """
@@ -37,7 +39,7 @@ class Session:
 
     @property
     def seed(self) -> int:
-        """The seed of this fold."""
+        """Return the seed of this fold."""
         return self.config.seed + self.config.fold.index
 
 
@@ -59,8 +61,17 @@ def untrained_model(config: Config) -> PairModel:
     return model
 
 
+def trained_model(config: Config, past: PastRun) -> tuple[PairModel, int]:
+    """Return the model of a run with its trained weights, and their step."""
+    model = untrained_model(config)
+    folder = past.checkpoint(config.checkpoint.value)
+    meta = load_checkpoint(model, folder)
+    log.info("%s: step %s, %s %s", folder, meta["step"], meta["metric"], meta["best_value"])
+    return model, int(meta["step"])
+
+
 def image_store(config: Config, model: PairModel, *tables: pd.DataFrame) -> ImageStore:
-    """Return the images of image tables: cached features, or pixels read whenever asked for."""
+    """Return the images of some tables: cached features, or pixels that are read at each use."""
     images = pd.concat(tables, ignore_index=True)
     if not config.model["cache_features"]:
         return PixelImages(model.encoder.preprocess, images)

@@ -1,62 +1,60 @@
-"""What the end of a sweep shows on the terminal."""
+"""Terminal tables and messages at the end of a sweep."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
 from lmol.evaluation.metrics import Shown, shown_in
-from lmol.evaluation.over_folds import OverFolds, over_folds
+from lmol.evaluation.over_folds import OverFolds, metrics_over_folds, over_folds
 from lmol.runs.sweep_jobs import SweptJob
-from lmol.workflow.overall import SHOWN
+from lmol.workflow.overall import SHOWN, Setting
 
-OF_GROUPS = tuple(metric.key for metric in shown_in(Shown.SETTINGS))
+OF_SETTINGS = tuple(metric.key for metric in shown_in(Shown.SETTINGS))
 
-GroupRow = tuple[str, int, Sequence[SweptJob], Sequence[int]]
-"""Label, number of jobs, those that are done, and the missing folds."""
+SUMMARY: tuple[tuple[str, Literal["mean", "sd", "low", "high"]], ...] = (
+    ("mean", "mean"),
+    ("SD", "sd"),
+    ("95 %", "low"),
+    ("", "high"),
+)
+"""Rows below the folds: heading, and field of OverFolds."""
 
 
 def table_of_folds(jobs: Sequence[SweptJob]) -> Table:
-    """A row a fold; below, mean, SD and interval over those that are done, which are counted."""
-    done = [job for job in jobs if job.done]
-    metrics = shown_metrics(done)
-    table = _table(["fold", *metrics])
+    """Return a row per fold; below, mean, SD and interval over the finished folds."""
+    found = shown_metrics(jobs)
+    table = _table(["fold", *found])
     for job in jobs:
-        cells = [cell(job.metrics().get(metric)) for metric in metrics]
+        metrics = job.metrics()
+        cells = [cell(metrics.get(name)) for name in found]
         table.add_row(str(job.fold), *(cells if job.done else [job.status]))
-    if done:
+    if any(job.done for job in jobs):
         table.add_section()
-        for row in summary_rows(metrics, done):
-            table.add_row(*row)
+        for heading, field in SUMMARY:
+            table.add_row(heading, *(cell(over[field]) for over in found.values()))
     return table
 
 
-def summary_rows(metrics: Sequence[str], done: Sequence[SweptJob]) -> Iterator[list[str]]:
-    """Mean, SD and both ends of the interval."""
-    found = [summary(metric, done) for metric in metrics]
-    yield ["mean", *(cell(over.mean) for over in found)]
-    yield ["SD", *(cell(over.sd) for over in found)]
-    yield ["95 %", *(cell(over.low) for over in found)]
-    yield ["", *(cell(over.high) for over in found)]
-
-
-def table_of_groups(groups: Sequence[GroupRow]) -> Table:
-    """A row a setting of the swept keys, mean ± half of the 95 % interval over its folds."""
-    done = [job for _, _, finished, _ in groups for job in finished]
-    metrics = [name for name in shown_metrics(done) if name in OF_GROUPS]
+def table_of_settings(settings: Sequence[Setting]) -> Table:
+    """Return a row per setting: mean ± half of the 95 % interval over its finished folds."""
+    shown = shown_metrics([job for setting in settings for job in setting.jobs])
+    metrics = [name for name in shown if name in OF_SETTINGS]
     table = _table(["swept", "folds", "validation", *metrics])
-    for label, num, finished, missing in groups:
-        folds = f"{len(finished)} of {num}" if missing else str(num)
-        cells = [interval(summary(metric, finished)) for metric in metrics] if finished else []
-        table.add_row(escape(label), folds, validation(finished), *cells)
+    for setting in settings:
+        num, done, found = len(setting.jobs), setting.done, shown_metrics(setting.jobs)
+        folds = str(num) if len(done) == num else f"{len(done)} of {num}"
+        cells = [interval(found[name]) for name in metrics] if done else []
+        table.add_row(escape(setting.short_label), folds, validation(done), *cells)
     return table
 
 
 def _table(columns: Sequence[str]) -> Table:
-    """Words of a heading stand below each other, each whole, so that it fits a narrow terminal."""
+    """Return a table whose headings have one word per line, so that it fits a narrow terminal."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         words = column.split("_")
@@ -69,14 +67,14 @@ def _table(columns: Sequence[str]) -> Table:
     return table
 
 
-def title_of_groups(name: str, jobs: Sequence[SweptJob]) -> str:
-    """The recipe, and how many jobs the numbers leave out."""
+def title_of_settings(name: str, jobs: Sequence[SweptJob]) -> str:
+    """Return the recipe, and how many jobs the numbers include."""
     done = sum(job.done for job in jobs)
     return f"{name}: {done} of {len(jobs)} jobs done; mean ± 95 % interval over folds"
 
 
 def title_of_folds(name: str, jobs: Sequence[SweptJob]) -> str:
-    """The recipe, and which folds the numbers leave out."""
+    """Return the recipe, and which folds the numbers exclude."""
     missing = [str(job.fold) for job in jobs if not job.done]
     if not missing:
         return f"{name}: {len(jobs)} folds"
@@ -85,7 +83,7 @@ def title_of_folds(name: str, jobs: Sequence[SweptJob]) -> str:
 
 
 def job_messages(jobs: Sequence[SweptJob]) -> Iterator[str]:
-    """A line a job that is not done: which, and why."""
+    """Yield a line per unfinished job: its values, its status and the reason."""
     for job in jobs:
         values = "".join(f", {key}={value}" for key, value in job.values.items())
         reason = (job.error or "").strip().splitlines()
@@ -93,28 +91,24 @@ def job_messages(jobs: Sequence[SweptJob]) -> Iterator[str]:
         yield f"fold {job.fold}{values} {job.status}{why}"
 
 
-def shown_metrics(done: Sequence[SweptJob]) -> list[str]:
-    """Those that all folds have."""
-    metrics = [job.metrics() for job in done]
-    return [name for name in SHOWN if metrics and all(m.get(name) is not None for m in metrics)]
-
-
-def summary(metric: str, done: Sequence[SweptJob]) -> OverFolds:
-    """Summarise one metric over the finished jobs."""
-    return over_folds([float(job.metrics()[metric]) for job in done])
+def shown_metrics(jobs: Sequence[SweptJob]) -> dict[str, OverFolds]:
+    """Summarise over the finished jobs each metric of the table that all of them have."""
+    found = metrics_over_folds(job.metrics() for job in jobs if job.done)
+    return {name: found[name] for name in SHOWN if name in found}
 
 
 def validation(done: Sequence[SweptJob]) -> str:
-    """Mean over folds of what the jobs returned; a setting is chosen by it, not by the others."""
+    """Return the mean over folds of the validation metric, by which a setting is chosen."""
     values = [job.validation for job in done if job.validation is not None]
-    return cell(over_folds(values).mean) if values else ""
+    return cell(over_folds(values)["mean"]) if values else ""
 
 
 def interval(over: OverFolds) -> str:
-    """Mean ± half of the interval."""
-    return cell(over.mean) + ("" if over.high is None else f" ± {over.high - over.mean:.3f}")
+    """Return mean ± half of the interval."""
+    high, mean = over["high"], over["mean"]
+    return cell(mean) + ("" if high is None else f" ± {high - mean:.3f}")
 
 
 def cell(value: float | None) -> str:
-    """Empty where there is none."""
+    """Return the number as text; empty for None."""
     return "" if value is None else f"{value:.4f}"

@@ -1,4 +1,4 @@
-"""What a command shows on the terminal when it answers a question."""
+"""Terminal tables of a comparison and of a ranking."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lmol.verdict import Verdict
 COLUMNS = ("rank", "image", "group", "score", "estimate", "strength", "stderr")
 
 ENDS = 10
-"""Rows that are shown of either end of a long ranking."""
+"""Rows of each end of a long ranking that are shown."""
 
 
 def table_of_comparison(comparison: Comparison) -> Table:
-    """The verdict and the three probabilities of a pair."""
-    table = Table(title=f"{comparison.verdict.title}", title_justify="left")
+    """Return a table of the three probabilities of a pair, with the answer as its title."""
+    table = Table(title=comparison.verdict.title, title_justify="left")
     table.add_column("answer")
     table.add_column("image", overflow="fold")
     table.add_column("probability", justify="right")
@@ -33,19 +33,16 @@ def table_of_comparison(comparison: Comparison) -> Table:
 
 
 def table_of_ranking(ranking: pd.DataFrame) -> Table:
-    """A ranking, of a long one both ends."""
+    """Return a table of a ranking; of a long one, both ends."""
     table = Table(title=f"{len(ranking)} images, best first", title_justify="left")
     shown = [name for name in COLUMNS if name in ranking]
     for name in shown:
         table.add_column(name, justify="left" if name == "image" else "right", overflow="fold")
-    cut = len(ranking) > 2 * ENDS
-    head, tail = (ranking.head(ENDS), ranking.tail(ENDS)) if cut else (ranking, ranking[:0])
-    for row in head[shown].itertuples(index=False):
-        table.add_row(*map(_cell, row))
-    if cut:
-        table.add_row(*["..."] * len(shown))
-    for row in tail[shown].itertuples(index=False):
-        table.add_row(*map(_cell, row))
+    rows = [[_cell(value) for value in row] for row in ranking[shown].itertuples(index=False)]
+    if len(rows) > 2 * ENDS:
+        rows[ENDS:-ENDS] = [["..."] * len(shown)]
+    for row in rows:
+        table.add_row(*row)
     return table
 
 

@@ -1,4 +1,4 @@
-"""Send the result of a held-out fold to a tracker: the numbers, and the tables behind them."""
+"""Send the result of a held-out fold to a tracker: numbers, tables and pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lmol.tracking.tracker import Tracker
 from lmol.workflow.evaluation import EvaluationResult
 
 PLOTS = ("confusion", "ranking", "accuracy_by_gap", "reliability")
-"""Pictures in plots/ of a run folder that are sent, where the run has them."""
+"""Pictures in plots/ of a run folder that are sent if they exist."""
 
 
 def track_result(
@@ -22,7 +22,7 @@ def track_result(
 ) -> None:
     """Send metrics as summary; confusion matrix, ranking and hardest pairs as tables and pictures.
 
-    folder: where the results are saved; prefix: of all names, such as fold_2/.
+    folder: the folder of the results; prefix: of all names, such as fold_2/.
     """
     metrics = {f"{prefix}{name}": value for name, value in result.metrics.items()}
     tracker.summary(metrics | {f"{prefix}{name}": value for name, value in seconds.items()})
@@ -42,7 +42,7 @@ def _columns(table: pd.DataFrame) -> dict[str, list[object]]:
 
 
 def _with_pictures(pairs: pd.DataFrame, held_out: pd.DataFrame) -> dict[str, list[object]]:
-    """The table of hardest pairs with the pictures of both images before the rest."""
+    """Return the columns of the hardest pairs, after those of the pictures of both images."""
     paths = held_out.set_index("image")["path"].map(Path)
     pictures = {f"picture{side}": list(paths.reindex(pairs[f"img{side}"])) for side in (1, 2)}
     return pictures | _columns(pairs)

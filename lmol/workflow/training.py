@@ -1,4 +1,4 @@
-"""The main job from data to saved results; task=train and lmol.train both call it."""
+"""The main job from data to saved results, for task=train and lmol.train."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def train_and_evaluate(config: Config, run: RunFolder, tracker: Tracker) -> Trai
 def training_session(
     config: Config, run: RunFolder, tracker: Tracker, *, saved: bool = False
 ) -> Session:
-    """Prepare the configured fold, and build the model that is to be trained on it.
+    """Prepare the configured fold, and build the untrained model.
 
-    saved: checkpoints will be written; raise DiskError at once where there is no room for them.
+    saved: checkpoints will be written; raise DiskError at once if the disk has no room for them.
     """
     seed_everything(config)
     fold = prepare_fold(config, run)
@@ -68,8 +68,8 @@ def training_session(
 
 
 def show_trainable(model: PairModel, run: RunFolder) -> None:
-    """Save every trained tensor's name, shape, group and count; log them layer by layer alike."""
+    """Save every trained tensor's name, shape, group and count; log them by kind of layer."""
     table = trainable_table(model)
     run.write_table("trainable.csv", table)
-    lines = trainable_summary(table).to_string(index=False).splitlines()
-    log.info("Trained, everything else frozen:\n%s", "\n".join(lines))
+    summary = trainable_summary(table).to_string(index=False)
+    log.info("Trained, everything else frozen:\n%s", summary)

@@ -5,36 +5,31 @@ from __future__ import annotations
 import pandas as pd
 
 from lmol.evaluation.judge import judge
-from lmol.evaluation.metrics import (
-    Shown,
-    classification_metrics,
-    correlation_metrics,
-    shown_in,
-)
+from lmol.evaluation.metrics import Shown, classification_metrics, correlation_metrics, shown_in
 from lmol.evaluation.ranked import Validation, rank_pairs
 from lmol.training.comparable import comparable_cross_entropy
 from lmol.verdict import Verdict
 from lmol.workflow.session import Session
 
 BY_CLASS = tuple(f"accuracy_{verdict.name.lower()}" for verdict in Verdict)
-"""Recorded at every validation too, for the classes that its pairs have."""
+"""Also recorded at every validation, for the classes among its labels."""
 
 
 class Validator:
-    """Judges the validation pairs; the answers of each step are kept and not asked for again."""
+    """Judge of the validation pairs, which keeps the answers of each step."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._judged: dict[int, Validation] = {}
 
     def answers(self, step: int) -> Validation:
-        """Return what the weights of a step, which the model must have, answer."""
+        """Return the answers of the weights of a step, which must be loaded."""
         if step not in self._judged:
             self._judged[step] = judge_validation(self._session)
         return self._judged[step]
 
     def metrics(self, step: int) -> dict[str, float]:
-        """Return the metrics that choose `best` and stop early; of images not trained on."""
+        """Return the metrics that choose `best` and stop early, on images not trained on."""
         config, fold = self._session.config, self._session.fold
         probabilities = self.answers(step).probabilities
         pairs, images = fold.validation_pairs, fold.split.validation
@@ -48,13 +43,15 @@ class Validator:
             probabilities, pairs, fold.training_pairs, config.train.loss
         )
         shown = [metric.key for metric in shown_in(Shown.VALIDATION)]
-        known = {key: _known(metrics[key]) for key in shown if key in metrics}
+        # A correlation is not defined for a judge that gives no order: 0, as by chance.
+        known = {key: float(metrics[key] or 0.0) for key in shown if key in metrics}
         return known | by_class | {"comparable_cross_entropy": comparable}
 
 
 def judge_validation(session: Session) -> Validation:
-    """Ask the model about the validation pairs; score scale and temperature are fitted to these."""
+    """Judge the validation pairs, to which the score scale and the temperature are fitted."""
     fold, judging = session.fold, session.config.eval
+    known = pd.concat([fold.split.train, fold.split.validation])
     return Validation(
         pairs=fold.validation_pairs,
         probabilities=judge(
@@ -64,15 +61,5 @@ def judge_validation(session: Session) -> Validation:
             judging.batch_pairs,
             memory_gb=judging.memory_gb,
         ),
-        mean_score=_mean_score(fold.split.train, fold.split.validation),
+        mean_score=float(known["score"].mean()) if "score" in known else None,
     )
-
-
-def _mean_score(*tables: pd.DataFrame) -> float | None:
-    known = pd.concat(tables)
-    return float(known["score"].mean()) if "score" in known else None
-
-
-def _known(value: float | None) -> float:
-    """Replace an undefined correlation, of a judge that gives no order, by 0: chance."""
-    return 0.0 if value is None else float(value)

@@ -26,9 +26,13 @@ def simulated(num: int, seed: int = 0) -> tuple[NDArray[np.int64], Floats]:
     return truth, np.stack([one, one[:, SWAPPED]], axis=1)
 
 
+def error_of(truth: NDArray[np.int64], probabilities: Floats) -> float:
+    return expected_calibration_error(reliability_table(truth, average_orders(probabilities)))
+
+
 def test_a_calibrated_judge_has_no_calibration_error_and_needs_no_temperature() -> None:
     truth, probabilities = simulated(100_000)
-    assert expected_calibration_error(truth, average_orders(probabilities)) < 0.01
+    assert error_of(truth, probabilities) < 0.01
     assert fit_temperature(truth, probabilities) == pytest.approx(1.0, abs=0.02)
 
 
@@ -36,11 +40,9 @@ def test_a_calibrated_judge_has_no_calibration_error_and_needs_no_temperature() 
 def test_the_temperature_that_a_judge_was_sharpened_with_is_found(sharpness: float) -> None:
     truth, probabilities = simulated(50_000)
     sharpened = with_temperature(probabilities, 1 / sharpness)
-    before = expected_calibration_error(truth, average_orders(sharpened))
+    before = error_of(truth, sharpened)
     temperature = fit_temperature(truth, sharpened)
-    after = expected_calibration_error(
-        truth, average_orders(with_temperature(sharpened, temperature))
-    )
+    after = error_of(truth, with_temperature(sharpened, temperature))
     assert temperature == pytest.approx(sharpness, rel=0.03)
     assert after < 0.012 < 0.1 < before
 
@@ -57,8 +59,8 @@ def test_expected_calibration_error_by_hand() -> None:
     """Confidences .9, .9 with one right, and .6 wrong: 2/3 (.9 - .5) + 1/3 .6."""
     averaged = np.array([[0.9, 0.05, 0.05], [0.05, 0.9, 0.05], [0.2, 0.2, 0.6]])
     truth = np.array([0, 0, 0])
-    assert expected_calibration_error(truth, averaged) == pytest.approx(1.4 / 3)
-    assert expected_calibration_error(truth, averaged, num_bins=1) == pytest.approx(1.4 / 3)
+    for table in (reliability_table(truth, averaged), reliability_table(truth, averaged, 1)):
+        assert expected_calibration_error(table) == pytest.approx(1.4 / 3)
 
 
 def test_a_bin_holds_its_upper_border_and_empty_bins_are_undefined() -> None:
@@ -98,7 +100,7 @@ def test_probabilities_of_exactly_zero_survive_every_temperature(temperature: fl
     assert (found.argmax(axis=-1) == certain.argmax(axis=-1)).all()
 
 
-def test_a_judge_that_is_always_certainly_wrong_is_told_to_guess() -> None:
+def test_a_judge_that_is_always_certainly_wrong_gets_the_largest_temperature() -> None:
     wrong = np.array([[[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]] * 5)
     temperature = fit_temperature(np.zeros(5, dtype=np.int64), wrong)
     assert math.isclose(temperature, 20.0, rel_tol=0.01)

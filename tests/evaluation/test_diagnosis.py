@@ -14,17 +14,18 @@ from PIL import Image
 from scipy.special import softmax
 
 from lmol.data.evaluation_pairs import all_pairs
+from lmol.evaluation.calibration import fit_temperature
 from lmol.evaluation.diagnosis import (
     Diagnosis,
     DiagnosisSettings,
     RankedFold,
-    ValidationAnswers,
     diagnose,
     plot_diagnosis,
 )
 from lmol.evaluation.metrics import classification_metrics
 from lmol.ranking.bradley_terry import fit_strengths
 from lmol.system.files import to_json
+from lmol.verdict import verdict_indices
 
 NUM = 40
 
@@ -70,16 +71,15 @@ def arguments(images: pd.DataFrame, seed: int = 1) -> dict[str, Any]:
 
 def validated(images: pd.DataFrame) -> Diagnosis:
     given, validation = arguments(images), arguments(images, seed=2)
-    answers = ValidationAnswers(
-        labels=validation["pairs"]["label"], probabilities=validation["probabilities"]
-    )
-    return diagnosed(given, answers)
+    labels = verdict_indices(validation["pairs"]["label"])
+    return diagnosed(given, fit_temperature(labels, validation["probabilities"]))
 
 
-def diagnosed(given: dict[str, Any], validation: ValidationAnswers | None = None) -> Diagnosis:
-    settings = ("theta", "seed", "replicates")
-    fold = RankedFold(**{name: value for name, value in given.items() if name not in settings})
-    return diagnose(fold, DiagnosisSettings(**{name: given[name] for name in settings}), validation)
+def diagnosed(given: dict[str, Any], temperature: float | None = None) -> Diagnosis:
+    names = ("theta", "seed", "replicates")
+    fold = RankedFold(**{name: value for name, value in given.items() if name not in names})
+    settings = DiagnosisSettings(**{name: given[name] for name in names}, temperature=temperature)
+    return diagnose(fold, settings)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_intervals_hold_what_they_are_about(diagnosis: Diagnosis, images: pd.Dat
         assert 0.5 < low < high < 1.0
 
 
-def test_a_judge_that_is_too_sure_is_told_so_by_other_pairs(diagnosis: Diagnosis) -> None:
+def test_other_pairs_correct_a_judge_that_is_too_sure(diagnosis: Diagnosis) -> None:
     temperature, before, after = (
         diagnosis.metrics[name] for name in ("temperature", "ece", "ece_calibrated")
     )
@@ -213,10 +213,10 @@ def test_the_default_run_is_diagnosed_within_two_seconds(images: pd.DataFrame) -
 
 
 def test_pyplot_and_torch_are_not_imported() -> None:
-    """In a process of its own, as another test may import them."""
+    """In a new process, as another test may import them."""
     code = (
         "import sys, lmol.evaluation.diagnosis;"
         "print({'matplotlib.pyplot', 'torch'} & {*sys.modules})"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout == "set()\n"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "set()\n"

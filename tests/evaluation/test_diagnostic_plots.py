@@ -72,8 +72,8 @@ def test_reliability_has_a_second_curve_where_a_temperature_was_fitted(tmp_path:
     rng = np.random.default_rng(0)
     before = reliability_table(rng.integers(3, size=400), rng.dirichlet([1, 1, 1], 400))
     after = reliability_table(rng.integers(3, size=400), rng.dirichlet([3, 3, 3], 400))
-    plot_reliability(before, None, 0.1, None, None, tmp_path / "one.png")
-    plot_reliability(before, after, 0.1, 0.05, 1.7, tmp_path / "two.png")
+    plot_reliability(before, None, None, tmp_path / "one.png")
+    plot_reliability(before, after, 1.7, tmp_path / "two.png")
     assert amount(drawn(tmp_path / "one.png"), ORANGE) == 0
     assert amount(drawn(tmp_path / "two.png"), ORANGE) > 500
 

@@ -6,7 +6,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from lmol.evaluation.intervals import ImageBootstrap, interval, with_interval
+from lmol.evaluation.intervals import (
+    ImageBootstrap,
+    interval,
+    mean_of_images,
+    mean_of_pairs,
+    with_interval,
+)
 
 Floats = NDArray[np.float64]
 
@@ -38,9 +44,9 @@ def test_a_pair_weighs_the_product_of_its_counts(num_pairs: int) -> None:
     first, second, right = first[chosen], second[chosen], rng.random(num_pairs)
     values = {(int(a), int(b)): r for a, b, r in zip(first, second, right, strict=True)}
     expected = literally(bootstrap, values)
-    np.testing.assert_allclose(bootstrap.mean_of_pairs(first, second, right), expected)
+    np.testing.assert_allclose(mean_of_pairs(bootstrap.counts, first, second, right), expected)
     # Which of the two images comes first plays no part.
-    np.testing.assert_allclose(bootstrap.mean_of_pairs(second, first, right), expected)
+    np.testing.assert_allclose(mean_of_pairs(bootstrap.counts, second, first, right), expected)
 
 
 def test_every_resample_has_as_many_images_and_the_seed_decides_which() -> None:
@@ -54,7 +60,7 @@ def test_every_resample_has_as_many_images_and_the_seed_decides_which() -> None:
 
 def test_no_pair_in_a_resample_is_undefined() -> None:
     bootstrap = ImageBootstrap(3, 200, seed=0)
-    samples = bootstrap.mean_of_pairs(np.array([0]), np.array([1]), np.array([1.0]))
+    samples = mean_of_pairs(bootstrap.counts, np.array([0]), np.array([1]), np.array([1.0]))
     together = (bootstrap.counts[:, 0] > 0) & (bootstrap.counts[:, 1] > 0)
     assert (np.isfinite(samples) == together).all()
     assert (samples[together] == 1.0).all()
@@ -100,7 +106,7 @@ def test_correlations_are_undefined_where_a_resample_has_but_one_score() -> None
 
 def test_mean_of_images_by_hand() -> None:
     bootstrap = ImageBootstrap(4, 60, seed=0)
-    found = bootstrap.mean_of_images(np.array([1, 3]), np.array([2.0, 5.0]))
+    found = mean_of_images(bootstrap.counts[:, [1, 3]], np.array([2.0, 5.0]))
     one, other = bootstrap.counts[:, 1], bootstrap.counts[:, 3]
     drawn = one + other > 0
     expected = (2 * one + 5 * other)[drawn] / (one + other)[drawn]
@@ -113,7 +119,7 @@ def test_the_spread_is_the_standard_error_of_a_mean_over_images() -> None:
     x = np.random.default_rng(0).normal(size=200)
     first, second = ends(200)
     values = (x[first] + x[second]) / 2
-    samples = ImageBootstrap(200, 2000, seed=1).mean_of_pairs(first, second, values)
+    samples = mean_of_pairs(ImageBootstrap(200, 2000, seed=1).counts, first, second, values)
     assert samples.std() == pytest.approx(x.std() / np.sqrt(200), rel=0.06)
     assert samples.std() > 5 * values.std() / np.sqrt(values.size)
 
@@ -126,7 +132,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     for trial in range(200):
         ease = rng.normal(size=40)
         right = (ease[first] + ease[second] > -0.5).astype(float)
-        samples = ImageBootstrap(40, 300, seed=trial).mean_of_pairs(first, second, right)
+        samples = mean_of_pairs(ImageBootstrap(40, 300, seed=trial).counts, first, second, right)
         low, high = interval(samples)
         assert low is not None
         assert high is not None
@@ -146,6 +152,8 @@ def test_all_pairs_of_a_fold_take_a_few_seconds() -> None:
     first, second = ends(1100)
     right = np.random.default_rng(0).random(first.size) < 0.8
     started = time.perf_counter()
-    samples = ImageBootstrap(1100, 1000, seed=0).mean_of_pairs(first, second, right.astype(float))
+    samples = mean_of_pairs(
+        ImageBootstrap(1100, 1000, seed=0).counts, first, second, right.astype(float)
+    )
     assert samples.shape == (1000,)
     assert time.perf_counter() - started < 5.0

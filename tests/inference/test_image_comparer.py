@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -26,9 +27,7 @@ from tests.tiny import tiny_backbone
 @pytest.fixture
 def asked(comparer):
     defaults = load_config()
-    return ImageComparer(
-        comparer, references=None, validation=None, ranking=defaults.ranking, judging=defaults.eval
-    )
+    return ImageComparer(comparer, ranking=defaults.ranking, judging=defaults.eval)
 
 
 def test_paths_pictures_and_arrays_are_compared_alike(asked, faces):
@@ -92,8 +91,8 @@ def references(comparer, faces):
 
 def test_references_place_images_on_the_score_scale(asked, comparer, faces, references):
     """A reference that is ranked itself is estimated on the line through all references."""
-    asked._references = references
-    ranked = asked.rank(faces["path"][:20].tolist(), pairing="all")
+    placing = replace(asked, references=references)
+    ranked = placing.rank(faces["path"][:20].tolist(), pairing="all")
     fitted = np.polyfit(ranked.table["strength"], ranked.table["estimate"], 1)
     np.testing.assert_allclose(
         np.polyval(fitted, ranked.table["strength"]), ranked.table["estimate"], atol=1e-9
@@ -104,14 +103,15 @@ def test_references_place_images_on_the_score_scale(asked, comparer, faces, refe
 
 
 def test_with_reference_pairing_other_images_play_no_part(asked, faces, references):
-    """The order of two images is that of their comparisons with the references alone."""
+    """The order of two images depends only on their comparisons with the references."""
     store = PixelImages(asked.model.encoder.preprocess, faces)
     pairs = all_pairs(faces[40:52], theta=0.2)
     probabilities = judge(asked.model, pairs, store, 64)
-    asked._references = references
-    asked._validation = Validation(pairs=pairs, probabilities=probabilities, mean_score=3.0)
+    validation = Validation(pairs=pairs, probabilities=probabilities, mean_score=3.0)
+    placing = replace(asked, references=references, validation=validation)
     few, many = (
-        asked.rank(faces["path"][:num].tolist(), pairing="reference").comparisons for num in (5, 20)
+        placing.rank(faces["path"][:num].tolist(), pairing="reference").comparisons
+        for num in (5, 20)
     )
     merged = few.merge(many, on=["img1", "img2"], suffixes=("", "_many"))
     assert len(merged) == 5 * 12
@@ -147,20 +147,16 @@ def test_an_unknown_setting_is_refused(asked, faces):
         asked.rank(faces["path"][:3].tolist(), rounds=3)
 
 
-def test_a_checkpoint_folder_is_enough(comparer, faces, tmp_path):
+def test_a_checkpoint_folder_is_enough(asked, comparer, faces, tmp_path):
     recipe = dict(comparer.spec)
     recipe["model"]["backbone"] = load_config().model["backbone"]
     save_checkpoint(comparer, tmp_path / "copied", {"step": 1})
     loaded = load_comparer(tmp_path / "copied")
     first, second = faces["path"][:2]
-    defaults = load_config()
-    before = ImageComparer(
-        comparer, references=None, validation=None, ranking=defaults.ranking, judging=defaults.eval
-    )
-    assert loaded.compare(first, second) == before.compare(first, second)
+    assert loaded.compare(first, second) == asked.compare(first, second)
 
 
-def test_what_is_no_run_is_told(tmp_path, monkeypatch):
+def test_a_folder_without_a_run_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RunFolderError, match="no finished run below"):
         load_comparer()

@@ -10,7 +10,7 @@ def test_a_chain_of_comparisons_connects_in_either_direction() -> None:
 
 
 def test_the_message_names_every_component_the_smallest_first() -> None:
-    """f stands alone, b beats e, and a, c, d, g are a star."""
+    """f is isolated, b beats e, and a, c, d, g are a star."""
     first, second = np.array([1, 0, 0, 0]), np.array([4, 2, 3, 6])
     with pytest.raises(DataError) as raised:
         require_connected(list("abcdefg"), first, second)

@@ -24,9 +24,9 @@ from lmol.ranking.pairing import (
 
 @dataclass
 class Judge:
-    """Soft answers to gaps of quality that it sees with errors of its own in each pair.
+    """Soft answers to gaps of quality, with an independent error in each pair.
 
-    It keeps the batches that it was asked.
+    batches: the pairs of each call.
     """
 
     num: int
@@ -175,26 +175,26 @@ def test_fewer_than_two_images_cannot_be_compared(pairing: Pairing, num: int) ->
 
 
 def test_every_image_meets_every_reference_once() -> None:
-    judge = Judge(7)
-    asked = ReferencePairs(num_references=2).compare_with_references(4, np.array([6, 4]), judge)
+    judge = Judge(6)
+    asked = compare(ReferencePairs(num_references=2), judge)
     assert len(judge.batches) == 1
     pairs = list(zip(asked.first, asked.second, strict=True))
-    assert pairs == [(image, reference) for image in range(4) for reference in (6, 4)]
+    assert pairs == [(image, reference) for image in range(4) for reference in (4, 5)]
 
 
 def test_images_are_ranked_through_references_alone() -> None:
-    judge = Judge(60, pair_error=0.1)
-    references = 40 + spread_references(judge.quality[40:], 8)
-    asked = ReferencePairs(num_references=8).compare_with_references(40, references, judge)
-    strengths = fitted(60, asked)[:40]
+    judge, rng = Judge(60, pair_error=0.1), np.random.default_rng(0)
+    row = np.append(np.arange(40), 40 + spread_references(judge.quality[40:], 8))
+    pairing = ReferencePairs(num_references=8)
+    asked = pairing.compare(48, lambda first, second: judge(row[first], row[second]), rng)
+    strengths = fitted(48, asked)[:40]
     assert spearmanr(strengths, judge.quality[:40]).statistic > 0.99
 
 
-@pytest.mark.parametrize("references", [[3, 4], [4], [4, 4]])
-def test_references_are_distinct_rows_below_the_images(references: list[int]) -> None:
-    pairing = ReferencePairs(num_references=2)
-    with pytest.raises(AssertionError):
-        pairing.compare_with_references(4, np.array(references), Judge(6))
+@pytest.mark.parametrize("num_references", [2, 3])
+def test_references_leave_an_image_to_rank(num_references: int) -> None:
+    with pytest.raises(AssertionError, match="an image to rank"):
+        compare(ReferencePairs(num_references=num_references), Judge(2))
 
 
 def test_references_spread_over_the_range_and_not_over_the_crowd() -> None:

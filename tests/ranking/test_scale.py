@@ -49,7 +49,7 @@ def slope_of_a_sample(scores: NDArray[np.float64], pairs: int, virtual_ties: flo
 
 def test_matched_ties_make_the_slope_of_few_comparisons_that_of_many() -> None:
     scores = np.random.default_rng(2).normal(3.0, 0.7, size=50)
-    ties = matched_ties(1.0, pairs=300, images=50, target_pairs=1225, target_images=50)
+    ties = matched_ties(1.0, density=300 / 50, target_density=1225 / 50)
     assert ties == pytest.approx(300 / 1225)
     many = slope_of_a_sample(scores, 1225, 1.0)
     assert slope_of_a_sample(scores, 300, ties) == pytest.approx(many, rel=0.03)

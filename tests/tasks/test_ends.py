@@ -1,4 +1,4 @@
-"""How a command ends when it is told to, or when the disk is full."""
+"""How a command ends after a signal, or when the disk is full."""
 
 import json
 import os
@@ -61,15 +61,15 @@ def test_a_signal_ends_a_training_which_keeps_its_last_weights(tmp_path, monkeyp
     with begin("hydra.run.dir=run") as training:
         wait_for(lambda: (tmp_path / "run/checkpoints/last/meta.json").is_file())
         training.send_signal(number)
-        _, told = training.communicate(timeout=60)
+        _, errors = training.communicate(timeout=60)
     assert training.returncode == code
-    assert "Traceback" not in told
+    assert "Traceback" not in errors
     facts = manifest(tmp_path / "run")
     assert facts["status"] == "failed"
     assert "interrupted" in str(facts["error"])
     step = json.loads((tmp_path / "run/checkpoints/last/meta.json").read_text())["step"]
-    assert f"last of step {step}" in told
-    assert str(tmp_path / "run/checkpoints") in told
+    assert f"last of step {step}" in errors
+    assert str(tmp_path / "run/checkpoints") in errors
     assert step > 0
 
 
@@ -98,9 +98,9 @@ def test_jobs_that_another_host_seems_to_run_are_no_success(command, tmp_path):
     Path("sweep/fold_1/manifest.json").write_text(
         json.dumps(facts | {"status": "running", "host": "elsewhere"})
     )
-    code, told = command(*sweep)
+    code, errors = command(*sweep)
     assert code == 3
-    assert "1 of 1 jobs are not done: fold_1 (running)" in told
+    assert "1 of 1 jobs are not done: fold_1 (running)" in errors
 
 
 @pytest.mark.slow

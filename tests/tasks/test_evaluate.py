@@ -14,7 +14,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from lmol.data.pairs import IntervalPairs
-from lmol.evaluation.judge import Judge
+from lmol.evaluation.part_file import PartFile
 from tests.tasks.conftest import SMALL
 
 TIMES = ("train_seconds", "eval_seconds")
@@ -87,10 +87,10 @@ FIXED = ("optim.lr_lora=1e-3", "data.theta=0.1", "+recipe=scut_llava", "seed=3",
 
 @pytest.mark.parametrize("override", FIXED)
 def test_what_a_finished_run_was_made_with_cannot_be_changed(command, trained, override):
-    code, told = command("task=evaluate", override, "hydra.run.dir=again")
+    code, errors = command("task=evaluate", override, "hydra.run.dir=again")
     assert code == 2
-    assert override.partition("=")[0].lstrip("+") in told
-    assert "which uses a finished run" in told
+    assert override.partition("=")[0].lstrip("+") in errors
+    assert "which uses a finished run" in errors
     assert not Path("again").exists()
 
 
@@ -107,26 +107,25 @@ def test_generating_gives_the_same_answers(command, trained):
 
 
 def test_a_killed_evaluation_goes_on_where_it_stopped(command, trained, monkeypatch):
-    whole, asked = Judge._batches, []
+    append, asked = PartFile.append, []
 
-    def counted(self, questions, block, answered):
-        for batch, found in whole(self, questions, block, answered):
-            asked.append(batch.stop - batch.start)
-            yield batch, found
+    def counted(self, questions, probabilities):
+        append(self, questions, probabilities)
+        asked.append(len(questions))
 
-    def killed(self, questions, block, answered):
-        yield from counted(self, questions, block, answered)
+    def killed(self, questions, probabilities):
+        counted(self, questions, probabilities)
         if sum(asked) > 40:
             raise KeyboardInterrupt
 
     small = ("task=evaluate", "threads=1", "eval.batch_pairs=8")
     assert command(*small, "hydra.run.dir=uninterrupted") == (0, "")
-    monkeypatch.setattr(Judge, "_batches", killed)
+    monkeypatch.setattr(PartFile, "append", killed)
     assert command(*small, "hydra.run.dir=killed")[0] == 130
     assert [path.suffix for path in (trained / "judged").glob("*.part")] == [".part"]
     done = sum(asked)
     asked.clear()
-    monkeypatch.setattr(Judge, "_batches", counted)
+    monkeypatch.setattr(PartFile, "append", counted)
     assert command(*small, "hydra.run.dir=resumed") == (0, "")
     assert metrics("resumed") == metrics("uninterrupted")
     resumed, uninterrupted = (
@@ -181,9 +180,9 @@ def test_all_folds_of_a_sweep_have_one_confusion_matrix(command, sweep):
 def test_one_fold_of_a_sweep_is_chosen_by_its_number(command, sweep):
     assert command("task=evaluate", f"run={sweep}", "fold=2", "hydra.run.dir=two") == (0, "")
     assert metrics("two") == metrics(sweep / "fold_2")
-    code, told = command("task=evaluate", f"run={sweep}", "fold=3")
+    code, errors = command("task=evaluate", f"run={sweep}", "fold=3")
     assert code == 2
-    assert "fold: got 3, of a run that held out 1, 2" in told
+    assert "fold: got 3, of a run that held out 1, 2" in errors
 
 
 def test_the_data_may_have_moved_but_not_changed(command, trained, trained_once):
@@ -195,9 +194,9 @@ def test_the_data_may_have_moved_but_not_changed(command, trained, trained_once)
     faces = pd.read_csv(table)
     faces.loc[:, "score"] = faces["score"].iloc[::-1].to_numpy()
     faces.to_csv(table, index=False)
-    code, told = command(*settings)
+    code, errors = command(*settings)
     assert code == 2
-    assert "other images, scores or folds than run was trained with" in told
+    assert "other images, scores or folds than run was trained with" in errors
 
 
 def test_what_a_task_does_not_use_is_refused(command, trained):
@@ -209,9 +208,9 @@ def test_what_a_task_does_not_use_is_refused(command, trained):
         ("train", "run=outputs/one/run"),
         ("prepare", "images=photos"),
     ):
-        code, told = command(f"task={task}", override)
+        code, errors = command(f"task={task}", override)
         assert code == 2, (task, override)
-        assert override.partition("=")[0] in told
+        assert override.partition("=")[0] in errors
 
 
 def test_training_settings_do_not_keep_a_run_from_being_used(command, trained):
@@ -242,10 +241,10 @@ def test_a_run_that_was_stopped_while_judging_can_be_judged_and_ranked_with(
 
 def test_the_folder_of_an_evaluation_is_no_run(command, trained):
     assert command("task=evaluate", "hydra.run.dir=again") == (0, "")
-    code, told = command("task=evaluate", "run=again")
+    code, errors = command("task=evaluate", "run=again")
     assert code == 2
-    assert "the folder of task=evaluate" in told
-    assert f"run={trained.absolute()}" in told
+    assert "the folder of task=evaluate" in errors
+    assert f"run={trained.absolute()}" in errors
 
 
 def test_a_run_that_begins_or_is_damaged_does_not_hide_the_latest(command, trained):
@@ -282,10 +281,10 @@ def damaged_references(trained):
 @pytest.mark.parametrize("damage", [damaged_validation, damaged_references])
 def test_a_damaged_file_of_a_checkpoint_is_told(command, trained, damage):
     task, message = damage(trained)
-    code, told = command(task)
+    code, errors = command(task)
     assert code == 2
-    assert "no readable checkpoint" in told
-    assert message in told
+    assert "no readable checkpoint" in errors
+    assert message in errors
 
 
 def no_run(trained):
@@ -337,16 +336,16 @@ BAD = (
 @pytest.mark.parametrize("bad", BAD)
 def test_a_run_that_cannot_be_used_is_told_in_one_message(command, trained, bad):
     message = bad(trained)
-    code, told = command("task=evaluate", "hydra.run.dir=again")
+    code, errors = command("task=evaluate", "hydra.run.dir=again")
     assert code == 2
-    assert message in told
-    assert "Traceback" not in told
+    assert message in errors
+    assert "Traceback" not in errors
     assert not Path("again/metrics.json").exists()
 
 
 @pytest.mark.parametrize("pairs", [67, 10])
 def test_more_pairs_than_there_are_or_too_few_are_refused(command, trained, pairs):
-    code, told = command("task=evaluate", f"eval.pairs={pairs}", "hydra.run.dir=again")
+    code, errors = command("task=evaluate", f"eval.pairs={pairs}", "hydra.run.dir=again")
     assert code == 2
-    assert "at least 11, which connect 12 images, and at most the 66 pairs" in told
-    assert "eval.pairs=all" in told
+    assert "at least 11, which connect 12 images, and at most the 66 pairs" in errors
+    assert "eval.pairs=all" in errors

@@ -106,9 +106,9 @@ def test_a_run_on_4_bits_is_merged_into_the_unquantised_base_and_says_so(command
 
 def test_nothing_is_overwritten_and_nothing_half_written_stays(command, trained):
     Path("model").mkdir()
-    code, told = command("task=export", "export.folder=model")
+    code, errors = command("task=export", "export.folder=model")
     assert code == 2
-    assert "nothing is overwritten" in told
+    assert "nothing is overwritten" in errors
     meta = trained / "checkpoints/best/meta.json"
     meta.write_text(json.dumps(json.loads(meta.read_text()) | {"base": "0" * 64}))
     assert command("task=export", "export.folder=other")[0] == 2

@@ -100,15 +100,15 @@ BAD = (
 @pytest.mark.parametrize("task", ["prepare", "train"])
 def test_bad_data_end_in_one_message_before_anything_is_written(command, tmp_path, bad, task):
     message, settings = bad(write_release(tmp_path / "scut"))
-    code, told = command(f"task={task}", *settings, "hydra.run.dir=run")
+    code, errors = command(f"task={task}", *settings, "hydra.run.dir=run")
     assert code == 2
-    assert re.search(message, told)
-    assert "Traceback" not in told
+    assert re.search(message, errors)
+    assert "Traceback" not in errors
     written = {path.name for path in Path("run").iterdir()}
     assert written == {"config.yaml", "manifest.json", "run.log"}
     manifest = json.loads(Path("run/manifest.json").read_text())
     assert manifest["status"] == "failed"
-    assert manifest["error"].removeprefix("DataError: ") in told
+    assert manifest["error"].removeprefix("DataError: ") in errors
 
 
 MODEL_MISTAKES = {
@@ -123,33 +123,33 @@ MODEL_MISTAKES = {
 @pytest.mark.parametrize("mistake", MODEL_MISTAKES)
 def test_a_model_that_cannot_be_built_leaves_no_checkpoint(command, mistake):
     small = ("data.source.num_images=60", "data.schedule.num_pairs=96", "hydra.run.dir=run")
-    code, told = command(*small, mistake)
+    code, errors = command(*small, mistake)
     assert code == 2
-    assert MODEL_MISTAKES[mistake] in told
+    assert MODEL_MISTAKES[mistake] in errors
     assert not Path("run/checkpoints").exists()
     assert not Path("run/metrics.json").exists()
 
 
-ALONE = {
+NOT_TOGETHER = {
     "FSDP, plain data parallelism": ("ACCELERATE_USE_FSDP", "true", ()),
     "96 pairs; expected at least one step of 128 pairs": ("X", "", ("train.batch_pairs=64",)),
 }
 
 
-@pytest.mark.parametrize("told", ALONE)
-def test_what_several_processes_cannot_train_is_refused(command, monkeypatch, told):
-    name, value, settings = ALONE[told]
+@pytest.mark.parametrize("expected", NOT_TOGETHER)
+def test_what_several_processes_cannot_train_is_refused(command, monkeypatch, expected):
+    name, value, settings = NOT_TOGETHER[expected]
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv(name, value)
     code, err = command("data.schedule.num_pairs=96", *settings, "hydra.run.dir=run")
     assert code == 2
-    assert all(part in err for part in told.split(", "))
+    assert all(part in err for part in expected.split(", "))
     assert not Path("run").exists()
 
 
 def test_several_processes_are_refused_rather_than_run_wrongly(command, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    code, told = command("task=prepare", "hydra.run.dir=run")
+    code, errors = command("task=prepare", "hydra.run.dir=run")
     assert code == 2
-    assert "torchrun: got 2 processes for task=prepare" in told
+    assert "torchrun: got 2 processes for task=prepare" in errors
     assert not Path("run").exists()

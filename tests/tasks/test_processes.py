@@ -73,9 +73,9 @@ def test_processes_go_on_with_a_sweep_and_tell_how_it_ended(command):
         (9, "failed"),
     ]
     # One process takes half the batch: that would be another experiment.
-    code, told = command("-m", "fold=1", *SMALL, *settings)
+    code, errors = command("-m", "fold=1", *SMALL, *settings)
     assert code == 2
-    assert "a finished job of 2 process(es)" in told
+    assert "a finished job of 2 process(es)" in errors
 
 
 @pytest.mark.slow

@@ -68,10 +68,10 @@ def test_scored_images_that_were_trained_on_are_refused(command, trained, photos
     seen = images.loc[images["part"] == "train", "image"].iloc[0]
     shutil.copy(known / seen, photos / "renamed.png")
     Path("photos/scores.csv").write_text("image,score\nrenamed.png,3\n")
-    code, told = command("task=rank", "images=photos/scores.csv")
+    code, errors = command("task=rank", "images=photos/scores.csv")
     assert code == 2
-    assert f"renamed.png is {seen}" in told
-    assert "rank without the column score" in told
+    assert f"renamed.png is {seen}" in errors
+    assert "rank without the column score" in errors
     assert command("task=rank", "images=photos", "hydra.run.dir=unscored") == (0, "")
 
 
@@ -94,8 +94,8 @@ def test_files_of_other_kinds_and_strange_names_do_no_harm(command, photos, caps
     assert command("task=rank", "images=photos", "hydra.run.dir=rank") == (0, "")
     assert len(pd.read_csv("rank/ranking.csv")) == 20
     names = ",".join(f"'{path}'" for path in strange)
-    code, told = command("task=compare", f"images=[{names}]", "hydra.run.dir=answer")
-    assert (code, told) == (0, "")
+    code, errors = command("task=compare", f"images=[{names}]", "hydra.run.dir=answer")
+    assert (code, errors) == (0, "")
 
 
 def test_names_are_shown_as_they_are():
@@ -170,10 +170,10 @@ BAD = (
 @pytest.mark.parametrize("bad", BAD)
 def test_images_that_cannot_be_ranked_are_told_in_one_message(command, photos, bad):
     images, message = bad()
-    code, told = command("task=rank", images, "ranking.references=0", "hydra.run.dir=rank")
+    code, errors = command("task=rank", images, "ranking.references=0", "hydra.run.dir=rank")
     assert code == 2
-    assert message in told
-    assert "Traceback" not in told
+    assert message in errors
+    assert "Traceback" not in errors
     assert not Path("rank/ranking.csv").exists()
 
 
@@ -187,17 +187,17 @@ def test_two_images_are_ranked(command, trained):
 
 def test_comparisons_that_leave_images_apart_are_an_error_that_names_them(command, photos):
     settings = ("ranking.pairing=random", "ranking.pairs_per_image=1")
-    code, told = command("task=rank", "images=photos", *settings)
+    code, errors = command("task=rank", "images=photos", *settings)
     assert code == 2
-    assert "separate components" in told
-    assert "raise ranking.pairs_per_image" in told
+    assert "separate components" in errors
+    assert "raise ranking.pairs_per_image" in errors
 
 
 def test_reference_pairing_needs_references(command, photos):
     settings = ("ranking.pairing=reference", "ranking.references=0")
-    code, told = command("task=rank", "images=photos", *settings)
+    code, errors = command("task=rank", "images=photos", *settings)
     assert code == 2
-    assert "at least one reference" in told
+    assert "at least one reference" in errors
 
 
 def test_two_images_are_compared(command, photos, capsys):
@@ -212,6 +212,6 @@ def test_two_images_are_compared(command, photos, capsys):
 
 @pytest.mark.parametrize("images", ["null", "a.png", "[a.png]", "[a.png,b.png,c.png]"])
 def test_any_other_number_of_images_is_refused(command, trained, images):
-    code, told = command("task=compare", f"images={images}")
+    code, errors = command("task=compare", f"images={images}")
     assert code == 2
-    assert "two images to compare" in told
+    assert "two images to compare" in errors

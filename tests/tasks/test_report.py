@@ -68,7 +68,7 @@ def test_an_unfinished_run_is_in_the_log(command):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["runs=nowhere"], "runs=nowhere: got no such folder"),
         (["runs=[]"], "runs: got an empty list"),
@@ -82,11 +82,11 @@ def test_an_unfinished_run_is_in_the_log(command):
         (["report.nmae=x"], "did you mean report.name?"),
     ],
 )
-def test_a_mistake_is_told_with_exit_code_2(command, arguments, told):
+def test_a_mistake_ends_with_exit_code_2(command, arguments, message):
     make_run(Path("a"))
     code, errors = command("task=report", *arguments)
     assert code == 2
-    assert told in errors
+    assert message in errors
     assert "Traceback" not in errors
 
 

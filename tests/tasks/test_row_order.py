@@ -87,9 +87,9 @@ def test_a_picture_in_two_formats_on_both_sides_of_a_split_is_refused(command, f
             open_rgb(path).save(tmp_path / f"{row}.{end}")
             rows.append((f"{row}.{end}", score))
     pd.DataFrame(rows, columns=["image", "score"]).to_csv("scores.csv", index=False)
-    code, told = command(*OWN, "hydra.run.dir=run")
+    code, errors = command(*OWN, "hydra.run.dir=run")
     assert code == 2
-    assert "that are trained on" in told
+    assert "that are trained on" in errors
     assert not Path("run/checkpoints").exists()
 
 

@@ -85,25 +85,25 @@ def test_its_checkpoint_is_evaluated_compared_ranked_and_reported(run, command):
 
 
 def test_what_it_cannot_do_is_refused(run, command):
-    code, told = command("task=export", "run=run", "--config-dir=mine")
+    code, errors = command("task=export", "run=run", "--config-dir=mine")
     assert code == 2
-    assert "ScoreModel; expected a model that stock classes load" in told
-    code, told = command("task=evaluate", "run=run", "eval.decode=generate", "tracking=off")
+    assert "ScoreModel; expected a model that stock classes load" in errors
+    code, errors = command("task=evaluate", "run=run", "eval.decode=generate", "tracking=off")
     assert code == 2
-    assert "ScoreModel, which has no words" in told
-    code, told = command(*SECOND, "train.activation_checkpointing=true")
+    assert "ScoreModel, which has no words" in errors
+    code, errors = command(*SECOND, "train.activation_checkpointing=true")
     assert code == 2
-    assert "true with ScoreModel, which keeps its activations" in told
+    assert "true with ScoreModel, which keeps its activations" in errors
 
 
 def test_a_wrong_setting_of_it_is_told_with_the_right_one(run, command):
-    code, told = command(*SECOND, "model.widht=3")
+    code, errors = command(*SECOND, "model.widht=3")
     assert code == 2
-    assert "did you mean model.width?" in told
+    assert "did you mean model.width?" in errors
 
 
 def test_a_frozen_part_that_changed_is_another_model(run, command, monkeypatch):
     monkeypatch.setattr(second_model, "SIDE", 10)
-    code, told = command("task=evaluate", "run=run", "tracking=off")
+    code, errors = command("task=evaluate", "run=run", "tracking=off")
     assert code == 2
-    assert "a base with other weights" in told
+    assert "a base with other weights" in errors

@@ -83,6 +83,6 @@ def test_it_is_evaluated_ranked_and_reported(run, command):
 
 
 def test_a_metric_of_scores_chooses_no_checkpoint_without_scores(run, command):
-    code, told = command(*VOTED, "train.metric=pearson", "hydra.run.dir=other")
+    code, errors = command(*VOTED, "train.metric=pearson", "hydra.run.dir=other")
     assert code == 2
-    assert "train.metric: got pearson, for images without scores" in told
+    assert "train.metric: got pearson, for images without scores" in errors

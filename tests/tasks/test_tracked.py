@@ -1,4 +1,4 @@
-"""W&B is told of a run what its folder holds: read back from the offline file of real commands."""
+"""W&B gets the content of a run folder: read back from the offline file of real commands."""
 
 import json
 from pathlib import Path
@@ -130,16 +130,16 @@ def test_a_job_that_fails_and_is_begun_anew_is_one_run_of_its_sweep(command, mon
     assert {failed.run.run_group, done.run.run_group} == {"sweep"}
 
 
-def test_a_report_refers_to_nothing_that_a_run_does_not_tell(stored):
-    told = {key for row in stored.history for key in row}
-    assert {*CURVES.values(), *PICTURES.values(), *TABLES} - told <= {RARE}
+def test_a_report_refers_to_nothing_that_a_run_does_not_log(stored):
+    logged = {key for row in stored.history for key in row}
+    assert {*CURVES.values(), *PICTURES.values(), *TABLES} - logged <= {RARE}
     assert {metric.key for metric in METRICS} <= {*stored.summary}
     assert read("run/manifest.json")["wandb"]["id"] == stored.run.run_id
 
 
 @pytest.fixture
 def unreachable(monkeypatch):
-    """A server that nobody is at; W&B itself takes twenty seconds to say so."""
+    """A server that does not answer; W&B itself takes twenty seconds to report it."""
 
     def nobody():
         raise ConnectionError("nobody is at http://127.0.0.1:9")
@@ -151,14 +151,14 @@ def unreachable(monkeypatch):
 
 def test_a_report_that_cannot_be_uploaded_leaves_page_and_spec(command, stored, unreachable):
     report = ("task=report", "runs=run", "hydra.run.dir=report")
-    code, told = command(*report, "tracking=online")
+    code, errors = command(*report, "tracking=online")
     assert code == 2
-    assert "tracking.mode: got online, and W&B says: ConnectionError: nobody is at" in told
+    assert "tracking.mode: got online, and W&B says: ConnectionError: nobody is at" in errors
     assert Path("report/report.html").is_file()
     assert [block["type"] for block in read("report/wandb_report.json")["blocks"]]
 
 
 def test_a_list_is_no_report_for_wandb(command, unreachable):
-    code, told = command("task=report", "tracking=online")
+    code, errors = command("task=report", "tracking=online")
     assert code == 2
-    assert "tracking.mode: got online, for a list of runs" in told
+    assert "tracking.mode: got online, for a list of runs" in errors

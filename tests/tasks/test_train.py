@@ -187,9 +187,9 @@ def test_images_that_are_all_the_same_get_no_order(command, tmp_path):
         return faces
 
     settings = csv_of_faces(tmp_path, one_picture)
-    code, told = command(*settings, "data.schedule.num_pairs=96")
+    code, errors = command(*settings, "data.schedule.num_pairs=96")
     assert code == 2
-    assert "held-out image(s) that are trained on" in told
+    assert "held-out image(s) that are trained on" in errors
     few = ("data.schedule.num_pairs=96", "fold.allow_duplicates=true", "hydra.run.dir=again")
     assert command(*settings[:-1], *few) == (0, "")
     found, ranking = metrics("again"), pd.read_csv("again/ranking.csv")
@@ -218,8 +218,8 @@ def test_a_run_ends_with_six_metrics_and_what_to_do_next(trained_once):
     shown = [line.split("  ")[1] for line in end[1:7] if line.startswith("  ")]
     assert shown == [*titles, "mean absolute error"]
     text = "\n".join(end)
-    for told in ("/metrics.json", "/plots/overview.png", "task=rank run=", "task=report runs="):
-        assert told in text
+    for message in ("/metrics.json", "/plots/overview.png", "task=rank run=", "task=report runs="):
+        assert message in text
 
 
 def test_no_line_of_a_log_is_wider_than_its_format_needs(trained_once):
