@@ -13,7 +13,7 @@ from lmol.audit.monitor import Monitor, open_monitor
 from lmol.audit.monitored import MonitoredTraining
 from lmol.audit.rules import FROZEN
 from lmol.config import instantiate
-from lmol.data.dataset import PairDataset
+from lmol.data.collator import PairDataset
 from lmol.errors import HealthError
 from lmol.evaluation.plots import plot_learning_curves
 from lmol.runs.run_folder import RunFolder

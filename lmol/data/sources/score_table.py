@@ -20,7 +20,7 @@ class ScoreTable:
 
     image is a path relative to `root`, or an absolute one; `table` likewise. subject: a further
     column with the person or object that an image shows; no fold separates images of one subject,
-    and an image with an empty cell is a subject of its own.
+    and an image with an empty cell counts as a separate subject.
     """
 
     root: Path
