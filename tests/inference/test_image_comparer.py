@@ -167,7 +167,7 @@ def test_what_is_no_run_is_told(tmp_path, monkeypatch):
     with pytest.raises(RunFolderError, match="no run in it"):
         load_comparer("nowhere")
     (tmp_path / "meta.json").write_text("{}")
-    with pytest.raises(CheckpointError, match="does not tell comparer, base and keys"):
+    with pytest.raises(CheckpointError, match="lacks comparer, base or keys"):
         load_comparer(tmp_path)
 
 

@@ -79,5 +79,5 @@ def _require_equal(expected: Tensor, found: Tensor, dtype: torch.dtype) -> None:
             got=f"a merged model whose {'logits' if exact else 'probabilities'} differ by "
             f"{difference:.1e}",
             expected="the answers of the trained model",
-            remedy="export the adapter alone with export.form=adapter",
+            remedy="export only the adapter: export.form=adapter",
         )
