@@ -79,7 +79,7 @@ def judge_of_run(predictions: Path) -> Judge:
         raise DataError(
             predictions,
             got=f"{', '.join(foreign[['img1', 'img2']].iloc[0])}, not both in ranking.csv",
-            expected="predictions of the images in the ranking.csv beside them",
+            expected="predictions of the images in the ranking.csv of the same folder",
             remedy="name the predictions.csv of one run, in its folder",
         )
     if np.isnan(win_share).any():

@@ -27,8 +27,8 @@ SIDE = 16
 ALIKE = 16
 """Largest number of bits by which the perceptual hashes of near duplicates differ.
 
-A new size, brightness or JPEG quality changes fewer bits; among 800 drawn faces, which are more
-alike than photographs, any two differ by more than 25.
+A new size, brightness or JPEG quality changes fewer bits. Any two of 800 drawn faces, which are
+more similar than photographs, differ by more than 25.
 """
 
 ROWS = 512

@@ -87,7 +87,7 @@ def _upright_rgb(opened: Image.Image) -> Image.Image:
         raise DataError(
             "image",
             got="pixels of 32 bits, without a known range",
-            expected="8 or 16 bits a channel",
+            expected="8 or 16 bits per channel",
             remedy="convert it, for example to an 8-bit PNG",
         )
     if image.mode.startswith("I;16"):

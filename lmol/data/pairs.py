@@ -43,7 +43,7 @@ class PairPolicy(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class BalancedPairs:
-    """Policy for scored images: a third of the training pairs a class, drawn by a subclass."""
+    """Policy for scored images: a third of the training pairs per class, drawn by a subclass."""
 
     num_pairs: Annotated[int, Field(ge=3)]
 

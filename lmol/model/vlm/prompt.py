@@ -83,7 +83,7 @@ def find_answer_ids(base: Base, text: str, answers: tuple[str, str, str]) -> tup
     """Return the first token that each answer adds to the rendered prompt.
 
     The context is needed, because sentence-piece tokenisers split a word by the text before it.
-    Raises ModelError if an answer is not in the vocabulary or two begin alike.
+    Raises ModelError if an answer is not in the vocabulary or two begin with the same token.
     """
     ids = tuple(_first_token_after(base, text, answer) for answer in answers)
     if len(set(ids)) < len(ids):
