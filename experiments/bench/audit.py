@@ -1,11 +1,11 @@
-"""What the audit costs and what it finds: overhead, planted faults, false alarms on healthy folds.
+"""Cost and findings of the audit: overhead, planted faults, false alarms on healthy folds.
 
     python -m lmol.experiments.bench.audit --json rows.json
 
-steps: what an audit adds to a step, within one run (audit_steps.py), and the share of training that
-follows for the default audit and for one at every step.
-overhead: the embedded default, trained in full without audit, with the default one, and with one at
-every step; turns alternate, the median of each turn's ratio counts. Only for an idle machine.
+steps: the time that an audit adds to a step, within one run (audit_steps.py), and from it the share
+of training for the default audit and for an audit at every step.
+overhead: full trainings of the embedded default without audit, with the default audit, and with one
+at every step, in turn; the result is the median ratio over the turns. Needs an idle machine.
 faults: lmol.experiments.bench.faults. healthy: the embedded default's five folds.
 """
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import statistics
 import tempfile
 import time
@@ -35,7 +34,7 @@ from lmol.experiments.bench.fault_runs import (
     found,
 )
 from lmol.experiments.bench.faults import FAULTS
-from lmol.experiments.bench.report import Row, bars
+from lmol.experiments.bench.report import Row, add_options, bars, save
 from lmol.runs.run_folder import RunFolder
 
 WAYS = {
@@ -48,7 +47,7 @@ PARTS = ("steps", "overhead", "faults", "healthy")
 
 
 class AtRest(TrainerCallback):
-    """Bytes of all live tensors when the audited step 2 is over."""
+    """Callback that stores the bytes of all live tensors after the audited step 2."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -60,19 +59,19 @@ class AtRest(TrainerCallback):
 
 
 def live_bytes() -> int:
-    """Bytes of the storages of all tensors that Python knows; on CUDA what is allocated."""
+    """Return the bytes of all tensors that Python knows; on CUDA, the allocated bytes."""
     if torch.cuda.is_available():
         return int(torch.cuda.memory_allocated())
     storages = {
         tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
         for tensor in gc.get_objects()
-        if issubclass(type(tensor), torch.Tensor)  # isinstance asks lazy modules for more
+        if issubclass(type(tensor), torch.Tensor)  # isinstance would import lazy modules
     }
     return sum(storages.values())
 
 
 def train_once(config: Config, make: Build, folder: Path) -> tuple[float, int]:
-    """Return the seconds of training, with pictures, tables and summary; and the bytes at rest."""
+    """Return the seconds of training, pictures, tables and summary included; and bytes at rest."""
     rest = AtRest()
     session = bench_session(config, RunFolder(folder, {}, debug=False), make)
     trainer, monitor = bench_trainer(session, rest)
@@ -85,7 +84,7 @@ def train_once(config: Config, make: Build, folder: Path) -> tuple[float, int]:
 def overhead(
     model: str, overrides: tuple[str, ...], make: Build, ways: list[str], turns: int
 ) -> list[Row]:
-    """A row a way: seconds, and how much more than without audit, in time and in bytes at rest."""
+    """Return a row per way: seconds, and the excess in % over the first way, no audit."""
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     at_rest: dict[str, int] = {}
     for turn in range(turns + 1):
@@ -93,7 +92,7 @@ def overhead(
             config = load_config(*overrides, *WAYS[way])
             with tempfile.TemporaryDirectory() as folder:
                 taken, at_rest[way] = train_once(config, make, Path(folder))
-            if turn > 0:  # the first one warms up
+            if turn > 0:  # the first turn is a warm-up
                 seconds[way].append(taken)
     return [
         {
@@ -113,16 +112,16 @@ def _ratios(taken: list[float], without: list[float]) -> list[float]:
 
 
 def fault_rows() -> list[Row]:
-    """By planted fault: which rule found it, after how many steps, and what else was found."""
+    """Return a row per planted fault: the rules that found it, after how many steps, and others."""
     rows = []
     for fault in FAULTS:
         result = found(fault)
-        spoke = [rule for rule in fault.rules if rule in result["findings"]]
-        first = [result["findings"][rule]["first_step"] for rule in spoke]
+        right = [rule for rule in fault.rules if rule in result["findings"]]
+        first = [result["findings"][rule]["first_step"] for rule in right]
         rows.append(
             {
                 "fault": fault.name,
-                "found_by": ", ".join(spoke) or "MISSED",
+                "found_by": ", ".join(right) or "MISSED",
                 "after_steps": _faulty_steps(min(first), fault.since) if first else None,
                 "run": result["ended"],
                 "also": ", ".join(rule for rule in result["findings"] if rule not in fault.rules),
@@ -132,12 +131,12 @@ def fault_rows() -> list[Row]:
 
 
 def _faulty_steps(found_at: int, since: int) -> int:
-    """How many steps with the fault were taken; 0 where it was found before the first."""
+    """Return the number of steps taken with the fault; 0 if it was found before the first."""
     return 0 if found_at == 0 else found_at - max(since, 1) + 1
 
 
 def healthy_rows() -> list[Row]:
-    """By fold of the embedded default: findings at each severity, with an audit every 20 steps."""
+    """Return the findings by severity of each fold, with an audit every 20 steps."""
     rows = []
     for fold in range(1, 6):
         config = load_config(f"fold={fold}", "audit.interval=20")
@@ -154,12 +153,11 @@ def healthy_rows() -> list[Row]:
 
 
 def main() -> None:
-    """Measure the parts that are asked for, print their tables and draw the overheads."""
+    """Measure the chosen parts, print their tables and draw the cost of the steps."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="write the rows there")
-    parser.add_argument("--plot", type=Path, default=Path("outputs/bench/audit.png"))
+    add_options(parser, "audit")
     arguments = parser.parse_args()
     measures: dict[str, Callable[[], list[Row]]] = {
         "overhead": lambda: overhead(
@@ -169,17 +167,14 @@ def main() -> None:
         "faults": fault_rows,
         "healthy": healthy_rows,
     }
-    rows = {}
+    rows, figure = {}, None
     for part in arguments.parts:
         rows[part] = measures[part]()
         table = pd.DataFrame(rows[part])
         print(f"\n{part}\n{table.to_string(index=False, float_format='{:.2f}'.format)}", flush=True)
-    if "steps" in rows:
-        arguments.plot.parent.mkdir(parents=True, exist_ok=True)
-        costs = pd.DataFrame(rows["steps"])
-        bars(costs, "model", ["default_%", "interval=1_%"]).savefig(arguments.plot, dpi=150)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
+        if part == "steps":
+            figure = bars(table, "model", ["default_%", "interval=1_%"])
+    save(rows, figure, arguments)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What an audit adds to a step, measured within one run in which every other step is audited.
+"""The time that an audit adds to a step, measured in one run that audits every second step.
 
-Steps that alternate meet the same neighbours on a busy machine; whole runs do not.
+On a busy machine, alternate steps are disturbed equally; whole runs are not.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from lmol.runs.run_folder import RunFolder
 LARGE_STEPS, LARGE_IMAGES = 12, 12
 
 DEFAULT_STEPS, DEFAULT_AUDITS, DEFAULT_PICTURES = 1000, 12, 11
-"""Of a run of the embedded default: steps 1, 2, 100, 200 ... 1,000; of step 2 no picture."""
+"""Counts of the embedded default: audits at steps 1, 2, 100, 200 ... 1,000; no picture at 2."""
 
 RECIPE_STEPS, RECIPE_AUDITS, RECIPE_PICTURES = 4218, 45, 44
-"""Of recipe/scut_llava: 45,000 pairs, 32 a step, three epochs."""
+"""Counts of recipe/scut_llava: 45,000 pairs, 32 per step, three epochs."""
 
 
 class StepTimes(TrainerCallback):
-    """Seconds of every step, from its beginning until its audit is written."""
+    """Callback that stores the seconds of every step, until its audit is written."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -50,9 +50,9 @@ class StepTimes(TrainerCallback):
 
 
 def measure(model: str, config: Config, make: Build, runs: tuple[int, int, int]) -> Row:
-    """Milliseconds that an audit, its picture, and both ends of the run add; shares of training.
+    """Return the milliseconds of an audit, its picture, and start and end; and shares of training.
 
-    runs: steps, audits and pictures of the run that the default's share is about.
+    runs: steps, audits and pictures of the run for which the default audit's share is computed.
     """
     with tempfile.TemporaryDirectory() as folder:
         times = StepTimes()
@@ -60,21 +60,24 @@ def measure(model: str, config: Config, make: Build, runs: tuple[int, int, int])
         trainer, monitor = bench_trainer(session, times)
         trainer.train()
         start = time.perf_counter()
-        monitor.close()  # hashes the frozen weights as the beginning of the run does
+        monitor.close()  # hashes the frozen weights, like the start of the run
         ends = 2 * (time.perf_counter() - start)
         drawn = {int(path.stem.rpartition("_")[2]) for path in Path(folder).rglob("*flow*.png")}
     return {"model": model, **shares(times.seconds, drawn, ends, runs)}
 
 
 def shares(seconds: list[float], drawn: set[int], ends: float, runs: tuple[int, int, int]) -> Row:
-    """seconds: of steps 1, 2, ...; the even ones audited, those in `drawn` with a picture."""
+    """Return the row of `measure` from the seconds of steps 1, 2, ...
+
+    Even steps are audited, and the steps in `drawn` have a picture. ends: seconds of start and end.
+    """
     steps = dict(enumerate(seconds, start=1))
     plain = statistics.median(taken for step, taken in steps.items() if step % 2 and step > 1)
     audited = [taken for step, taken in steps.items() if step % 2 == 0 and step not in drawn]
     audit = statistics.median(audited) - plain
     pictures = [steps[step] - plain - audit for step in drawn if step > 1]
     picture = statistics.mean(pictures) if pictures else 0.0
-    first = steps[1] - plain - audit - picture  # the picture's axes are drawn once
+    first = steps[1] - plain - audit - picture  # the first picture also draws the axes
     total, audits, num_pictures = runs
     default = (audits * audit + num_pictures * picture + first + ends) / (total * plain)
     every = (total * audit + num_pictures * picture + first + ends) / (total * plain)
@@ -89,7 +92,7 @@ def shares(seconds: list[float], drawn: set[int], ends: float, runs: tuple[int, 
 
 
 def large_comparer(config: Config, prepared: PreparedFold) -> tuple[PairModel, ImageStore]:
-    """111 M parameters, random, fp32; the features of images are random too."""
+    """Return a random fp32 model of 111 M parameters, and random features of the images."""
     with tempfile.TemporaryDirectory() as folder:
         write_random_llava("100m", Path(folder))
         comparer = build_shape(folder, "none", Precision.FP32)
@@ -100,7 +103,7 @@ def large_comparer(config: Config, prepared: PreparedFold) -> tuple[PairModel, I
 
 
 def step_rows() -> list[Row]:
-    """The embedded default, also with the full audit, and a model of 111 M parameters."""
+    """Measure the embedded default, the same with audit=full, and a model of 111 M parameters."""
     every_other = ("audit.interval=2", "threads=1")
     default = (DEFAULT_STEPS, DEFAULT_AUDITS, DEFAULT_PICTURES)
     large = (

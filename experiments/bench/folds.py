@@ -2,16 +2,14 @@
 
     python -m lmol.experiments.bench.folds --data-seeds 42 101 102 --json rows.json
 
-Hyper-parameters were chosen on data seeds 1, 2 and 3; any other seed is a fresh drawing of faces.
-Runs the real command, two folds at a time with one thread each.
+Hyper-parameters were chosen on data seeds 1, 2 and 3; every other seed draws new faces. Runs the
+real command, two folds at a time with one thread each.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
@@ -20,34 +18,30 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lmol.experiments.bench.command import peak_gb, run_command
+
 FOLDS = (1, 2, 3, 4, 5)
 COLUMNS = ("accuracy", "accuracy_similar", "order_consistency", "pearson", "spearman", "mae")
 COSTS = ("train_seconds", "eval_seconds", "peak_gb")
 
 
 def run_fold(seed: int, fold: int, folder: Path, overrides: list[str]) -> dict[str, Any]:
-    """One job of the default; its metrics with wall-clock costs and peak memory."""
+    """Run one fold of the default; return its metrics, wall seconds and peak memory."""
     target = folder / f"seed_{seed}" / f"fold_{fold}"
-    command = [sys.executable, "-m", "lmol.run", f"fold={fold}", f"data.source.seed={seed}"]
-    subprocess.run(
-        [*command, "threads=1", f"hydra.run.dir={target}", *overrides],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    settings = (f"fold={fold}", f"data.source.seed={seed}", "threads=1")
+    run_command(*settings, f"hydra.run.dir={target}", *overrides)
     metrics = json.loads((target / "metrics.json").read_text())
-    manifest = json.loads((target / "manifest.json").read_text())
-    peak = manifest["peak_memory_bytes"] / 1e9
-    return {"seed": seed, "fold": fold, **metrics, "peak_gb": peak}
+    return {"seed": seed, "fold": fold, **metrics, "peak_gb": peak_gb(target)}
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean, SD and worst fold of every column, by data seed."""
+    """Return mean, SD and minimum over the folds of every column, by data seed."""
     grouped = rows.groupby("seed")[[*COLUMNS, *COSTS]]
     return pd.DataFrame(grouped.agg(["mean", "std", "min"]).stack(level=0, future_stack=True))
 
 
 def plot(rows: pd.DataFrame, path: Path) -> None:
-    """A dot a fold, by data seed, for each metric."""
+    """Draw a panel per metric, with one dot per fold, by data seed."""
     figure = Figure(figsize=(2.2 * len(COLUMNS), 3.2), layout="constrained")
     for axes, column in zip(figure.subplots(1, len(COLUMNS)), COLUMNS, strict=True):
         for place, (_, group) in enumerate(rows.groupby("seed")):
@@ -72,14 +66,8 @@ def main() -> None:
     arguments = parser.parse_args()
     jobs = list(product(arguments.data_seeds, arguments.folds))
     with ThreadPoolExecutor(2) as pool:
-        rows = pd.DataFrame(
-            pool.map(
-                lambda job: run_fold(
-                    job[0], job[1], arguments.folder.resolve(), arguments.overrides
-                ),
-                jobs,
-            )
-        )
+        folder, overrides = arguments.folder.resolve(), arguments.overrides
+        rows = pd.DataFrame(pool.map(lambda job: run_fold(job[0], job[1], folder, overrides), jobs))
     shown = ["seed", "fold", *COLUMNS, *COSTS]
     print(rows[shown].to_string(index=False, float_format="{:.4f}".format))
     print(summary(rows).to_string(float_format="{:.4f}".format))

@@ -1,20 +1,19 @@
-"""Pairs a second of ways to ask: one generate each, batched forwards, the judge.
+"""Pairs per second of four ways to judge pairs: generate, batched forwards, and the judge.
 
     python -m lmol.experiments.bench.judge --models tiny 100m --json rows.json
 
-A pair is two images asked about in both orders, so two questions. All pairs of some drawn faces are
-judged. `generate`, `stock` (transformers' forward in batches) and `comparer` (ours, where both
-orders share vision features) ask as many of them, in random order, as their seconds allow, and open
-the images of every question or pair anew; `judge` counts all that a run's judge does:
-fingerprint, image files, vision features, part file and progress. They take turns, and a rate is
-the median of its turns. Those that take batches each get the batch that was fastest for them in a
-short trial. The 7B shapes are only measured where there is a CUDA device. P pairs.
+A pair is judged in both orders, which takes two questions. `generate` (one call per question),
+`stock` (transformers' forward in batches) and `comparer` (our forward, where both orders share
+vision features) judge pairs of drawn faces in random order until their time is over, and open the
+images of every question or pair again. `judge` judges all pairs and does everything that a run's
+judge does: fingerprint, image files, vision features, answer cache and progress. The ways take
+turns; a rate is the median over the turns. Each way uses the batch size that was fastest in a short
+trial. The 7B shapes are measured only on a CUDA device. P pairs.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -34,12 +33,12 @@ from lmol.data.sources.synthetic import SyntheticFaces
 from lmol.evaluation.judge import answering
 from lmol.experiments.bench.judge_ways import WAYS, Probabilities
 from lmol.experiments.bench.llava_shape import EMBEDDED, build, write_random_llava
-from lmol.experiments.bench.report import Row, add_options
+from lmol.experiments.bench.report import Row, add_options, save
 from lmol.model.vlm.comparer import Comparer
 
 TURNS = 3
 TRIAL = 0.1
-"""Share of a way's seconds that each batch size is tried for, at least one pass of the judge."""
+"""Share of a way's seconds for the trial of each batch size; at least one pass of the judge."""
 
 MEASURED = (
     "batch",
@@ -50,30 +49,28 @@ MEASURED = (
     "largest_difference",
     "other_answers",
 )
-"""batch: questions a forward. judge_times: how many times as fast the judge is. slowest_turn: in
-pairs a second. Of pairs_compared with the judge: the largest difference of a probability, and how
-many pairs have another answer in either order."""
+"""batch: questions per forward. judge_times: the judge's rate divided by this one. slowest_turn: in
+pairs per second. pairs_compared: number of pairs whose answers are compared with the judge's; for
+these, the largest difference of a probability, and the number with another answer in an order."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """What is measured on it: a shape of llava_shape, or the embedded base where that is None.
+    """A model to measure: a shape of llava_shape, or None for the embedded base.
 
-    num_images: whose pairs are judged; num_trial: those of the trial of `batches`.
+    num_images: number of images whose pairs are judged; num_trial: the same in the trial of the
+    batch sizes.
     """
 
     shape: str | None
-    dtype: Precision
-    quantization: str
-    num_images: int
-    num_trial: int
-    batches: tuple[int, ...]
-
-    def measurable(self) -> bool:
-        return self.shape != "7b" or torch.cuda.is_available()
+    dtype: Precision = Precision.FP32
+    quantization: str = "none"
+    num_images: int = 24
+    num_trial: int = 12
+    batches: tuple[int, ...] = (8, 16, 32, 64)
 
     def build(self, folder: Path) -> Comparer:
-        """A fresh comparer; random weights are written to `folder` first."""
+        """Return a new comparer; random weights are first written to `folder`."""
         torch.manual_seed(0)
         if self.shape is None:
             return build(EMBEDDED, self.quantization, self.dtype)
@@ -81,51 +78,26 @@ class Model:
         return build(str(folder), self.quantization, self.dtype)
 
 
-def _of_7b(quantization: str) -> Model:
-    return Model(
-        shape="7b",
-        dtype=Precision.BF16,
-        quantization=quantization,
-        num_images=24,
-        num_trial=12,
-        batches=(8, 16, 32, 64),
-    )
-
-
 MODELS = {
-    "tiny": Model(
-        shape=None,
-        dtype=Precision.FP32,
-        quantization="none",
-        num_images=160,
-        num_trial=80,
-        batches=(32, 64, 128, 256, 512),
-    ),
-    "100m": Model(
-        shape="100m",
-        dtype=Precision.FP32,
-        quantization="none",
-        num_images=24,
-        num_trial=12,
-        batches=(8, 16, 32, 64),
-    ),
-    "7b-bf16": _of_7b("none"),
-    "7b-nf4": _of_7b("nf4"),
+    "tiny": Model(shape=None, num_images=160, num_trial=80, batches=(32, 64, 128, 256, 512)),
+    "100m": Model(shape="100m"),
+    "7b-bf16": Model(shape="7b", dtype=Precision.BF16),
+    "7b-nf4": Model(shape="7b", dtype=Precision.BF16, quantization="nf4"),
 }
 
 
 @dataclass(frozen=True)
 class Contest:
-    """A comparer, the score table of the images and a table of P pairs of them."""
+    """A comparer, the score table of some images and a table of P pairs of them."""
 
     comparer: Comparer
     images: pd.DataFrame
     pairs: pd.DataFrame
 
     def turn(self, way: str, batch: int, seconds: float) -> tuple[float, Probabilities]:
-        """Pairs a second, and the answers to the first of the pairs, as far as it came.
+        """Return pairs per second, and the answers to the first pairs, at most once per pair.
 
-        Begins anew after the last pair while there is time; what was begun is finished.
+        It starts again after the last pair until the time is over; it finishes a started batch.
         """
         passes = (WAYS[way](self.comparer, self.images, self.pairs, batch) for _ in repeat(None))
         found, start = [], time.perf_counter()
@@ -139,16 +111,16 @@ class Contest:
 
 
 def fastest_batch(contest: Contest, way: str, batches: Sequence[int], seconds: float) -> int:
-    """The fastest of the batch sizes; every way is warm afterwards."""
+    """Return the fastest of the batch sizes; the trial is also the warm-up."""
     if way == "generate":
         batches = (1,)
     return max(batches, key=lambda batch: contest.turn(way, batch, seconds)[0])
 
 
 def model_rows(name: str, num_images: int | None, seconds: float) -> list[Row]:
-    """A row for each way to ask one model, or that it was not measured."""
+    """Return a row per way for one model; the rows say so if it cannot be measured here."""
     model = MODELS[name]
-    if not model.measurable():
+    if model.shape == "7b" and not torch.cuda.is_available():
         return [
             {"model": name, "way": way, **dict.fromkeys(MEASURED, "not measured")} for way in WAYS
         ]
@@ -165,7 +137,7 @@ def model_rows(name: str, num_images: int | None, seconds: float) -> list[Row]:
 
 
 def contest_rows(contest: Contest, sizes: dict[str, int], seconds: float) -> list[Row]:
-    """What is MEASURED of each way, whose seconds are divided into turns."""
+    """Return a row with the columns MEASURED per way; the seconds are divided into turns."""
     turns = [
         {way: contest.turn(way, size, seconds / TURNS) for way, size in sizes.items()}
         for _ in range(TURNS)
@@ -182,7 +154,7 @@ def contest_rows(contest: Contest, sizes: dict[str, int], seconds: float) -> lis
 
 
 def agreement(answers: Probabilities, right: Probabilities) -> Row:
-    """How far probabilities (P, 2, 3) are from the judge's."""
+    """Return the differences between probabilities (P, 2, 3) and the judge's, `right`."""
     other = (answers.argmax(-1) != right.argmax(-1)).any(axis=1)
     return {
         "pairs_compared": len(answers),
@@ -191,8 +163,8 @@ def agreement(answers: Probabilities, right: Probabilities) -> Row:
     }
 
 
-def plot(table: pd.DataFrame, path: Path) -> None:
-    """Bars of pairs a second on a log axis, a group for each model."""
+def plot(table: pd.DataFrame) -> Figure:
+    """Return bars of pairs per second on a log axis, in one group per model."""
     models = list(table["model"].unique())
     figure = Figure(figsize=(7.5, 1.2 + 0.9 * len(models)), layout="constrained")
     axes = figure.subplots()
@@ -207,13 +179,12 @@ def plot(table: pd.DataFrame, path: Path) -> None:
     )
     axes.set_ylim(len(models) - 0.5, -0.5)
     axes.set_xscale("log")
-    # A log axis needs limits even where nothing was measured.
+    # A log axis needs limits even if nothing was measured.
     low, high = (rates.min(), rates.max()) if rates.notna().any() else (1.0, 1.0)
     axes.set_xlim(low / 3, high * 3)
-    axes.set_xlabel("pairs/s, both orders asked")
+    axes.set_xlabel("pairs/s, in both orders")
     figure.legend(loc="outside upper center", ncols=len(WAYS), frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    return figure
 
 
 def _shown(rate: float) -> str:
@@ -221,13 +192,13 @@ def _shown(rate: float) -> str:
 
 
 def main() -> None:
-    """Print a row for each model and way, draw the rates, and write the rows."""
+    """Measure each model and way; print, draw and save the rates."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser, "judge")
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
-    parser.add_argument("--images", type=int, help="whose pairs are judged, of every model")
-    parser.add_argument("--seconds", type=float, default=20.0, help="for each way")
-    parser.add_argument("--threads", type=int, help="of torch")
+    parser.add_argument("--images", type=int, help="number of images whose pairs are judged")
+    parser.add_argument("--seconds", type=float, default=20.0, help="time for each way")
+    parser.add_argument("--threads", type=int, help="torch threads")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -236,9 +207,7 @@ def main() -> None:
         rows += model_rows(name, arguments.images, arguments.seconds)
     table = pd.DataFrame(rows)
     print(table.to_string(index=False, float_format="{:.4g}".format))
-    plot(table, arguments.plot)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
+    save(rows, plot(table), arguments)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Four ways to ask a comparer about pairs, as the measurement of the judge compares them.
+"""Four ways to judge pairs with a comparer, for the measurement of the judge.
 
-Each yields probabilities (P, 2, 3), of both orders of the pairs, part by part.
+Each yields the probabilities (P, 2, 3) of both orders, for one part of the pairs after another.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from lmol.system.progress import progress
 
 Probabilities = NDArray[np.floating]
 Ask = Callable[[Comparer, pd.DataFrame, pd.DataFrame, int], Iterator[Probabilities]]
-"""Of a comparer, the score table of the images, the table of pairs, and questions a forward."""
+"""Takes a comparer, the images' score table, the pairs, and the number of questions per forward."""
 
 
 def generated(
     comparer: Comparer, images: pd.DataFrame, pairs: pd.DataFrame, batch: int
 ) -> Iterator[Probabilities]:
-    """One `generate` a question, from image files, as the original did; `batch` plays no part."""
+    """Call `generate` once per question, from image files, like the original; `batch` is unused."""
     path = dict(zip(images["image"], images["path"], strict=True))
     for first, second in zip(pairs["img1"], pairs["img2"], strict=True):
         two = [path[first], path[second]]
@@ -38,7 +38,7 @@ def generated(
 
 
 def _generated(comparer: Comparer, paths: Sequence[str]) -> Probabilities:
-    """Probabilities (3,) of the answers, from the logits of the one new token."""
+    """Return the probabilities (3,) of the answers, from the logits of the one new token."""
     base, prompt = comparer.base, comparer.prompt
     pictures = [open_rgb(path) for path in paths]
     inputs = base.processor(text=prompt.text, images=pictures, return_tensors="pt")
@@ -60,7 +60,7 @@ def _generated(comparer: Comparer, paths: Sequence[str]) -> Probabilities:
 def stock(
     comparer: Comparer, images: pd.DataFrame, pairs: pd.DataFrame, batch: int
 ) -> Iterator[Probabilities]:
-    """transformers' plain forward on prompts and pixels, `batch` questions at a time."""
+    """Use transformers' plain forward on prompts and pixels, `batch` questions at a time."""
     store = PixelImages(comparer.encoder.preprocess, images)
     prompt, dtype = comparer.prompt, comparer.base.embedding_dtype
     for start in range(0, len(pairs), batch // 2):
@@ -83,7 +83,7 @@ def stock(
 def batched(
     comparer: Comparer, images: pd.DataFrame, pairs: pd.DataFrame, batch: int
 ) -> Iterator[Probabilities]:
-    """The comparer's forward, as in training: both orders share the vision features of a pair."""
+    """Use the comparer's forward, as in training: both orders share a pair's vision features."""
     store = PixelImages(comparer.encoder.preprocess, images)
     for start in range(0, len(pairs), batch // 2):
         asked = pairs[start : start + batch // 2]
@@ -95,7 +95,7 @@ def batched(
 def judged(
     comparer: Comparer, images: pd.DataFrame, pairs: pd.DataFrame, batch: int
 ) -> Iterator[Probabilities]:
-    """The judge of a run, all pairs at once."""
+    """Use the judge of a run, on all pairs at once."""
     store = PixelImages(comparer.encoder.preprocess, images)
     seal = fingerprint(comparer, pairs, "drawn faces")
     with (

@@ -2,7 +2,7 @@
 
     python -m lmol.experiments.bench.llava_shape --quantization nf4 none --json rows.json
 
-Time and memory depend on shapes alone, so no pretrained weights are needed. Without a CUDA device
+Time and memory depend only on shapes, so no pretrained weights are needed. Without a CUDA device
 the rows say "not measured"; --shape tiny runs the same code at a toy size on any machine.
 """
 
@@ -46,63 +46,29 @@ LOSS = LossConfig(
 EMBEDDED = "pkg://lmol.model.tiny_base"
 
 VISION = {"image_size": 336, "patch_size": 14, "model_type": "clip_vision_model"}
-SHAPES: dict[str, dict[str, dict[str, Any]]] = {
-    "7b": {
-        "vision_config": {
-            "hidden_size": 1024,
-            "intermediate_size": 4096,
-            "num_hidden_layers": 24,
-            "num_attention_heads": 16,
-        },
-        "text_config": {
-            "hidden_size": 4096,
-            "intermediate_size": 11008,
-            "num_hidden_layers": 32,
-            "num_attention_heads": 32,
-            "vocab_size": 32064,
-            "max_position_embeddings": 4096,
-        },
-    },
-    "100m": {
-        "vision_config": {
-            "image_size": 168,
-            "hidden_size": 320,
-            "intermediate_size": 1280,
-            "num_hidden_layers": 6,
-            "num_attention_heads": 5,
-        },
-        "text_config": {
-            "hidden_size": 640,
-            "intermediate_size": 1792,
-            "num_hidden_layers": 12,
-            "num_attention_heads": 10,
-            "vocab_size": 32064,
-            "max_position_embeddings": 4096,
-        },
-    },
-    "tiny": {
-        "vision_config": {
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-        },
-        "text_config": {
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "vocab_size": 32064,
-            "max_position_embeddings": 4096,
-        },
-    },
+TEXT = {"vocab_size": 32064, "max_position_embeddings": 4096, "model_type": "llama"}
+SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "7b": (
+        {**VISION, **dict(zip(SIZES, (1024, 4096, 24, 16), strict=True))},
+        {**TEXT, **dict(zip(SIZES, (4096, 11008, 32, 32), strict=True))},
+    ),
+    "100m": (
+        {**VISION, "image_size": 168, **dict(zip(SIZES, (320, 1280, 6, 5), strict=True))},
+        {**TEXT, **dict(zip(SIZES, (640, 1792, 12, 10), strict=True))},
+    ),
+    "tiny": (
+        {**VISION, **dict(zip(SIZES, (64, 128, 2, 4), strict=True))},
+        {**TEXT, **dict(zip(SIZES, (64, 128, 2, 4), strict=True))},
+    ),
 }
+"""Configurations of vision tower and language model."""
 
 
 def write_random_llava(shape: str, folder: Path) -> None:
-    """A LLaVA of the shape, random bf16 weights, with the embedded base's tokeniser."""
-    sizes, vision = SHAPES[shape], {**VISION, **SHAPES[shape]["vision_config"]}
-    processor = LlavaBackbone(**backbone(EMBEDDED, "none")).load().processor
+    """Write a LLaVA of the shape with random bf16 weights and the embedded base's tokeniser."""
+    vision, text = SHAPES[shape]
+    processor = backbone(EMBEDDED, "none").load().processor
     side = vision["image_size"]
     processor.image_processor = CLIPImageProcessor(
         size={"shortest_edge": side}, crop_size={"height": side, "width": side}
@@ -111,7 +77,7 @@ def write_random_llava(shape: str, folder: Path) -> None:
     processor.save_pretrained(folder)
     config = LlavaConfig(
         vision_config=vision,
-        text_config={"model_type": "llama", **sizes["text_config"]},
+        text_config=text,
         image_token_index=processor.image_token_id,
         projector_hidden_act="gelu_pytorch_tanh",
     )
@@ -120,20 +86,20 @@ def write_random_llava(shape: str, folder: Path) -> None:
     model.save_pretrained(folder)
 
 
-def backbone(weights: str, quantization: str, dtype: Precision = Precision.BF16) -> dict[str, Any]:
-    """Constructor arguments of LlavaBackbone."""
-    return {
-        "weights": weights,
-        "revision": None,
-        "dtype": dtype,
-        "quantization": Quantization(quantization),
-        "double_quantization": True,
-        "attention": Attention.SDPA,
-    }
+def backbone(weights: str, quantization: str, dtype: Precision = Precision.BF16) -> LlavaBackbone:
+    """Return the base as recipe/scut_llava loads it, with other weights or number types."""
+    return LlavaBackbone(
+        weights=weights,
+        revision=None,
+        dtype=dtype,
+        quantization=Quantization(quantization),
+        double_quantization=True,
+        attention=Attention.SDPA,
+    )
 
 
 def build(weights: str, quantization: str, dtype: Precision = Precision.BF16) -> Comparer:
-    """The comparer as recipe/scut_llava builds it."""
+    """Return the comparer as recipe/scut_llava builds it."""
     lora = LoraConfig(r=8, alpha=32, dropout=0.05, targets=r".*language_model\..*\.(q|k|v|o)_proj")
     config = VisionLanguageModel(
         backbone={},
@@ -143,12 +109,11 @@ def build(weights: str, quantization: str, dtype: Precision = Precision.BF16) ->
         compile=False,
         cache_features=False,
     )
-    loaded = LlavaBackbone(**backbone(weights, quantization, dtype))
-    return build_comparer(loaded, config, QUESTION, ANSWERS)
+    return build_comparer(backbone(weights, quantization, dtype), config, QUESTION, ANSWERS)
 
 
 def measure(comparer: Comparer, batch_pairs: int, steps: int, recompute: bool) -> Row:
-    """Seconds a step, sequences a second and peak GiB over `steps` steps after one to warm up."""
+    """Return seconds per step, sequences per second and peak GiB, after one warm-up step."""
     if recompute:
         comparer.enable_activation_checkpointing()
     trained = [parameter for parameter in comparer.parameters() if parameter.requires_grad]
@@ -175,7 +140,7 @@ def step(
     pixels: torch.Tensor,
     targets: PairTargets,
 ) -> None:
-    """One optimizer step over both orders of all pairs."""
+    """Make one optimizer step on both orders of all pairs."""
     with torch.autocast(comparer.device.type, dtype=torch.bfloat16):
         logits = comparer(pixel_values=pixels)
     pair_loss(logits, targets, LOSS, progress=0.0).total.backward()
@@ -190,7 +155,7 @@ def _now(device: torch.device) -> float:
 
 
 def main() -> None:
-    """Print one row a quantisation."""
+    """Measure each quantisation, and report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quantization", nargs="+", default=["nf4", "none"])
     parser.add_argument("--shape", choices=sorted(SHAPES), default="7b")
@@ -204,7 +169,7 @@ def main() -> None:
 
 
 def row(quantization: str, arguments: argparse.Namespace) -> Row:
-    """The measurements of one quantisation, or that there were none."""
+    """Return the row of one quantisation; it says so if it cannot be measured here."""
     facts = {"shape": arguments.shape, "quantization": quantization}
     if arguments.shape == "7b" and not torch.cuda.is_available():
         return {**facts, **dict.fromkeys(MEASURED, "not measured")}

@@ -2,25 +2,22 @@
 
     python -m lmol.experiments.bench.prepare --json rows.json
 
-A folder in the release's layout is made first: 5,500 JPEGs of 350 x 350 pixels, scores of 60 votes,
-five official lists. The command decodes every image once and writes ten pair files, 5 x 45,000 and
-5 x 604,450 rows.
+The folder is generated in the release's layout: 5,500 JPEGs of 350 x 350 pixels, scores of 60
+votes, five official lists. The command decodes every image once and writes ten files of pairs, with
+5 x 45,000 and 5 x 604,450 rows.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from lmol.data.sources.scut_copy import FOLDS, LISTS
+from lmol.experiments.bench.command import peak_gb, run_command
 from lmol.experiments.bench.report import Row, add_options, report
 
 NUM_IMAGES, SIZE = 5500, 350
@@ -28,7 +25,7 @@ MEAN, SD, VOTES = 2.9909, 0.6881, 60
 
 
 def write_release(root: Path) -> None:
-    """Images and lists as the release has them; the scores have its mean, SD and resolution."""
+    """Write images and lists in the release's layout; scores with its mean, SD and resolution."""
     rng = np.random.default_rng(0)
     drawn = rng.normal(MEAN, SD, NUM_IMAGES).clip(1, 5)
     names = [f"AF{index}.jpg" for index in range(1, NUM_IMAGES + 1)]
@@ -47,7 +44,7 @@ def write_release(root: Path) -> None:
 
 
 def write_images(folder: Path, names: list[str], rng: np.random.Generator) -> None:
-    """Noise of its own for each name: one picture under two names would be refused as a leak."""
+    """Write a different noise image for each name; equal images would be refused as a leak."""
     folder.mkdir(parents=True)
     for name in names:
         coarse = rng.normal(128, 25, (SIZE // 5, SIZE // 5, 3)).clip(0, 255).astype(np.uint8)
@@ -55,28 +52,21 @@ def write_images(folder: Path, names: list[str], rng: np.random.Generator) -> No
 
 
 def prepare(root: Path, target: Path) -> Row:
-    """The command's wall seconds, files, rows and peak memory."""
-    command = [sys.executable, "-m", "lmol.run", "task=prepare", "+recipe=scut_llava"]
-    start = time.monotonic()
-    subprocess.run(
-        [*command, f"data.root={root}", f"hydra.run.dir={target}"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    seconds = time.monotonic() - start
+    """Run the command; return its wall seconds, files, rows and peak memory."""
+    settings = ("+recipe=scut_llava", f"data.root={root}", f"hydra.run.dir={target}")
+    seconds = run_command("task=prepare", *settings)
     files = list((target / "pairs").iterdir())
-    manifest = json.loads((target / "manifest.json").read_text())
     return {
         "command": "task=prepare",
         "files": len(files),
         "rows": sum(int(path.stem.rsplit("_", 1)[1]) for path in files),
         "seconds": seconds,
-        "peak_gb": manifest["peak_memory_bytes"] / 1e9,
+        "peak_gb": peak_gb(target),
     }
 
 
 def main() -> None:
-    """Print the row."""
+    """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser, "prepare")
     arguments = parser.parse_args()

@@ -1,16 +1,16 @@
-"""Which pairs to ask, how long the fit takes, and whether its standard errors hold.
+"""Rankings from few comparisons: agreement with all pairs, seconds of the fit, standard errors.
 
     python -m lmol.experiments.bench.ranking --json rows.json
     python -m lmol.experiments.bench.ranking --predictions outputs/.../predictions.csv
 
-The simulated judges see 1,100 images, as many as a fold of SCUT-FBP5500 holds out. `--predictions`
-adds a judge that looks its answers up in a run folder where all pairs were judged. n images.
+The simulated judges compare 1,100 images, the number that a fold of SCUT-FBP5500 holds out.
+`--predictions` adds a judge whose answers are those of a run in which all pairs were judged.
+n images.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ from scipy.special import expit
 from scipy.stats import spearmanr
 
 from lmol.experiments.bench.ranking_judges import Judge, judge_of_run, simulated_judge
-from lmol.experiments.bench.report import Row, add_options
+from lmol.experiments.bench.report import Row, add_options, save
 from lmol.ranking.bradley_terry import Floats, Indices, centred_strengths, fit_strengths
 from lmol.ranking.pairing import (
     AdaptivePairs,
@@ -38,7 +38,7 @@ from lmol.ranking.pairing import (
 VIRTUAL_TIES = 1.0
 
 PER_IMAGE = (4, 6, 10, 15, 21, 32, 64)
-"""Comparisons an image; 21 are 1.9 % of the pairs of 1,100."""
+"""Comparisons per image; 21 are 1.9 % of the pairs of 1,100 images."""
 
 STABLE = (0.98, 0.99, 0.995)
 REFERENCES = (2, 5, 10, 20, 50)
@@ -46,7 +46,7 @@ REFERENCES = (2, 5, 10, 20, 50)
 FIT_PER_IMAGE, FIT_REPEATS = 40, 3
 
 DESIGNS = ((200, 20), (200, 40), (200, 199), (1100, 20), (1100, 40))
-"""Images and comparisons of each, for recovery and coverage."""
+"""Numbers of images and of comparisons per image, for recovery and coverage."""
 
 GOAL_PERCENT, GOAL_SPEARMAN = 2.0, 0.993
 SHOWN_PERCENT = (0.2, 0.5, 1, 2, 5, 10, 20, 50)
@@ -54,7 +54,7 @@ SHOWN_SPEARMAN = (0.9, 0.95, 0.98, 0.99, 0.993, 0.995, 0.998, 0.999, 0.9995, 0.9
 
 
 def pairing_rows(judge: Judge, seed: int) -> Iterator[Row]:
-    """Every pairing against the judge's all-pairs ranking."""
+    """Yield a row per pairing: its agreement with the judge's ranking from all pairs."""
     num, rng = judge.scores.size, np.random.default_rng(seed)
     everything = _strengths(num, AllPairs().compare(num, judge, rng))
     for name, setting, pairing in _pairings(num):
@@ -82,7 +82,7 @@ def _adaptive(per_image: int, stable: float) -> AdaptivePairs:
 def _with_references(
     judge: Judge, num_references: int, everything: Floats, rng: np.random.Generator
 ) -> Row:
-    """The references are taken out of the judge's images; only the others are compared."""
+    """Return the row of references among the judge's images; only the other images are ranked."""
     taken = spread_references(judge.scores, num_references)
     images = np.setdiff1d(np.arange(judge.scores.size), taken)
     row = np.concatenate([images, taken])
@@ -97,7 +97,7 @@ def _strengths(num: int, asked: Comparisons) -> Floats:
 
 
 def _agreement(judge: Judge, asked: Comparisons, everything: Floats, images: Indices) -> Row:
-    """How the fit of `asked` ranks `images`, its first rows, beside all pairs and the scores."""
+    """Compare the fit of `asked`, whose first rows are `images`, with all pairs and the scores."""
     num = judge.scores.size
     fitted, best, scores = (
         _strengths(num, asked)[: images.size],
@@ -114,7 +114,7 @@ def _agreement(judge: Judge, asked: Comparisons, everything: Floats, images: Ind
 
 
 def votes(num: int, per_image: int, rng: np.random.Generator) -> tuple[Comparisons, Floats]:
-    """Random pairs answered 0 or 1 by the Bradley-Terry model, and its centred strengths."""
+    """Return random pairs with answers 0 or 1 of a Bradley-Terry model, and its strengths."""
     truth = rng.normal(size=num)
     truth -= truth.mean()
 
@@ -125,7 +125,7 @@ def votes(num: int, per_image: int, rng: np.random.Generator) -> tuple[Compariso
 
 
 def time_row(num: int, per_image: int) -> Row:
-    """Seconds of one fit with standard errors: by the clock, and of all threads together."""
+    """Return the seconds of one fit with standard errors: wall time, and CPU time."""
     asked, _ = votes(num, per_image, np.random.default_rng(0))
     clock, process = time.perf_counter(), time.process_time()
     fit_strengths(num, asked.first, asked.second, asked.win_share, VIRTUAL_TIES)
@@ -138,7 +138,7 @@ def time_row(num: int, per_image: int) -> Row:
 
 
 def recovery_row(num: int, per_image: int, runs: int) -> Row:
-    """Known strengths, SD 1 logit, against fitted ones and their nominal 95 % intervals."""
+    """Compare known strengths (SD 1 logit) with fitted ones and their nominal 95 % intervals."""
     rng = np.random.default_rng(0)
     results = np.mean([_recovered(num, per_image, rng) for _ in range(runs)], axis=0)
     names = ("correlation", "rmse", "standard_error", "coverage")
@@ -149,7 +149,7 @@ def recovery_row(num: int, per_image: int, runs: int) -> Row:
 def _recovered(
     num: int, per_image: int, rng: np.random.Generator
 ) -> tuple[float, float, float, float]:
-    """Correlation, RMSE, root mean square standard error, and coverage of one simulation."""
+    """Return correlation, RMSE, root mean square standard error and coverage of one simulation."""
     asked, truth = votes(num, per_image, rng)
     fit = fit_strengths(num, asked.first, asked.second, asked.win_share, VIRTUAL_TIES)
     error = fit.strengths - truth
@@ -162,23 +162,22 @@ def _recovered(
 
 
 def over_seeds(rows: Sequence[Row]) -> pd.DataFrame:
-    """Mean of every number over the seeds of a pairing, and the Spearman of the worst."""
+    """Return the mean of every column over the seeds of a pairing, and the worst Spearman."""
     grouped = pd.DataFrame(rows).groupby(["judge", "pairing", "setting"], sort=False)
     means = grouped.mean()
     means.insert(3, "worst", grouped["spearman"].min())
     return means.reset_index()
 
 
-def plot(table: pd.DataFrame, path: Path) -> None:
-    """A panel a judge, with a curve a pairing."""
+def plot(table: pd.DataFrame) -> Figure:
+    """Return a figure with one panel per judge and one curve per pairing."""
     judges = list(table.groupby("judge", sort=False))
     figure = Figure(figsize=(6.4 * len(judges), 4.8), layout="constrained")
     panels = figure.subplots(1, len(judges), squeeze=False)[0]
     for axes, (judge, curves) in zip(panels, judges, strict=True):
         _draw_curves(axes, curves)
         axes.set_title(f"judge: {judge}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    return figure
 
 
 def _draw_curves(axes: Axes, table: pd.DataFrame) -> None:
@@ -200,7 +199,7 @@ def _draw_curves(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def tables(arguments: argparse.Namespace) -> dict[str, pd.DataFrame]:
-    """All that is measured, by the name of its table."""
+    """Measure everything; return the tables by name."""
     seeds = range(arguments.seeds)
     asked = [row for s in seeds for row in pairing_rows(simulated_judge(arguments.images, s), s)]
     if arguments.predictions:
@@ -216,23 +215,20 @@ def tables(arguments: argparse.Namespace) -> dict[str, pd.DataFrame]:
 
 
 def main() -> None:
-    """Print the tables, draw the first, and write the rows of all."""
+    """Measure; print the tables, draw the first, and save the rows of all."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser, "ranking")
-    parser.add_argument("--predictions", type=Path, help="of a run that judged all pairs")
-    parser.add_argument("--images", type=int, default=1100, help="that a simulated judge sees")
+    parser.add_argument("--predictions", type=Path, help="file of a run that judged all pairs")
+    parser.add_argument("--images", type=int, default=1100, help="that a simulated judge compares")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--runs", type=int, default=20, help="simulations of each recovery design")
     parser.add_argument("--fit-images", type=int, default=5500)
     arguments = parser.parse_args()
-    rows = []
-    for name, table in tables(arguments).items():
+    rows, found = [], tables(arguments)
+    for name, table in found.items():
         print(f"{name}\n{table.to_string(index=False, float_format='{:.4f}'.format)}\n")
         rows += [{"table": name, **row} for row in table.to_dict("records")]
-        if name == "pairing":
-            plot(table, arguments.plot)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
+    save(rows, plot(found["pairing"]), arguments)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Judges that the measurements of ranking ask: a simulated one, and that of a finished run.
+"""Judges for the measurements of ranking: a simulated one, and that of a finished run.
 
-n images. Both know the answer to every pair beforehand, so asking costs nothing.
+n images. Both have the answers to all pairs in a table, so a comparison costs nothing.
 """
 
 from __future__ import annotations
@@ -16,26 +16,27 @@ from lmol.errors import DataError
 from lmol.ranking.bradley_terry import Floats, Indices
 
 SCORE_SD, THETA = 0.69, 0.2
-"""Points of score: of SCUT-FBP5500, and its band of Similar."""
+"""SD of the scores of SCUT-FBP5500, and largest gap of Similar pairs, in points of score."""
 
 IMAGE_ERROR, PAIR_ERROR = 0.27, 0.25
-"""SD in points of score of what a judge misreads in an image and, beside that, in a pair.
+"""SD, in points of score, of a judge's error for an image and of its further error for a pair.
 
-The first gives its all-pairs ranking a Pearson correlation of .93 with the scores. The second is a
-cautious guess: those of the embedded default are far smaller, and then fewer comparisons do.
+With the first, its ranking from all pairs has a Pearson correlation of .93 with the scores. The
+second is a cautious guess: it is far smaller in the embedded default, where fewer comparisons are
+enough.
 """
 
 SOFTNESS = 0.13
-"""How gradually answers change, points of score: at a gap of .57, where the embedded default has an
-average win share of .96, this gives .95 with the pair errors."""
+"""Scale of the ordered logit, in points of score: with the pair errors, the average win share at a
+gap of .57 is .95; that of the embedded default is .96."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judge:
-    """Answers to all pairs of n images.
+    """The answers to all pairs of n images.
 
-    scores: shape (n,), what references are spread over. win_share: shape (n, n), of the row's image
-    over the column's, both orders averaged.
+    scores: shape (n,), used to choose references. win_share: shape (n, n), of the row's image over
+    the column's, averaged over both orders.
     """
 
     name: str
@@ -43,12 +44,15 @@ class Judge:
     win_share: Floats
 
     def __call__(self, first: Indices, second: Indices) -> Floats:
-        """The win shares of the first images, shape (P,)."""
+        """Return the win shares of the first images, shape (P,)."""
         return np.asarray(self.win_share[first, second])
 
 
 def simulated_judge(num: int, seed: int, pair_error: float = PAIR_ERROR) -> Judge:
-    """Win shares (1 + p(First) - p(Second)) / 2 of an ordered logit with a Similar class."""
+    """Return a judge that answers by an ordered logit with a Similar class.
+
+    A win share is (1 + p(First) - p(Second)) / 2.
+    """
     rng = np.random.default_rng(seed)
     scores = rng.normal(0.0, SCORE_SD, num)
     seen = scores + rng.normal(0.0, IMAGE_ERROR, num)
@@ -59,9 +63,9 @@ def simulated_judge(num: int, seed: int, pair_error: float = PAIR_ERROR) -> Judg
 
 
 def judge_of_run(predictions: Path) -> Judge:
-    """The judge of a run folder: its predictions.csv and, for the scores, the ranking.csv beside.
+    """Return the judge of a run: its predictions.csv and, for the scores, its ranking.csv.
 
-    Raises DataError where the run did not judge every pair, or these are another run's predictions.
+    Raises DataError if the run did not judge every pair, or if the files are of different runs.
     """
     asked, images = pd.read_csv(predictions), pd.read_csv(predictions.with_name("ranking.csv"))
     row = pd.Index(images["image"])
@@ -75,7 +79,7 @@ def judge_of_run(predictions: Path) -> Judge:
         raise DataError(
             predictions,
             got=f"{', '.join(foreign[['img1', 'img2']].iloc[0])}, not both in ranking.csv",
-            expected="predictions of the images in the ranking.csv beside them",
+            expected="predictions of the images in the ranking.csv of the same folder",
             remedy="name the predictions.csv of one run, in its folder",
         )
     if np.isnan(win_share).any():

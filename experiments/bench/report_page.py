@@ -1,10 +1,10 @@
-"""Seconds and megabytes of the report of many runs.
+"""Seconds and megabytes of the report on many runs.
 
     python -m lmol.experiments.bench.report_page --run outputs/.../... --json rows.json
 
 Copies one finished run as five recipes of five folds, makes their page with the real command, and
-times it from start to exit. The copies' folds and names are their own, their data and splits the
-same, so that every part of the page is made.
+times it from start to exit. The copies have different folds and names but the same data, so that
+the page has all its parts.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
 import yaml
 
+from lmol.experiments.bench.command import run_command
 from lmol.experiments.bench.report import Row, add_options, report
 
 FOLDS = (1, 2, 3, 4, 5)
@@ -30,7 +28,7 @@ LEFT_BEHIND = shutil.ignore_patterns("checkpoints", "pairs", "wandb")
 
 
 def copy_runs(run: Path, folder: Path, recipes: int) -> list[Path]:
-    """Sweep folders of copies, whose accuracy moves a little, so that there is scatter."""
+    """Return sweep folders of copies; their accuracies differ slightly, for scatter."""
     for recipe, fold in product(range(recipes), FOLDS):
         copy = folder / f"recipe_{recipe}" / f"fold_{fold}"
         shutil.copytree(run, copy, ignore=LEFT_BEHIND)
@@ -51,29 +49,17 @@ def _rewrite_json(path: Path, changes: Row) -> None:
 
 
 def measure(sweeps: list[Path], folder: Path, repeats: int) -> Iterator[Row]:
-    """A row for one run, one sweep, and all of them: the fastest of the repeats."""
+    """Yield a row for one run, one sweep, and all sweeps: the fastest of the repeats."""
     one = [sweeps[0] / "fold_1"]
     for what, chosen in (("1 run", one), ("5 runs", sweeps[:1]), ("25 runs", sweeps)):
         page = folder / "page.html"
-        seconds = min(_seconds(chosen, page, folder) for _ in range(repeats))
+        command = ("task=report", f"report.page={page}", f"runs={','.join(map(str, chosen))}")
+        seconds = min(run_command(*command, cwd=folder) for _ in range(repeats))
         yield {"runs": what, "seconds": seconds, "MB": page.stat().st_size / 1e6}
 
 
-def _seconds(runs: list[Path], page: Path, folder: Path) -> float:
-    """Wall-clock, with the start of Python."""
-    command = [sys.executable, "-m", "lmol.run", "task=report", f"report.page={page}"]
-    start = time.monotonic()
-    subprocess.run(
-        [*command, f"runs={','.join(map(str, runs))}"],
-        check=True,
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-    )
-    return time.monotonic() - start
-
-
 def main() -> None:
-    """Measure, print, and fail where a page of 25 runs is too slow or too large."""
+    """Measure and report; fail if the page of 25 runs is too slow or too large."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True, help="a finished run to copy")
     parser.add_argument("--repeats", type=int, default=3)

@@ -1,8 +1,8 @@
-"""How long commands take to answer, from the start of the interpreter.
+"""Wall seconds from Python's start until a command responds.
 
---help and --cfg job to their end, a training to its first line.
+    python -m lmol.experiments.bench.startup [--repeats 5] [--json PATH]
 
-python -m lmol.experiments.bench.startup [--repeats 5] [--json PATH]
+Measures --help and --cfg job until they end, and a training until its first line.
 """
 
 from __future__ import annotations
@@ -16,22 +16,20 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from lmol.experiments.bench.command import run_command
 from lmol.experiments.bench.report import Row, add_options, report
 
 COMMANDS = (("--help",), ("--cfg", "job"))
 
 
 def seconds(arguments: tuple[str, ...]) -> float:
-    """Wall seconds of one command, run in an empty folder."""
+    """Return the wall seconds of one command, run in an empty folder."""
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        command = [sys.executable, "-m", "lmol.run", *arguments]
-        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        return time.perf_counter() - start
+        return run_command(*arguments, cwd=folder)
 
 
 def seconds_to_first_line() -> float:
-    """Wall seconds until a training prints its first line; it is ended then."""
+    """Return the wall seconds until a training prints its first line; then kill it."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         command = [sys.executable, "-m", "lmol.run", "tracking=off"]
@@ -46,7 +44,7 @@ def seconds_to_first_line() -> float:
 
 
 def measure(repeats: int) -> list[Row]:
-    """One row a command: median and worst wall seconds over the repeats, after one warm-up."""
+    """Return a row per command: median and worst of the repeats, after one warm-up."""
     rows = []
     ways: dict[str, Callable[[], float]] = {
         " ".join(arguments): partial(seconds, arguments) for arguments in COMMANDS
@@ -60,7 +58,7 @@ def measure(repeats: int) -> list[Row]:
 
 
 def main() -> None:
-    """Print a row a command."""
+    """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     add_options(parser, "startup")

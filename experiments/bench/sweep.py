@@ -1,21 +1,19 @@
-"""Five folds with the joblib launcher on two cores against one after the other.
+"""Wall seconds of five folds: two processes of the joblib launcher against sequential jobs.
 
     python -m lmol.experiments.bench.sweep [--full] [--json PATH]
 
-Runs the real command; also measured is what a sweep takes outside of its jobs, and the memory that
-its process holds after them. Without --full the jobs are small: 240 faces, 4,000 pairs.
+Runs the real command; also measures the seconds of a sweep outside its jobs, and the memory of its
+process after each job. Without --full the jobs are small: 240 faces, 4,000 pairs.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lmol.experiments.bench.command import run_command
 from lmol.experiments.bench.report import Row, add_options, report
 
 SMALL = ("data.source.num_images=240", "data.schedule.num_pairs=4000")
@@ -28,12 +26,9 @@ WAYS = {
 
 
 def sweep(way: str, overrides: list[str], folder: Path) -> Row:
-    """One sweep of five folds. Seconds are of the whole command, its start included."""
+    """Return the row of one sweep of five folds; wall_s is that of the whole command."""
     target = folder / way.replace(", ", "_").replace(" ", "_")
-    command = [sys.executable, "-m", "lmol.run", "-m", FOLDS, *WAYS[way], *overrides]
-    start = time.perf_counter()
-    subprocess.run([*command, f"hydra.sweep.dir={target}"], check=True, stdout=subprocess.DEVNULL)
-    wall = time.perf_counter() - start
+    wall = run_command("-m", FOLDS, *WAYS[way], *overrides, f"hydra.sweep.dir={target}")
     found = json.loads((target / "sweep.json").read_text())
     jobs = found["jobs"]
     after = [job["rss_after_bytes"] / 1e9 for job in jobs]
@@ -49,7 +44,7 @@ def sweep(way: str, overrides: list[str], folder: Path) -> Row:
 
 
 def measure(overrides: list[str], folder: Path) -> list[Row]:
-    """A row a way; ratios: wall seconds by half of those of the slower or faster sequential."""
+    """Return a row per way; ratios: wall seconds / half those of the slower, faster sequential."""
     rows = [sweep(way, overrides, folder) for way in WAYS]
     sequential = [row["wall_s"] for row in rows if row["way"].startswith("sequential")]
     return [
@@ -61,18 +56,16 @@ def measure(overrides: list[str], folder: Path) -> list[Row]:
 
 
 def main() -> None:
-    """Print a row a way."""
+    """Draw the faces once, then measure and report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="the default as it is, some 12 minutes")
+    parser.add_argument("--full", action="store_true", help="the default itself, about 12 minutes")
     add_options(parser, "sweep")
     parser.add_argument("overrides", nargs="*", help="passed on to every sweep")
     arguments = parser.parse_args()
     overrides = [*(() if arguments.full else SMALL), *arguments.overrides]
     with TemporaryDirectory() as folder:
         faces = f"data.root={folder}/faces"
-        draw = [sys.executable, "-m", "lmol.run", "task=prepare", faces, *overrides]
-        where = f"hydra.run.dir={folder}/prepared"
-        subprocess.run([*draw, where], check=True, stdout=subprocess.DEVNULL)
+        run_command("task=prepare", faces, *overrides, f"hydra.run.dir={folder}/prepared")
         rows = measure([faces, *overrides], Path(folder))
     report(rows, arguments, "way", ["wall_s", "outside_s", "ratio_to_slower"])
 

@@ -1,8 +1,8 @@
-"""Training seconds by how many threads compute and how they wait, idle and beside busy processes.
+"""Training seconds by number of threads and their way of waiting, with and without other load.
 
     python -m lmol.experiments.bench.threads [--busy 0 2] [--repeats 2] [--json PATH] [OVERRIDES]
 
-Runs the real command, small: 240 faces, 1,600 pairs. Weights are compared bit for bit.
+Runs the real command on 240 faces and 1,600 pairs. Weights are compared bit for bit.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lmol.experiments.bench.command import run_command
 from lmol.experiments.bench.report import Row, add_options, report
 
 SMALL = ("data.source.num_images=240", "data.schedule.num_pairs=1600", "tracking=off")
@@ -28,12 +29,12 @@ WAYS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "OMP_WAIT_POLICY=passive": ({"OMP_WAIT_POLICY": "passive"}, ()),
     "threads=1": ({}, ("threads=1",)),
 }
-"""Environment variables and overrides of each."""
+"""Environment variables and overrides of each way."""
 
 
 @contextmanager
 def busy(processes: int) -> Iterator[None]:
-    """So many processes that compute without an end beside the block."""
+    """Run this number of endlessly computing processes during the block."""
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
     try:
         yield
@@ -46,9 +47,8 @@ def busy(processes: int) -> Iterator[None]:
 def training(way: str, overrides: Sequence[str], folder: Path) -> tuple[float, str]:
     """Return the seconds of a training and a hash of its weights."""
     environment, threads = WAYS[way]
-    command = [sys.executable, "-m", "lmol.run", *overrides, *threads, f"hydra.run.dir={folder}"]
-    quiet = {"stdout": subprocess.DEVNULL, "env": os.environ | environment}
-    subprocess.run(command, check=True, **quiet)  # type: ignore[call-overload]
+    where = f"hydra.run.dir={folder}"
+    run_command(*overrides, *threads, where, env=os.environ | environment)
     seconds = json.loads((folder / "metrics.json").read_text())["train_seconds"]
     weights = b"".join(
         file.read_bytes() for file in sorted((folder / "checkpoints/last").glob("*.safetensors"))
@@ -59,7 +59,7 @@ def training(way: str, overrides: Sequence[str], folder: Path) -> tuple[float, s
 def measure(
     busy_processes: Sequence[int], repeats: int, overrides: Sequence[str], folder: Path
 ) -> list[Row]:
-    """A row a way and number of busy processes: median seconds; ratio to the quickest there."""
+    """Return a row per way and number of busy processes; ratio: to the fastest way at that load."""
     rows: list[Row] = []
     for number in busy_processes:
         taken: dict[str, list[float]] = {way: [] for way in WAYS}
@@ -80,7 +80,7 @@ def measure(
 
 
 def main() -> None:
-    """Print the rows."""
+    """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--busy", type=int, nargs="+", default=[0, 2])
     parser.add_argument("--repeats", type=int, default=2)

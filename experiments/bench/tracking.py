@@ -1,10 +1,10 @@
-"""What offline tracking with W&B costs a run of the embedded default.
+"""Cost of offline tracking with W&B in a run of the embedded default.
 
     python -m lmol.experiments.bench.tracking [--turns 3] [--json PATH] [overrides ...]
 
-Two ways to tell, as the second is as noisy as the machine: seconds that one run spends in calls of
-the tracker, W&B's import and start included; and CPU seconds of whole commands, their children's
-included, with and without tracking in turn.
+There are two measurements, because the second is as noisy as the machine: the seconds that one run
+spends in calls of the tracker, including W&B's import and start; and the CPU seconds of whole
+commands and their child processes, with and without tracking in turn.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from lmol.experiments.bench.report import Row, add_options, report
 
 CALLS = ("__init__", "log", "table", "image", "summary", "note", "artifact", "finish")
 TIMED = "--timed"
-"""Asks this module for one run whose calls it times, in a process of its own."""
+"""First argument of the separate process that times the calls of one run."""
 
 
 def timed(function: Callable[..., Any], spent: list[float]) -> Callable[..., Any]:
-    """The function, adding the seconds of each call to a list."""
+    """Return the function with a timer: the seconds of each call are added to `spent`."""
 
     @wraps(function)
     def call(*arguments: Any, **named: Any) -> Any:
@@ -45,7 +45,7 @@ def timed(function: Callable[..., Any], spent: list[float]) -> Callable[..., Any
 
 
 def run_timed(arguments: list[str]) -> None:
-    """One run of the command; prints calls and seconds by method of the tracker, as JSON."""
+    """Run the command; print the seconds of each call by method of the tracker, as JSON."""
     from lmol.run import main
     from lmol.tracking import wandb, wandb_session
 
@@ -59,7 +59,7 @@ def run_timed(arguments: list[str]) -> None:
 
 
 def calls(overrides: list[str], folder: Path) -> list[Row]:
-    """A row a method and their sum. share: % of the seconds that training took."""
+    """Return a row per method of the tracker, and their sum."""
     command = [sys.executable, "-m", "lmol.experiments.bench.tracking", TIMED, *overrides]
     where = f"hydra.run.dir={folder}/timed"
     printed = subprocess.run([*command, where], check=True, capture_output=True, text=True).stdout
@@ -74,7 +74,7 @@ def calls(overrides: list[str], folder: Path) -> list[Row]:
 
 
 def cpu_seconds(mode: str, overrides: list[str], folder: Path) -> float:
-    """Of one command, user and system, with those of processes that it started."""
+    """Return the CPU seconds (user and system) of one command and its child processes."""
     command = [sys.executable, "-m", "lmol.run", f"tracking={mode}", *overrides]
     process = subprocess.Popen(
         [*command, f"hydra.run.dir={folder}/{time.time_ns()}"], stdout=subprocess.DEVNULL
@@ -86,7 +86,7 @@ def cpu_seconds(mode: str, overrides: list[str], folder: Path) -> float:
 
 
 def turns(overrides: list[str], folder: Path, num: int) -> list[Row]:
-    """Commands with and without tracking, in turn; medians, and the median of the turns' ratios."""
+    """Run commands with and without tracking in turn; return medians, and the median ratio."""
     both = [
         (cpu_seconds("off", overrides, folder), cpu_seconds("offline", overrides, folder))
         for _ in range(num)
@@ -102,7 +102,7 @@ def turns(overrides: list[str], folder: Path, num: int) -> list[Row]:
 
 
 def main() -> None:
-    """Print a row a kind of call, and of whole commands where turns are asked for."""
+    """Measure the calls and, with --turns, whole commands; report."""
     if sys.argv[1:2] == [TIMED]:
         run_timed(sys.argv[2:])
         return

@@ -1,1 +1,1 @@
-"""How the embedded base model is made."""
+"""The program that makes the embedded base model."""

@@ -2,9 +2,9 @@
 
     python -m lmol.experiments.tiny_base.make --folder lmol/model/tiny_base
 
-Its vision tower has learnt to read off drawing parameters (tower.py); its language model and
-projector are random and stay so. Takes about half an hour on one core; the weights are stored in
-float16, which halves the file, and loaded in whatever precision is asked for.
+Its vision tower has learnt to predict drawing parameters (tower.py); its language model and
+projector stay random. It takes about half an hour on one core. The weights are stored in float16,
+which halves the file, and loaded in the configured precision.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from lmol.experiments.tiny_base.tower import LAYER, VISION, train_tower
 
 TEXT_SEED = 0
 INITIALIZER_RANGE = 0.08
-"""Four times Llama's: in a random model that small, attention with the usual start is nearly
-uniform, and low-rank adapters can do little with it (Pearson .943 against .948 over two folds)."""
+"""Four times Llama's: in such a small random model, attention with Llama's value is nearly uniform,
+and low-rank adapters cannot use it well (Pearson .943 against .948 over two folds)."""
 
 
 def text_config(vocabulary: int) -> LlamaConfig:
-    """A two-layer Llama of width 64."""
+    """Return the configuration of a two-layer Llama of width 64."""
     return LlamaConfig(
         vocab_size=vocabulary,
         hidden_size=64,
@@ -50,7 +50,7 @@ def text_config(vocabulary: int) -> LlamaConfig:
 
 
 def build_base(tower: CLIPVisionModel | None) -> LlavaForConditionalGeneration:
-    """A stock LLaVA with the given tower (random where None)."""
+    """Return a stock LLaVA with the given tower, or a random one."""
     processor = build_processor()
     torch.manual_seed(TEXT_SEED)
     config = LlavaConfig(

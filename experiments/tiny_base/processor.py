@@ -9,7 +9,7 @@ IMAGE_SIZE, PATCH_SIZE = 64, 16
 
 SPECIAL = ("<unk>", "<pad>", "<s>", "</s>", "<image>")
 MARKS = tuple("\n:,.?!()'\"-")
-"""Marks that are tokens of their own; the line break parts the two images, as in LLaVA-1.5."""
+"""Marks that are separate tokens; the line break separates the two images, as in LLaVA-1.5."""
 
 WORDS = (
     "USER ASSISTANT First Second Similar Left Right Both Neither Equal Better Worse A B C Yes "
@@ -27,11 +27,11 @@ CHAT_TEMPLATE = (
     "{% for part in message['content'] if part['type'] == 'text' %}{{ part['text'] }} {% endfor %}"
     "{% endfor %}{% if add_generation_prompt %}ASSISTANT:{% endif %}"
 )
-"""LLaVA-1.5's turns, images before text."""
+"""The turns of LLaVA-1.5, with images before text."""
 
 
 def build_processor() -> LlavaProcessor:
-    """The stock processor around it all; an image becomes (IMAGE_SIZE / PATCH_SIZE)^2 tokens."""
+    """Return a stock processor; an image becomes (IMAGE_SIZE / PATCH_SIZE)^2 tokens."""
     return LlavaProcessor(
         image_processor=CLIPImageProcessorPil(
             size={"shortest_edge": IMAGE_SIZE},
@@ -47,9 +47,9 @@ def build_processor() -> LlavaProcessor:
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Words and marks, one token each; anything else is <unk>."""
+    """Return a tokeniser with one token per word and mark; anything else is <unk>."""
     vocabulary = [*SPECIAL, *MARKS, *WORDS.split()]
-    assert len(set(vocabulary)) == len(vocabulary), "a word stands in the vocabulary twice"
+    assert len(set(vocabulary)) == len(vocabulary), "a word is in the vocabulary twice"
     ids = {token: index for index, token in enumerate(vocabulary)}
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

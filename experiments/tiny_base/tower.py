@@ -1,7 +1,7 @@
-"""Train the embedded base's vision tower to read off what drawn faces were drawn from.
+"""Training of the embedded base's vision tower to predict the drawing parameters of drawn faces.
 
-The faces are others than any data set's (their seeds are far away), and the targets are the drawing
-parameters, never a score: the tower learns to see faces as CLIP's has, not to judge them.
+No data set contains these faces (their seeds are far away), and the targets are the drawing
+parameters, never a score: the tower learns to see faces, like CLIP's, and not to judge them.
 """
 
 from __future__ import annotations
@@ -31,34 +31,35 @@ from lmol.experiments.tiny_base.processor import IMAGE_SIZE, PATCH_SIZE, build_p
 log = logging.getLogger(__name__)
 
 TRAINING_SEED, TEST_SEED = 7_000_000, 8_000_000
-"""Data sets use small seeds; each chunk of faces has a seed of its own from here on."""
+"""First seeds; each chunk of faces has the next one. Data sets use small seeds."""
 
 CHUNK = 2500
-"""Faces drawn by one worker at a time."""
+"""Number of faces that a worker draws at a time."""
 
 NUISANCE_WEIGHT = 0.1
-"""What colours, pose and light count against what faces differ in as faces, which counts 1."""
+"""Weight of colours, pose and light; proportions, expression, skin and symmetry have weight 1."""
 
 HARD_WEIGHT = 3.0
-"""What `blemish` counts: the number of small spots is the hardest to see."""
+"""Weight of `blemish`: the number of small spots is the hardest to see."""
 
 DEGREES = {"low": -1.3, "middle": 0.0, "high": 1.3}
 DEGREE_WIDTH = 0.8
-"""Centres and width, in SDs of a parameter, of the bumps that say how far it is low, middle, high.
+"""Centres and width, in SDs of a parameter, of the bumps for its degrees low, middle and high.
 
-With values alone the tower reads the parameters better still, but "average", the best of some of
-them, lies in no direction of its own, and a few hundred scored faces do not suffice to find it.
-With degrees, as the words that CLIP has learnt from (small, average, large eyes), a linear fit to
-640 scores reaches a Pearson correlation of .95 where values alone gave .93 (bench/tower.py).
+With only values as targets, the tower predicts the parameters even better, but no direction of its
+features stands for "average", the best value of some parameters, and a few hundred scored faces are
+too few to learn it. With degrees, similar to the words that CLIP was trained on (small, average,
+large eyes), a linear fit to 640 scores has a Pearson correlation of .95 instead of .93
+(bench/tower.py).
 """
 
 FEATURE_DROPOUT = 0.1
-"""Spreads what is read over many directions. Adapters that learn from a few hundred faces find
-large directions, not small ones, even where ridge regression finds both: 13,000 steps without
-dropout gave the better fit by bench/tower.py and the worse comparer (experiments/README.md)."""
+"""Spreads the information over many directions. Adapters that learn from a few hundred faces find
+large directions but not small ones, even if ridge regression finds both: 13,000 steps without
+dropout gave a better fit in bench/tower.py but a worse comparer (experiments/README.md)."""
 
 PIXEL_NOISE = 0.03
-"""SD of noise added to normalised pixels."""
+"""SD of the noise added to normalised pixels."""
 
 VISION = CLIPVisionConfig(
     hidden_size=160,
@@ -70,12 +71,15 @@ VISION = CLIPVisionConfig(
     hidden_act="gelu",
 )
 LAYER = -2
-"""The hidden state that LLaVA takes its features from; the last layer stays as it was."""
+"""Index of the hidden state that LLaVA uses as features; the layer after it is not trained."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Faces:
-    """pixels: uint8 (N, height, width, 3). targets: float32 (N, K), columns named by `names`."""
+    """Drawn faces with their targets.
+
+    pixels: uint8 (N, height, width, 3). targets: float32 (N, K), with the columns `names`.
+    """
 
     pixels: NDArray[np.uint8]
     targets: NDArray[np.float32]
@@ -83,7 +87,7 @@ class Faces:
 
 
 def draw_faces(num: int, seed: int) -> Faces:
-    """`num` faces (a multiple of CHUNK) with what they were drawn from."""
+    """Draw `num` faces, a multiple of CHUNK, with their targets."""
     with Pool() as pool:
         chunks = pool.map(_draw_chunk, range(seed, seed + num // CHUNK))
     parameters = {
@@ -104,7 +108,7 @@ def _draw_chunk(seed: int) -> tuple[Parameters, NDArray[np.uint8]]:
 
 
 def targets_of(faces: Parameters) -> Parameters:
-    """What the tower is asked for: parameters that can be seen, asymmetry also with its side."""
+    """Return the targets: the visible parameters, asymmetry with its side, and degrees."""
     seen = (*FEATURES, *FLAWS, *UNIT_NUISANCES, *SIGNED_NUISANCES)
     targets = {name: faces[name] for name in seen}
     targets["lean"] = faces["asymmetry"] * faces["side"]
@@ -114,7 +118,7 @@ def targets_of(faces: Parameters) -> Parameters:
 
 
 def degrees_of(values: NDArray[np.float64]) -> Parameters:
-    """How far each value (N,) is low, middle and high among the others, 0..1."""
+    """Return the degrees low, middle and high of each value among all (N,), in 0..1."""
     standard = (values - values.mean()) / values.std()
     return {
         degree: np.exp(-0.5 * ((standard - centre) / DEGREE_WIDTH) ** 2)
@@ -123,7 +127,7 @@ def degrees_of(values: NDArray[np.float64]) -> Parameters:
 
 
 def target_weights(names: list[str]) -> Tensor:
-    """Weight of each target's squared error, shape (K,)."""
+    """Return the weight of each target's squared error, shape (K,)."""
     nuisances = {*UNIT_NUISANCES, *SIGNED_NUISANCES}
     return torch.tensor(
         [
@@ -142,26 +146,24 @@ class Reader(nn.Module):
         self.dropout = nn.Dropout(FEATURE_DROPOUT)
         self.head = nn.Linear(VISION.hidden_size, num_targets)
         positions = next(p for n, p in self.tower.named_parameters() if "position_embedding" in n)
-        nn.init.normal_(
-            positions, std=0.3
-        )  # CLIP's own small start takes long to tell places apart
+        nn.init.normal_(positions, std=0.3)  # CLIP's smaller value learns positions slowly
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Standardised targets (B, K) of normalised pixels (B, 3, height, width)."""
+        """Return standardised targets (B, K) of normalised pixels (B, 3, height, width)."""
         states = self.tower(pixels, output_hidden_states=True).hidden_states[LAYER]
         read: Tensor = self.head(self.dropout(states[:, 1:].mean(dim=1)))
         return read
 
 
 def normalise(pixels: NDArray[np.uint8]) -> Tensor:
-    """What the processor makes of pictures of the right size: (B, 3, height, width)."""
+    """Return the processor's result for pictures of the right size, (B, 3, height, width)."""
     processor = build_processor().image_processor
     mean, std = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
     return ((torch.from_numpy(pixels) / 255 - mean) / std).permute(0, 3, 1, 2)
 
 
 def train_tower(num_faces: int, num_steps: int, batch: int, peak_lr: float) -> CLIPVisionModel:
-    """Regress the targets with AdamW and a one-cycle schedule; logs R2 on unseen faces."""
+    """Regress the targets with AdamW and a one-cycle schedule; log R2 on test faces."""
     torch.manual_seed(0)
     faces, test = draw_faces(num_faces, TRAINING_SEED), draw_faces(CHUNK, TEST_SEED)
     mean, std = faces.targets.mean(0), faces.targets.std(0)
@@ -190,7 +192,7 @@ def train_tower(num_faces: int, num_steps: int, batch: int, peak_lr: float) -> C
 
 
 def r_squared(reader: Reader, faces: Faces, targets: NDArray[np.float32]) -> dict[str, float]:
-    """Share of variance explained of each standardised target."""
+    """Return the explained share of variance of each standardised target."""
     reader.eval()
     with torch.inference_mode():
         batches = [reader(normalise(part)) for part in np.array_split(faces.pixels, 10)]

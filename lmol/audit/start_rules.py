@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lmol.audit.monitored import MonitoredTraining
 from lmol.audit.tensor_rules import Observation
-from lmol.data.labels import WEIGHT
+from lmol.data.pairs_table import WEIGHT
 from lmol.model.names import LANGUAGE_MODEL, PROJECTOR, adapter_names, short_name
 from lmol.verdict import TITLES, label_pairs
 

@@ -1,18 +1,45 @@
-"""Batches of pairs, laid out so that splitting a batch never parts a pair from its swap.
+"""Training pairs as tensors, and batches of them that never part a pair from its swap.
 
-P pairs; every tensor has P as its first dimension.
+P pairs; every tensor of a batch has P as its first dimension.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
-from lmol.data.dataset import Pair
+from lmol.data.pairs_table import label_shares, pair_weights
 from lmol.verdict import SWAPPED
+
+Pair = tuple[Tensor, Tensor, Tensor]
+
+
+class PairDataset(Dataset[Pair]):
+    """Data set whose item p is row p of a pairs table, as (image A, image B, target).
+
+    A target has shape (4,): the label's distribution, classes as in lmol.verdict, and the pair's
+    weight. images: image id to pixels or vision features of that image.
+    """
+
+    def __init__(self, pairs: pd.DataFrame, images: Mapping[str, Tensor]) -> None:
+        self._first = pairs["img1"].tolist()
+        self._second = pairs["img2"].tolist()
+        targets = np.column_stack([label_shares(pairs), pair_weights(pairs)])
+        self._targets = torch.from_numpy(targets.astype(np.float32))
+        self._images = images
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def __getitem__(self, row: int) -> Pair:
+        first, second = self._first[row], self._second[row]
+        return self._images[first], self._images[second], self._targets[row]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,44 +27,32 @@ SIDE = 16
 ALIKE = 16
 """Largest number of bits by which the perceptual hashes of near duplicates differ.
 
-A new size, brightness or JPEG quality changes fewer bits; among 800 drawn faces, which are more
-alike than photographs, any two differ by more than 25.
+A new size, brightness or JPEG quality changes fewer bits. Any two of 800 drawn faces, which are
+more similar than photographs, differ by more than 25.
 """
 
 ROWS = 512
 """Number of images compared with all others at a time, which bounds the memory."""
 
 
-class Identity(NamedTuple):
-    """Two hashes, in hexadecimal. content: equal if all pixels are. appearance: perceptual."""
-
-    content: str
-    appearance: str
-
-
 def identities(
     paths: Sequence[str], advance: Callable[[int], None] = lambda images: None
 ) -> pd.DataFrame:
-    """Return the columns content and appearance, one row a file.
+    """Return two hashes of each file: content, equal if all pixels are, and appearance.
 
     Every file is opened once, like in training. Raises DataError that names all broken files.
     """
-    found = read_images(paths, identity, advance)
-    return pd.DataFrame(found, columns=Identity._fields, dtype=str)
-
-
-def identity(image: Image.Image) -> Identity:
-    """Return the identity of an upright RGB picture from open_rgb."""
-    return Identity(content=content_hash(image), appearance=perceptual_hash(image))
+    found = read_images(paths, lambda image: (content_hash(image), perceptual_hash(image)), advance)
+    return pd.DataFrame(found, columns=["content", "appearance"], dtype=str)
 
 
 def content_hash(image: Image.Image) -> str:
-    """Return the SHA-256 (hexadecimal) of size and pixels: one for PNG and BMP of a picture."""
+    """Return the SHA-256 (hexadecimal) of size and pixels, the same for a PNG and its BMP copy."""
     return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
 
 
 def perceptual_hash(image: Image.Image) -> str:
-    """Return one bit for each of the lowest frequencies: above their median or not (hexadecimal).
+    """Return one bit for each of the lowest frequencies (hexadecimal): 1 above their median.
 
     The hash called pHash by Zauner (2010), Implementation and benchmarking of perceptual image hash
     functions, with 16 x 16 frequencies instead of 8 x 8.
@@ -117,9 +104,9 @@ def refuse_leaks(split: Split) -> None:
     The tables of the split have the column content.
     """
     remedy = (
-        "take one of each two out of the score table, or give both one value in a column that "
-        "data.source.subject= names; fold.allow_duplicates=true keeps them, and the numbers are "
-        "then no longer of unseen images"
+        "remove one of each two from the score table, or give both the same value in the column "
+        "that data.source.subject= names; fold.allow_duplicates=true keeps them, but then the "
+        "metrics are no longer those of new images"
     )
     where, known = f"fold {split.fold}", pd.concat([split.train, split.validation])
     refuse_known(split.held_out, known, where, remedy)

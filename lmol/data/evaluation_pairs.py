@@ -1,7 +1,7 @@
 """The pairs of an evaluation: all pairs of a set of images, or a sample that connects them.
 
-The names of two images alone decide, like a coin, which one comes first. The order of a table,
-which may be sorted by score, and the other pairs play no part.
+Only the names of two images decide, like a coin, which one comes first: neither the order of the
+table, which may be sorted by score, nor the other pairs have an influence.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def _connected_sample(num_images: int, num: int, rng: np.random.Generator) -> In
 def _table(images: pd.DataFrame, first: Indices, second: Indices, theta: float) -> pd.DataFrame:
     """Return the pairs table of rows i < j, in their order, with half of the pairs turned round."""
     turn = turned(images["image"], first, second)
-    firsts, seconds = np.where(turn, second, first), np.where(turn, first, second)
-    return pairs_table(images, firsts, seconds, theta)
+    first, second = np.where(turn, [second, first], [first, second])
+    return pairs_table(images, first, second, theta)
 
 
 def turned(names: pd.Series, first: Indices, second: Indices) -> NDArray[np.bool_]:

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from lmol.config.choices import FoldKind
 from lmol.config.schema import FoldConfig
 from lmol.data.data_set import OfficialFolds, Source
+from lmol.data.pairs_table import Floats, Indices
 from lmol.errors import DataError
-
-Indices = NDArray[np.int64]
 
 TOLERANCE = 1e-6
 """Scores have six decimals; a list and All_labels may differ by the rounding."""
@@ -49,7 +48,7 @@ def seeded_folds(scores: pd.DataFrame, k: int, seed: int) -> Indices:
 
     Among k subjects that are neighbours in mean score, each fold gets one, and the subject with the
     most images goes to the fold with the fewest. scores: a score table; an image without a subject
-    is a subject of its own.
+    counts as a separate subject.
     """
     subjects = Subjects.of(scores)
     if len(subjects.sizes) < 2 * k:
@@ -81,7 +80,7 @@ class Subjects:
     """
 
     of_image: Indices
-    means: NDArray[np.float64]
+    means: Floats
     sizes: Indices
     noun: str
 
@@ -97,14 +96,12 @@ class Subjects:
         return cls(of_image=of_image, means=means, sizes=sizes, noun=noun)
 
 
-def _by_score(scores: NDArray[np.float64], rng: np.random.Generator) -> Indices:
+def _by_score(scores: Floats, rng: np.random.Generator) -> Indices:
     """Return the order by score; equal scores are in random order, not in the file's."""
     return np.lexsort((rng.permutation(len(scores)), scores))
 
 
-def _split(
-    scores: pd.DataFrame, fold_of: NDArray[np.int64], fold: int, config: FoldConfig
-) -> Split:
+def _split(scores: pd.DataFrame, fold_of: Indices, fold: int, config: FoldConfig) -> Split:
     held_out = fold_of == fold
     known = np.flatnonzero(~held_out)
     chosen = _validation(scores.iloc[known], config.validation, config.seed + fold)
@@ -133,7 +130,7 @@ def _validation(scores: pd.DataFrame, share: float, seed: int) -> NDArray[np.boo
     return chosen[subjects.of_image]
 
 
-def _rows(scores: pd.DataFrame, rows: NDArray[np.int64]) -> pd.DataFrame:
+def _rows(scores: pd.DataFrame, rows: Indices) -> pd.DataFrame:
     return scores.iloc[rows].reset_index(drop=True)
 
 

@@ -1,4 +1,4 @@
-"""The images in a folder and below, and the files passed over, by reason."""
+"""Search for images in a folder and below it; files passed over are counted by reason."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ DANGLING = "links to nothing"
 KNOWN = "links to folders read already"
 
 LOST = (UNREAD, UNREADABLE, DANGLING)
-"""Reasons for which an image of the user's may be left out."""
+"""Reasons for which one of the user's images may be missing."""
 
 BY_MACHINES = frozenset(("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN"))
-"""Folders that systems keep beside people's files, for copies, thumbnails and deleted files."""
+"""Folders that systems add to people's files, for copies, thumbnails and deleted files."""
 
 NAMED = 3
 """Files that a log line names for each reason."""

@@ -1,4 +1,4 @@
-"""The one module that opens images: for training, and once beforehand to find broken ones."""
+"""Opening of image files, only in this module: in training, and before it to find broken ones."""
 
 from __future__ import annotations
 
@@ -27,14 +27,13 @@ BROKEN = (
     TypeError,
     EOFError,
     struct.error,
-    UnidentifiedImageError,
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
 """Pillow's exceptions for files that are no image, damaged, or too large to decode safely."""
 
 UNBOUNDED = ("I", "F")
-"""Pillow's modes of 32 bits, whole and real, for which no rule says which value is white."""
+"""Pillow's modes of 32 bits, integer and real; their value of white is not defined."""
 
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -77,7 +76,7 @@ def _open_file(path: str | Path) -> Image.Image:
     raise DataError(
         path,
         got=got,
-        expected="an image file that is there, whole, and of a sane size",
+        expected="an image file that exists, is complete, and has a reasonable size",
         remedy="put it back or replace it, or take it out of the table",
     )
 
@@ -88,7 +87,7 @@ def _upright_rgb(opened: Image.Image) -> Image.Image:
         raise DataError(
             "image",
             got="pixels of 32 bits, without a known range",
-            expected="8 or 16 bits a channel",
+            expected="8 or 16 bits per channel",
             remedy="convert it, for example to an 8-bit PNG",
         )
     if image.mode.startswith("I;16"):
@@ -128,42 +127,36 @@ def read_images(
     paths: Sequence[str],
     of: Callable[[Image.Image], Result],
     advance: Callable[[int], None] = lambda images: None,
-    threads: int = 4,
 ) -> list[Result]:
     """Apply `of` to every image, each opened once by open_rgb, like in training and evaluation.
 
     advance: called with 1 after each image. Raises one DataError that names the broken files.
     """
-    results, problems = [], []
-    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
+    results: list[Any] = []
+    with warnings.catch_warnings(), ThreadPoolExecutor(4) as pool:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for result, problem in pool.map(lambda path: _read(path, of), paths):
+        for result in pool.map(lambda path: _read(path, of), paths):
             results.append(result)
-            problems += [problem] if problem else []
             advance(1)
-    if problems:
-        raise _unusable(problems, len(paths))
+    broken = [f"{e.where}: {e.got}" for e in results if isinstance(e, DataError)]
+    if broken:
+        more = [f"and {len(broken) - NAMED} more"] if len(broken) > NAMED else []
+        listed = "\n  ".join([*broken[:NAMED], *more])
+        raise DataError(
+            "images",
+            got=f"{len(broken)} of {len(paths)} that cannot be used:\n  {listed}",
+            expected="image files that exist, are complete, and have a reasonable size",
+            remedy="replace them, or take them out of the score table",
+        )
     return results
 
 
-def _read(path: str, of: Callable[[Image.Image], Result]) -> tuple[Any, str | None]:
-    """Return the result and None, or None and the fault of the image."""
+def _read(path: str, of: Callable[[Image.Image], Result]) -> Result | DataError:
+    """Return the result, or the error about the file."""
     try:
-        return of(open_rgb(path)), None
+        return of(open_rgb(path))
     except DataError as error:
-        return None, f"{path}: {error.got}"
-
-
-def _unusable(problems: list[str], num: int) -> DataError:
-    more = f"\n  and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
-    return DataError(
-        "images",
-        got=f"{len(problems)} of {num} that cannot be used:\n  "
-        + "\n  ".join(problems[:NAMED])
-        + more,
-        expected="files that are there, whole, and images of a sane size",
-        remedy="replace them, or take them out of the score table",
-    )
+        return error
 
 
 def _reason(error: Exception) -> str:

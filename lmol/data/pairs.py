@@ -1,6 +1,6 @@
 """Policies that draw pairs from scored images.
 
-n images, P pairs. The columns of a pairs table are those of lmol.data.labels.
+n images, P pairs.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class PairPolicy(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class BalancedPairs:
-    """Policy for scored images: a third of the training pairs a class, drawn by a subclass."""
+    """Policy for scored images: a third of the training pairs per class, drawn by a subclass."""
 
     num_pairs: Annotated[int, Field(ge=3)]
 
@@ -55,9 +55,21 @@ class BalancedPairs:
         self, data: DataSet, images: pd.DataFrame, theta: float, seed: int
     ) -> pd.DataFrame:
         """Return the drawn pairs; raise DataError if a class has too few."""
-        _require_scores(images)
+        if "score" not in images:
+            raise DataError(
+                "data.schedule",
+                got="labels from scores, for images without scores",
+                expected="images with scores",
+                remedy="set data/schedule=votes for a source with comparisons",
+            )
+        candidates = _Candidates.of(images["score"].to_numpy(), theta)
         rng = np.random.default_rng(seed)
-        return pairs_table(images, *self.draw(images["score"].to_numpy(), theta, rng), theta)
+        num_similar = self.num_pairs // 3
+        num_different = self.num_pairs - num_similar
+        candidates.require(num_similar, num_different)
+        similar = self._similar(candidates, num_similar, rng)
+        different = self._different(candidates, num_different, rng)
+        return pairs_table(images, *candidates.oriented(similar, different, rng), theta)
 
     def evaluation(
         self, data: DataSet, images: pd.DataFrame, theta: float, sample: Sample
@@ -67,25 +79,10 @@ class BalancedPairs:
             return all_pairs(images, theta)
         return sampled_pairs(images, theta, sample)
 
-    def draw(
-        self, scores: Floats, theta: float, rng: np.random.Generator
-    ) -> tuple[Indices, Indices]:
-        """Return the indices of both images; raise DataError if a class has too few pairs."""
-        candidates = _Candidates.of(scores, theta)
-        similar, different = _class_sizes(self.num_pairs)
-        candidates.require(similar, different)
-        return candidates.oriented(
-            self._similar(candidates, similar, rng),
-            self._different(candidates, theta, different, rng),
-            rng,
-        )
-
     def _similar(self, candidates: _Candidates, num: int, rng: np.random.Generator) -> Indices:
         raise NotImplementedError
 
-    def _different(
-        self, candidates: _Candidates, theta: float, num: int, rng: np.random.Generator
-    ) -> Indices:
+    def _different(self, candidates: _Candidates, num: int, rng: np.random.Generator) -> Indices:
         raise NotImplementedError
 
 
@@ -96,9 +93,7 @@ class UniformPairs(BalancedPairs):
     def _similar(self, candidates: _Candidates, num: int, rng: np.random.Generator) -> Indices:
         return rng.choice(candidates.similar, num, replace=False)
 
-    def _different(
-        self, candidates: _Candidates, theta: float, num: int, rng: np.random.Generator
-    ) -> Indices:
+    def _different(self, candidates: _Candidates, num: int, rng: np.random.Generator) -> Indices:
         return rng.choice(candidates.different, num, replace=False)
 
 
@@ -124,11 +119,9 @@ class IntervalPairs(BalancedPairs):
             [candidates.similar[near], candidates.similar[~near]], [num_near, num - num_near], rng
         )
 
-    def _different(
-        self, candidates: _Candidates, theta: float, num: int, rng: np.random.Generator
-    ) -> Indices:
+    def _different(self, candidates: _Candidates, num: int, rng: np.random.Generator) -> Indices:
         gaps = candidates.gap[candidates.different]
-        edges = np.linspace(theta, gaps.max(), self.num_intervals + 1)[1:-1]
+        edges = np.linspace(candidates.theta, gaps.max(), self.num_intervals + 1)[1:-1]
         interval = np.digitize(gaps, edges, right=True)
         members = [candidates.different[interval == k] for k in range(self.num_intervals)]
         sizes = fair_shares([len(member) for member in members], num)
@@ -142,6 +135,7 @@ class _Candidates:
     similar, different: positions of the pairs of either kind.
     """
 
+    theta: float
     i: Indices
     j: Indices
     gap: Floats
@@ -155,6 +149,7 @@ class _Candidates:
         signed = np.round(scores[i] - scores[j], SCORE_DECIMALS)
         gap = np.abs(signed)
         return cls(
+            theta=theta,
             i=i,
             j=j,
             gap=gap,
@@ -165,13 +160,14 @@ class _Candidates:
 
     def require(self, similar: int, different: int) -> None:
         """Raise DataError if there are fewer pairs of either kind."""
-        if len(self.similar) < similar or len(self.different) < different:
+        num_similar, num_different = len(self.similar), len(self.different)
+        if num_similar < similar or num_different < different:
+            most = min(3 * num_similar + 2, num_different + num_different // 2)
             raise DataError(
                 "data.schedule.num_pairs",
                 got=f"{similar + different} pairs wanted ({similar} Similar, {different} others)",
-                expected=f"at most {_most_pairs(len(self.similar), len(self.different))}: these "
-                f"images and theta make {len(self.similar)} Similar pairs and "
-                f"{len(self.different)} others",
+                expected=f"at most {most}: these images and theta make {num_similar} Similar pairs "
+                f"and {num_different} others",
                 remedy="lower data.schedule.num_pairs, change data.theta, or add images",
             )
 
@@ -187,8 +183,8 @@ class _Candidates:
         flip = np.concatenate([flip_different, flip_similar])
         order = rng.permutation(len(chosen))
         chosen, flip = chosen[order], flip[order]
-        first = np.where(flip, self.j[chosen], self.i[chosen])
-        second = np.where(flip, self.i[chosen], self.j[chosen])
+        i, j = self.i[chosen], self.j[chosen]
+        first, second = np.where(flip, [j, i], [i, j])
         return first, second
 
 
@@ -201,27 +197,6 @@ def fair_shares(available: list[int], num: int) -> list[int]:
     return shares
 
 
-def _class_sizes(num_pairs: int) -> tuple[int, int]:
-    """Return the numbers of Similar pairs and of the others: a third of all for each class."""
-    similar = num_pairs // 3
-    return similar, num_pairs - similar
-
-
-def _most_pairs(similar: int, different: int) -> int:
-    """Return the largest number of pairs whose class sizes are at most these."""
-    return min(3 * similar + 2, different + different // 2)
-
-
 def _draw_from(members: list[Indices], sizes: list[int], rng: np.random.Generator) -> Indices:
     drawn = [rng.choice(m, size, replace=False) for m, size in zip(members, sizes, strict=True)]
     return np.concatenate(drawn)
-
-
-def _require_scores(images: pd.DataFrame) -> None:
-    if "score" not in images:
-        raise DataError(
-            "data.schedule",
-            got="labels from scores, for images without scores",
-            expected="images with scores",
-            remedy="set data/schedule=votes for a source with comparisons",
-        )

@@ -1,6 +1,7 @@
-"""The table of pairs: made from scored images, and written as CSV.
+"""The table of pairs: made from images and labels, read as distributions, and written as CSV.
 
-n images, P pairs. The columns of a pairs table are those of lmol.data.labels.
+n images, P pairs. Columns: img1, img2 and label, the most probable answer; score1 and score2 if the
+images have scores; p_first, p_second, p_similar and weight if people voted.
 """
 
 from __future__ import annotations
@@ -9,27 +10,45 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lmol.verdict import TITLES, label_pairs
+from lmol.verdict import TITLES, Verdict, label_pairs, verdict_indices
 
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+SHARES = [f"p_{verdict.name.lower()}" for verdict in Verdict]
+WEIGHT = "weight"
 
 
 def pairs_table(
     images: pd.DataFrame, first: Indices, second: Indices, theta: float
 ) -> pd.DataFrame:
     """Return the pairs table of images at the given rows of a score table."""
-    names, scores = images["image"].to_numpy(), images["score"].to_numpy()
-    verdicts = label_pairs(scores[first], scores[second], theta)
-    return pd.DataFrame(
-        {
-            "img1": names[first],
-            "img2": names[second],
-            "score1": scores[first],
-            "score2": scores[second],
-            "label": np.array(TITLES)[verdicts],
-        }
-    )
+    scores = images["score"].to_numpy()
+    return labelled_pairs(images, first, second, label_pairs(scores[first], scores[second], theta))
+
+
+def labelled_pairs(
+    images: pd.DataFrame, first: Indices, second: Indices, labels: Indices
+) -> pd.DataFrame:
+    """Return the pairs table of images at the given rows. labels: (P,), classes of lmol.verdict."""
+    names = images["image"].to_numpy()
+    table = pd.DataFrame({"img1": names[first], "img2": names[second]})
+    if "score" in images:
+        scores = images["score"].to_numpy()
+        table = table.assign(score1=scores[first], score2=scores[second])
+    return table.assign(label=np.array(TITLES)[labels])
+
+
+def label_shares(pairs: pd.DataFrame) -> Floats:
+    """Return the distribution of each pair's label, shape (P, 3); one-hot if scores give it."""
+    if set(SHARES) <= set(pairs):
+        return pairs[SHARES].to_numpy(dtype=np.float64)
+    return np.eye(len(TITLES))[verdict_indices(pairs["label"])]
+
+
+def pair_weights(pairs: pd.DataFrame) -> Floats:
+    """Return the weight of each pair in the loss, shape (P,); 1 by default."""
+    return pairs[WEIGHT].to_numpy(float) if WEIGHT in pairs else np.ones(len(pairs))
 
 
 def pairs_csv(pairs: pd.DataFrame) -> str:

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 TABLES = (".csv", ".tsv")
 PASSED_OVER = "passed_over"
 NAMED = 3
-"""Scores that a message names."""
+"""Maximum number of scores that a message names."""
 
 
 def picture_table(pictures: Picture | Sequence[Picture] | pd.DataFrame) -> pd.DataFrame:

@@ -35,7 +35,7 @@ class PairPlan:
 class PreparedFold:
     """The images of a fold and its pairs, each kind drawn when it is first needed.
 
-    Each kind has a seed of its own, so drawing one does not change the others.
+    Each kind has a separate seed, so drawing one does not change the others.
     """
 
     def __init__(self, split: Split, data: DataSet, plan: PairPlan) -> None:
@@ -63,7 +63,7 @@ class PreparedFold:
 
     @cached_property
     def held_out_pairs(self) -> pd.DataFrame:
-        """Return the pairs that are judged once, at the end."""
+        """Return the pairs that only the evaluation after the training judges."""
         return self._evaluation(self.split.held_out, self._plan.num_held_out, "eval.pairs")
 
     def _evaluation(self, images: pd.DataFrame, num: int | None, setting: str) -> pd.DataFrame:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from lmol.data.data_set import DataSet
 from lmol.data.evaluation_pairs import Sample, turned
-from lmol.data.labels import SHARES, WEIGHT
+from lmol.data.pairs_table import SHARES, WEIGHT, Indices, labelled_pairs
 from lmol.errors import DataError
-from lmol.verdict import TITLES, most_probable
+from lmol.verdict import most_probable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ def _compared(data: DataSet, images: pd.DataFrame) -> pd.DataFrame:
     if not inside.any():
         raise DataError(
             "data.source",
-            got=f"no comparison of two among the {len(images)} images of a part of the fold",
+            got=f"no comparison between two of the {len(images)} images of a part of the fold",
             expected="comparisons within the training, validation and held-out images",
             remedy="add comparisons or lower fold.k",
         )
@@ -62,7 +62,12 @@ def _compared(data: DataSet, images: pd.DataFrame) -> pd.DataFrame:
     votes = table.loc[inside, ["a", "b", "tie"]].to_numpy(dtype=np.float64)
     turn = turned(images["image"], first, second)
     votes = np.where(turn[:, None], votes[:, [1, 0, 2]], votes)
-    return _table(images, np.where(turn, second, first), np.where(turn, first, second), votes)
+    first, second = np.where(turn, [second, first], [first, second])
+    totals = votes.sum(axis=1)
+    shares = votes / totals[:, None]
+    pairs = labelled_pairs(images, first, second, most_probable(shares))
+    pairs[SHARES], pairs[WEIGHT] = shares, totals / totals.mean()
+    return pairs
 
 
 def _comparisons(data: DataSet) -> pd.DataFrame:
@@ -76,28 +81,8 @@ def _comparisons(data: DataSet) -> pd.DataFrame:
     return data.comparisons
 
 
-def _inside(
-    data: DataSet, images: pd.DataFrame
-) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+def _inside(data: DataSet, images: pd.DataFrame) -> tuple[NDArray[np.bool_], Indices, Indices]:
     """Return which comparisons are between these images, and the rows of both; -1 for others."""
     table, row = _comparisons(data), pd.Index(images["image"])
     first, second = row.get_indexer(table["image_a"]), row.get_indexer(table["image_b"])
     return (first >= 0) & (second >= 0), first, second
-
-
-def _table(
-    images: pd.DataFrame,
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
-    votes: NDArray[np.float64],
-) -> pd.DataFrame:
-    names, totals = images["image"].to_numpy(), votes.sum(axis=1)
-    shares = votes / totals[:, None]
-    table = pd.DataFrame({"img1": names[first], "img2": names[second]})
-    if "score" in images:
-        scores = images["score"].to_numpy()
-        table = table.assign(score1=scores[first], score2=scores[second])
-    table["label"] = np.array(TITLES)[most_probable(shares)]
-    table[SHARES] = shares
-    table[WEIGHT] = totals / totals.mean()
-    return table

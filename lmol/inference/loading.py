@@ -11,9 +11,9 @@ from lmol.config import load_config
 from lmol.config.paths import read_path
 from lmol.evaluation.ranked import Validation
 from lmol.inference.comparer import ImageComparer
-from lmol.model.building import build_model
 from lmol.model.checkpoint import META, load_checkpoint, read_meta
 from lmol.model.references import References
+from lmol.model.spec import build_model
 from lmol.runs.past_runs import one_run
 
 

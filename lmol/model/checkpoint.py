@@ -47,14 +47,14 @@ def save_checkpoint(model: PairModel, folder: Path, meta: dict[str, Any]) -> Non
 
 def _write(model: PairModel, partial: Path, meta: dict[str, Any]) -> None:
     model.save_trained(partial)
-    facts = {
+    stored = {
         KEY: FORMAT,
         **meta,
         "comparer": model.spec,
         "base": model.fingerprint(),
         "keys": sorted(model.trained_state()),
     }
-    (partial / META).write_text(json.dumps(facts, indent=2) + "\n")
+    (partial / META).write_text(json.dumps(stored, indent=2) + "\n")
     follow_umask(partial)
 
 
@@ -64,7 +64,7 @@ def _require_finite(folder: Path, tensors: dict[str, Tensor]) -> None:
         raise CheckpointError(
             folder,
             got=f"{len(broken)} tensor(s) with numbers that are not finite, {broken[0]} first",
-            expected="finite weights: a checkpoint that holds others is of no use",
+            expected="finite weights: a checkpoint with others cannot be used",
             remedy="lower the learning rates, or set optim.grad_clip",
         )
 
@@ -84,33 +84,37 @@ def load_checkpoint(model: PairModel, folder: Path) -> dict[str, Any]:
     Raises CheckpointError, before any weight is changed, if a tensor is missing, extra or of
     another shape, or was trained on another base.
     """
-    facts = read_meta(folder)
+    meta = read_meta(folder)
     file = folder / model.weights_file
-    tensors, expected = _read_tensors(file), model.trained_state()
-    _check_base(folder, facts, model)
-    _check_keys(file, set(expected), set(tensors))
-    _check_shapes(file, expected, tensors)
+    try:
+        tensors = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise unreadable(folder, error) from error
+    _check_base(folder, meta, model)
+    _check_tensors(file, model.trained_state(), tensors)
     model.load_trained_state(tensors)
-    return facts
+    return meta
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
     """Return the meta.json of a checkpoint; raise CheckpointError if it cannot be read."""
     try:
-        facts = json.loads((folder / META).read_text())
+        meta = json.loads((folder / META).read_text())
     except (OSError, ValueError) as error:
         raise unreadable(folder, error) from error
-    if not isinstance(facts, dict) or not {"comparer", "base", "keys"} <= facts.keys():
-        raise unreadable(folder, f"{META} does not tell comparer, base and keys")
-    require_format(folder / META, facts)
-    return facts
+    if not isinstance(meta, dict) or not {"comparer", "base", "keys"} <= meta.keys():
+        raise unreadable(folder, f"{META} lacks comparer, base or keys")
+    require_format(folder / META, meta)
+    return meta
 
 
-def _read_tensors(file: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise unreadable(file.parent, error) from error
+def kept(folder: Path) -> str:
+    """Return the checkpoints of a stopped run as text for the command's last line."""
+    found = [kind for kind in ("last", "best") if (folder / kind).is_dir()]
+    if not found:
+        return f"no checkpoint was kept in {folder}"
+    steps = ", ".join(f"{kind} of step {read_meta(folder / kind)['step']}" for kind in found)
+    return f"kept: {steps}, in {folder}"
 
 
 def unreadable(folder: Path, reason: object) -> CheckpointError:
@@ -123,21 +127,21 @@ def unreadable(folder: Path, reason: object) -> CheckpointError:
     )
 
 
-def _check_base(folder: Path, facts: dict[str, Any], model: PairModel) -> None:
+def _check_base(folder: Path, meta: dict[str, Any], model: PairModel) -> None:
     """Raise CheckpointError if the frozen weights are not those of the training."""
-    trained_on, found = facts["base"], model.fingerprint()
+    trained_on, found = meta["base"], model.fingerprint()
     shared = trained_on.keys() & found.keys() if isinstance(trained_on, dict) else set()
     if not shared or any(trained_on[kind] != found[kind] for kind in shared):
         raise CheckpointError(
             folder,
             got="a base with other weights than the one it was trained on "
-            f"({named_frozen(facts['comparer'], model.frozen_from)})",
+            f"({_named_frozen(meta['comparer'], model.frozen_from)})",
             expected="the same base in the same precision",
             remedy=f"set {model.frozen_from} to that base",
         )
 
 
-def named_frozen(spec: Mapping[str, Any], setting: str) -> object:
+def _named_frozen(spec: Mapping[str, Any], setting: str) -> object:
     """Return the spec's value of a dotted setting, or None if it has none."""
     found: Any = spec
     for key in setting.split("."):
@@ -145,23 +149,18 @@ def named_frozen(spec: Mapping[str, Any], setting: str) -> object:
     return found
 
 
-def _check_keys(file: Path, expected: set[str], found: set[str]) -> None:
-    for kind, keys in (("is missing", expected - found), ("holds unknown", found - expected)):
+def _check_tensors(file: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+    missing, unknown = expected.keys() - found.keys(), found.keys() - expected.keys()
+    for kind, keys in (("is missing", missing), ("holds unknown", unknown)):
         if keys:
-            raise CheckpointError(
-                file,
-                got=f"a checkpoint that {kind} {len(keys)} tensor(s), {min(keys)} first",
-                expected=f"exactly the {len(expected)} trained tensors of this model",
-                remedy="use the settings of model that the checkpoint was trained with",
-            )
-
-
-def _check_shapes(file: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+            got = f"a checkpoint that {kind} {len(keys)} tensor(s), {min(keys)} first"
+            raise _misfit(file, got, f"exactly the {len(expected)} trained tensors of this model")
     for key, tensor in expected.items():
         if found[key].shape != tensor.shape:
-            raise CheckpointError(
-                file,
-                got=f"{key} of shape {tuple(found[key].shape)}",
-                expected=f"shape {tuple(tensor.shape)}",
-                remedy="use the settings of model that the checkpoint was trained with",
-            )
+            got = f"{key} of shape {tuple(found[key].shape)}"
+            raise _misfit(file, got, f"shape {tuple(tensor.shape)}")
+
+
+def _misfit(file: Path, got: str, expected: str) -> CheckpointError:
+    remedy = "use the settings of model that the checkpoint was trained with"
+    return CheckpointError(file, got=got, expected=expected, remedy=remedy)

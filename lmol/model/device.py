@@ -22,35 +22,28 @@ def this_device() -> torch.device:
 
 def require_device(config: Config) -> None:
     """Raise ConfigError with every setting that needs a missing device or package."""
-    problems = list(_problems(config))
+    spec: ModelSpec = instantiate(config.model)
+    problems = [*_precision_problems(config), *spec.problems()]
     if problems:
         raise ConfigError(problems)
 
 
-def _problems(config: Config) -> Iterator[LmolError]:
-    yield from _of_training(config)
-    spec: ModelSpec = instantiate(config.model)
-    yield from spec.problems()
-
-
-def _of_training(config: Config) -> Iterator[LmolError]:
+def _precision_problems(config: Config) -> Iterator[LmolError]:
     if config.task.name not in TRAINING:
         return
-    if config.train.precision is Precision.FP16 and not torch.cuda.is_available():
+    cuda = torch.cuda.is_available()
+    if config.train.precision is Precision.FP16 and not cuda:
         yield LmolError(
             "train.precision",
             got="fp16 without a CUDA device",
             expected="bf16 or fp32, in which a CPU can train",
             remedy="set train.precision=bf16",
         )
-    if config.train.precision is Precision.BF16 and not _computes_in_bf16():
+    bf16 = not cuda or torch.cuda.is_bf16_supported(including_emulation=False)
+    if config.train.precision is Precision.BF16 and not bf16:
         yield LmolError(
             "train.precision",
             got="bf16 on a CUDA device that does not compute in it",
             expected="a device of the Ampere generation or later, or fp16, or fp32",
             remedy="set train.precision=fp16 and model.backbone.dtype=fp16",
         )
-
-
-def _computes_in_bf16() -> bool:
-    return not torch.cuda.is_available() or torch.cuda.is_bf16_supported(including_emulation=False)

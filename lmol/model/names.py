@@ -1,6 +1,6 @@
 """Short names of tensors and modules for tables, pictures and messages.
 
-They are computed from full names alone, so that a table can be read without its model.
+They need only the full names, so that a table can be read without its model.
 """
 
 from __future__ import annotations

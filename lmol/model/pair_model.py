@@ -139,9 +139,12 @@ class PairModel(nn.Module, ABC):
         groups: dict[str, list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
-                group = "model_bias" if name.endswith("bias") else "model"
-                groups.setdefault(group, []).append(parameter)
+                groups.setdefault(self.parameter_group(name), []).append(parameter)
         return groups
+
+    def parameter_group(self, name: str) -> str:
+        """Return the group of a trained parameter, by its full name."""
+        return "model_bias" if name.endswith("bias") else "model"
 
     def trained_state(self) -> dict[str, Tensor]:
         """Return the trained tensors under the names that a checkpoint gives them."""

@@ -1,15 +1,18 @@
-"""Settings of a model, as the config group `model` gives them; they build the model.
+"""Settings of a model, from the config group `model` or a checkpoint; they build the model.
 
 The module of such a class imports no heavy library; `build` imports them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
+from pydantic import TypeAdapter
+
+from lmol.config import instantiate
 from lmol.config.schema import AnswersConfig
-from lmol.errors import LmolError
+from lmol.errors import CheckpointError, ConfigError, LmolError
 
 if TYPE_CHECKING:
     from lmol.model.pair_model import PairModel
@@ -31,3 +34,22 @@ class ModelSpec(Protocol):
 
     def relocated(self, frozen: str) -> ModelSpec:
         """Return the same model with its frozen weights at another place."""
+
+
+def build_model(stored: Mapping[str, Any], frozen: str | None = None) -> PairModel:
+    """Build an untrained model from a checkpoint's spec. frozen: new place of the frozen weights.
+
+    Raises CheckpointError if the spec is invalid or of another version.
+    """
+    try:
+        spec: ModelSpec = instantiate(stored["model"])
+        answers = TypeAdapter(AnswersConfig).validate_python(stored["answers"])
+        question = str(stored["question"])
+    except (ConfigError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            "meta.json",
+            got=f"no recipe of a model ({str(error).splitlines()[0]})",
+            expected="one as this version writes it",
+            remedy="load it with the version that it was trained with, or train it again",
+        ) from error
+    return (spec if frozen is None else spec.relocated(frozen)).build(question, answers)

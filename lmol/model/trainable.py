@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import pandas as pd
 from torch import nn
 
-from lmol.model.names import tensor_group
+from lmol.model.names import WRAPPED, tensor_group
 
 
 def trainable_table(model: nn.Module) -> pd.DataFrame:
@@ -22,11 +20,7 @@ def trainable_table(model: nn.Module) -> pd.DataFrame:
 
 def trainable_summary(table: pd.DataFrame) -> pd.DataFrame:
     """Return the trainable table with equal layers in one row; `tensors` is their number."""
-    folded = table.assign(name=table["name"].map(_without_layer_index))
+    names = table["name"].str.removeprefix(WRAPPED).str.replace(r"\.\d+\.", ".*.", regex=True)
+    folded = table.assign(name=names)
     by = folded.groupby(["name", "shape", "group"], sort=False)
     return by["count"].agg(tensors="size", count="sum").reset_index()
-
-
-def _without_layer_index(name: str) -> str:
-    short = name.removeprefix("adapted.base_model.model.model.")
-    return re.sub(r"\.\d+\.", ".*.", short)

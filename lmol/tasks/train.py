@@ -6,11 +6,11 @@ import logging
 from pathlib import Path
 
 from lmol.config import Config
+from lmol.model.checkpoint import kept
 from lmol.model.device import require_device
 from lmol.runs.run_folder import RunFolder
 from lmol.system.signals import Stopped
 from lmol.tracking.opening import open_tracker
-from lmol.training.kept import kept
 from lmol.workflow.training import train_and_evaluate
 
 log = logging.getLogger(__name__)

@@ -15,9 +15,6 @@ from transformers import TrainingArguments
 from lmol.config.schema import OptimConfig, Precision, TrainConfig, ValidationMetric
 from lmol.system.distributed import PATIENCE
 
-MIXED = {Precision.BF16: "bf16", Precision.FP16: "fp16"}
-"""Names of train.precision in accelerate."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerSettings:
@@ -54,7 +51,8 @@ def training_arguments(settings: TrainerSettings) -> TrainingArguments:
         dataloader_drop_last=True,  # equal micro-batches: their mean is the batch's mean
         dataloader_pin_memory=torch.cuda.is_available(),
         eval_strategy="steps",
-        eval_steps=_validation_interval(config),
+        # a share below 1, or a step that is never reached; a run ends with a validation
+        eval_steps=config.validate_every if config.validate_every < 1 else float(10**9),
         save_strategy="best",
         metric_for_best_model=config.metric.value,
         greater_is_better=config.metric is not ValidationMetric.CROSS_ENTROPY,
@@ -69,12 +67,8 @@ def training_arguments(settings: TrainerSettings) -> TrainingArguments:
         use_cpu=not torch.cuda.is_available(),
     )
     # accelerate launch would set it from a file in the user's home.
-    arguments.mixed_precision = MIXED.get(config.precision, "no")
+    mixed = config.precision is not Precision.FP32
+    arguments.mixed_precision = config.precision.value if mixed else "no"
     arguments.n_gpu  # noqa: B018 (reading it counts the devices)
     arguments._n_gpu = 1  # one device per process: torchrun, not DataParallel, uses several
     return arguments
-
-
-def _validation_interval(config: TrainConfig) -> float:
-    """Return the interval as a share below 1, else no step; a run ends with a validation."""
-    return config.validate_every if config.validate_every < 1 else float(10**9)

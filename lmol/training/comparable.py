@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from lmol.config.schema import LossConfig
-from lmol.data.labels import label_shares, pair_weights
+from lmol.data.pairs_table import Floats, label_shares, pair_weights
 from lmol.verdict import SWAPPED, Verdict
-
-Floats = NDArray[np.float64]
 
 BINS = 10
 """Number of gap ranges with equally many training pairs each, for Similar and for the others."""
@@ -43,7 +40,8 @@ def mix_weights(pairs: pd.DataFrame, training_pairs: pd.DataFrame) -> Floats:
     """
     weights = np.zeros(len(pairs))
     for similar in (True, False):
-        ours, theirs = (_of(table, similar=similar) for table in (pairs, training_pairs))
+        ours = (pairs["label"] == Verdict.SIMILAR.title).to_numpy() == similar
+        theirs = (training_pairs["label"] == Verdict.SIMILAR.title).to_numpy() == similar
         gaps, training_gaps = _gaps(pairs)[ours], _gaps(training_pairs)[theirs]
         if not len(gaps) or not len(training_gaps):
             continue
@@ -53,10 +51,6 @@ def mix_weights(pairs: pd.DataFrame, training_pairs: pd.DataFrame) -> Floats:
         wanted = np.bincount(training_bins, minlength=BINS) / len(training_pairs)
         weights[ours] = (wanted / np.maximum(counts, 1))[bins]
     return weights if weights.any() else np.ones(len(pairs))
-
-
-def _of(pairs: pd.DataFrame, *, similar: bool) -> NDArray[np.bool_]:
-    return (pairs["label"] == Verdict.SIMILAR.title).to_numpy() == similar
 
 
 def _gaps(pairs: pd.DataFrame) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from contextlib import suppress
 from typing import Any, cast
 
 import torch
@@ -15,17 +15,15 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 from lmol.audit.health import early_stopping
 from lmol.audit.monitor import Monitor
 from lmol.audit.signals import values
+from lmol.errors import CheckpointError
 from lmol.model.checkpoint import save_checkpoint
 from lmol.model.pair_model import PairModel
 from lmol.system.distributed import process_state
 from lmol.training.arguments import TrainerSettings, TrainingData, training_arguments
 from lmol.training.callbacks import LastRecord, OwnDropout, WholeSteps
-from lmol.training.kept import keep_last
 from lmol.training.losses import PairTargets, needs_swapped_order, pair_loss
 from lmol.training.optim import build_optimizer, build_scheduler, learning_rates
 from lmol.training.workers import for_workers, guarded
-
-log = logging.getLogger(__name__)
 
 TARGETS = ("targets", "weights")
 """Keys of a batch that are not images."""
@@ -74,9 +72,7 @@ class ComparisonTrainer(Trainer):
                 *early_stopping(self._config.early_stopping),
             ],
         )
-        self.remove_callback(
-            PrinterCallback
-        )  # it would print every record as a dictionary next to our lines
+        self.remove_callback(PrinterCallback)  # it prints every record as a dictionary
 
     def compute_loss(
         self,
@@ -130,7 +126,7 @@ class ComparisonTrainer(Trainer):
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
     ) -> LambdaLR:
-        """Return the schedule of lmol.training.schedule."""
+        """Return the schedule of lmol.training.optim."""
         if self.lr_scheduler is None:
             chosen = optimizer or self.create_optimizer()
             self.lr_scheduler = build_scheduler(chosen, num_training_steps, self._optim)
@@ -162,19 +158,24 @@ class ComparisonTrainer(Trainer):
         return metrics
 
     def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
-        """Return True for a new best; before `best_from`, at a high rate, a good value is luck."""
+        """Return True for a new best; before `best_from`, at a high learning rate, it is chance."""
         early = self.state.global_step < self._config.best_from * self.state.max_steps
         better = not early and bool(super()._determine_best_metric(metrics, trial))
-        keep_last(self)
+        self.keep_last()
         return better
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Save `best`; the Trainer calls this whenever the validation metric is a new best."""
-        self._save_as("best")
+        self.save_as("best")
 
-    def save_last(self) -> None:
-        """Save the present weights as checkpoint `last`."""
-        self._save_as("last")
+    def keep_last(self) -> None:
+        """Replace `last` by the present weights, if they are trained, finite and of a whole step.
+
+        The other processes of torchrun do not wait: they read `last` only at the end.
+        """
+        if self.args.should_save and self.steps.whole and self.state.global_step > 0:
+            with suppress(CheckpointError):  # not finite: the older `last` is more useful
+                save_checkpoint(self.pair_model, self.folder / "last", self.metadata())
 
     def save_last_good(self) -> bool:
         """Restore the last good weights and save them as `last`.
@@ -186,16 +187,16 @@ class ComparisonTrainer(Trainer):
             return False
         good.restore(self.pair_model)
         self.state.global_step, self.state.epoch = good.step, good.epoch
-        self.save_last()
+        self.save_as("last")
         return True
 
-    def _save_as(self, kind: str) -> None:
-        """Save a checkpoint in one process; the others wait, so that all may read it."""
+    def save_as(self, kind: str) -> None:
+        """Save the checkpoint `best` or `last` in one process; all may read it then."""
         if self.args.should_save:
-            save_checkpoint(self.pair_model, self.folder / kind, self.facts())
+            save_checkpoint(self.pair_model, self.folder / kind, self.metadata())
         process_state().wait_for_everyone()
 
-    def facts(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """Return the metadata of the present weights for meta.json."""
         return {
             "step": self.state.global_step,

@@ -39,7 +39,6 @@ FAILURES = ("DataLoader ", "Pin memory thread", "Too many open files")
 """First words of the RuntimeErrors by which torch reports workers that died or are silent."""
 
 FEWER = "set train.workers=0 or a smaller number"
-MORE_SHARED_MEMORY = f"give the container more (docker run --shm-size=...), or {FEWER}"
 
 Collator = Callable[[Any], dict[str, Tensor]]
 
@@ -150,7 +149,7 @@ def _no_room(needed: int, purpose: str) -> TrainingError:
         "train.workers",
         got=f"{free / 1e6:.1f} MB of free shared memory in {SHARED_MEMORY}",
         expected=f"{needed / 1e6:.1f} MB {purpose}",
-        remedy=MORE_SHARED_MEMORY,
+        remedy=f"give the container more (docker run --shm-size=...), or {FEWER}",
     )
 
 
@@ -165,6 +164,6 @@ def worker_failures() -> Iterator[None]:
         raise TrainingError(
             "train.workers",
             got=str(error).splitlines()[0],
-            expected=f"workers that live, and send a batch within {SILENCE} s",
-            remedy=f"see whether memory, shared memory or the disk of the images failed; {FEWER}",
+            expected=f"workers that run, and send a batch within {SILENCE} s",
+            remedy=f"check memory, shared memory and the disk of the images; {FEWER}",
         ) from error

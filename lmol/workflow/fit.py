@@ -13,14 +13,13 @@ from lmol.audit.monitor import Monitor, open_monitor
 from lmol.audit.monitored import MonitoredTraining
 from lmol.audit.rules import FROZEN
 from lmol.config import instantiate
-from lmol.data.dataset import PairDataset
+from lmol.data.collator import PairDataset
 from lmol.errors import HealthError
 from lmol.evaluation.plots import plot_learning_curves
 from lmol.runs.run_folder import RunFolder
 from lmol.system.signals import Stopped
 from lmol.training.arguments import TrainerSettings, TrainingData
 from lmol.training.callbacks import ProgressBar, RunLog
-from lmol.training.kept import keep_last
 from lmol.training.trainer import ComparisonTrainer
 from lmol.training.workers import worker_failures
 from lmol.workflow.checkpoints import complete_stopped
@@ -43,7 +42,7 @@ def fit(session: Session, validator: Validator) -> tuple[float, float]:
     try:
         seconds = train(trainer, monitor, run)
     except Stopped:
-        keep_last(trainer)
+        trainer.keep_last()
         raise
     except HealthError:
         if FROZEN not in monitor.findings.entries and trainer.save_last_good():
@@ -54,7 +53,7 @@ def fit(session: Session, validator: Validator) -> tuple[float, float]:
     finally:
         if record.records:
             plot_learning_curves(record.records, run.folder("plots") / "learning_curves.png")
-    trainer.save_last()
+    trainer.save_as("last")
     assert trainer.state.best_metric is not None, "the last step is always validated"
     return trainer.state.best_metric, seconds
 

@@ -3,8 +3,7 @@
 import pandas as pd
 import torch
 
-from lmol.data.collator import PairCollator
-from lmol.data.dataset import PairDataset
+from lmol.data.collator import PairCollator, PairDataset
 from lmol.verdict import Verdict
 
 

@@ -25,7 +25,7 @@ ALL = Sample(num=None, seed=0)
 
 
 def labels(pairs: pd.DataFrame) -> dict[frozenset[str], tuple[str, float, float]]:
-    """By pair: the image that most votes prefer, its share, and the weight."""
+    """Return the image that most votes prefer, its share, and the weight, by pair."""
     found = {}
     for _, row in pairs.iterrows():
         winner = {"First": row["img1"], "Second": row["img2"], "Similar": ""}[row["label"]]
@@ -73,7 +73,7 @@ def test_what_does_not_fit_together_is_an_error() -> None:
     scored = DataSet(images=IMAGES.assign(score=1.0))
     with pytest.raises(DataError, match="got votes, for a source without comparisons"):
         VotedPairs().training(scored, IMAGES, 0.0, seed=0)
-    with pytest.raises(DataError, match="no comparison of two among the 2 images"):
+    with pytest.raises(DataError, match="no comparison between two of the 2 images"):
         VotedPairs().training(DATA, IMAGES[3:5], 0.0, seed=0)
     with pytest.raises(DataError, match="labels from scores, for images without scores"):
         UniformPairs(num_pairs=3).training(DATA, IMAGES, 0.2, seed=0)

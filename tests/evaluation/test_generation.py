@@ -9,7 +9,6 @@ from lmol.evaluation.generation import GeneratingJudge
 from lmol.evaluation.judge import Judge
 from lmol.evaluation.questions import Questions, rows_of
 from lmol.model.features import cache_features
-from lmol.model.vlm.generation import AnswersOnly
 
 
 @pytest.fixture
@@ -37,10 +36,3 @@ def test_unconstrained_answers_that_are_none_of_the_three_are_counted(judges, co
         comparer.base.model.lm_head.weight[list(comparer.prompt.answer_ids)] *= 1e4
     generating.compare(first, second)
     assert generating.invalid_share() == 0
-
-
-def test_only_the_answers_can_be_generated():
-    scores = torch.arange(12.0).reshape(2, 6)
-    allowed = AnswersOnly((1, 4, 2))(torch.zeros(2, 3, dtype=torch.long), scores)
-    assert torch.equal(allowed[:, [1, 2, 4]], scores[:, [1, 2, 4]])
-    assert (allowed[:, [0, 3, 5]] == -torch.inf).all()

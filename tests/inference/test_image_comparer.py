@@ -163,7 +163,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path, monkeypatch):
     with pytest.raises(RunFolderError, match="no run in it"):
         load_comparer("nowhere")
     (tmp_path / "meta.json").write_text("{}")
-    with pytest.raises(CheckpointError, match="does not tell comparer, base and keys"):
+    with pytest.raises(CheckpointError, match="lacks comparer, base or keys"):
         load_comparer(tmp_path)
 
 

@@ -63,7 +63,7 @@ def test_everything_in_a_loaded_base_is_frozen():
 
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])
 def test_quantised_training_has_gradients_before_and_after_an_evaluation(quantization):
-    """bitsandbytes repacks 4-bit weights on CPUs with AVX512-BF16 unless told not to."""
+    """bitsandbytes repacks 4-bit weights on CPUs with AVX512-BF16 unless this is switched off."""
     comparer = build_tiny(tiny_backbone(dtype="bf16", quantization=quantization))
     size = comparer.base.image_size
     pixels = torch.randn(2, 2, 3, size, size, generator=torch.Generator().manual_seed(0))

@@ -48,7 +48,7 @@ def test_answers_with_the_same_first_token_are_an_error(base):
 
 
 def test_an_answer_outside_the_vocabulary_is_an_error(base):
-    with pytest.raises(ModelError, match="'Zebra', which is no word of its own"):
+    with pytest.raises(ModelError, match="'Zebra', which is no separate word"):
         find_answer_ids(
             base, render(base, PromptForm.CHAT, QUESTION), ("First", "Zebra", "Similar")
         )

@@ -114,7 +114,7 @@ def test_bad_data_end_in_one_message_before_anything_is_written(command, tmp_pat
 MODEL_MISTAKES = {
     "model.backbone.weights=nobody/no-such-model": "could not be read",
     "model.lora.targets=nothing": "matches no linear layer",
-    "data.answers.second=Firstly": "no word of its own",
+    "data.answers.second=Firstly": "no separate word",
     "train.precision=fp16": "fp16 without a CUDA device",
     "model.backbone={attention: flash_attention_2, dtype: bf16}": "not available here",
 }

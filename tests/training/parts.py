@@ -19,8 +19,7 @@ from lmol.config.schema import (
     TrainConfig,
     ValidationMetric,
 )
-from lmol.data.collator import PairCollator
-from lmol.data.dataset import PairDataset
+from lmol.data.collator import PairCollator, PairDataset
 from lmol.runs.result_folder import ResultFolder
 from lmol.tracking.tracker import Tracker
 from lmol.training.arguments import TrainerSettings, TrainingData

@@ -1,28 +1,18 @@
 """Every schedule warms up to the peak and never falls below its floor."""
 
+from dataclasses import replace
+
 import pytest
 
 from lmol.config.schema import OptimConfig, Schedule
-from lmol.training.schedule import learning_rate_share
+from lmol.training.optim import learning_rate_share
+from tests.training.parts import OPTIM
 
 STEPS = 200
 
 
 def config(schedule: Schedule, warmup=0.05, floor=0.01, cycles=2) -> OptimConfig:
-    return OptimConfig(
-        lr_lora=1.0,
-        lr_projector=1.0,
-        lr=0.0,
-        weight_decay=0.0,
-        beta1=0.9,
-        beta2=0.99,
-        epsilon=1e-8,
-        grad_clip=1.0,
-        schedule=schedule,
-        warmup_ratio=warmup,
-        floor=floor,
-        cycles=cycles,
-    )
+    return replace(OPTIM, schedule=schedule, warmup_ratio=warmup, floor=floor, cycles=cycles)
 
 
 def shares(schedule: Schedule, **kwargs: float) -> list[float]:

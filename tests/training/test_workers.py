@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
+from lmol.data.collator import PairDataset
 from lmol.data.data_set import DataSet
-from lmol.data.dataset import PairDataset
 from lmol.data.pairs import UniformPairs
 from lmol.errors import DataError, TrainingError
 from lmol.model.features import PixelImages

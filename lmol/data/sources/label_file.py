@@ -1,4 +1,4 @@
-"""Label files (one `image score` a line, no header), and errors about the lines of any file."""
+"""Label files (`image score` on each line, no header), and errors about lines of any file."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lmol.data.data_set import Labels
 from lmol.errors import DataError
-
-Labels = dict[str, float]
 
 NAMED = 3
 """Largest number of further faulty lines that a message names; it counts the others."""

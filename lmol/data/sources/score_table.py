@@ -18,9 +18,9 @@ from lmol.errors import DataError
 class ScoreTable:
     """Source of any images with scores: a CSV with columns image, score and optionally group.
 
-    image is a path relative to `root`, or an absolute one; `table` likewise. subject: a further
+    image and `table` are paths relative to `root`, or absolute ones. subject: a further
     column with the person or object that an image shows; no fold separates images of one subject,
-    and an image with an empty cell is a subject of its own.
+    and an image with an empty cell counts as a separate subject.
     """
 
     root: Path

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lmol.data.data_set import DataSet
-from lmol.data.sources.label_file import Labels, read_labels
+from lmol.data.data_set import DataSet, Labels
+from lmol.data.sources.label_file import read_labels
 from lmol.data.sources.scut_copy import SOURCE, ScutCopy
 from lmol.errors import DataError
 

@@ -1,7 +1,7 @@
 """Search for the parts of a copy of SCUT-FBP5500: in the release's places, or folders deeper.
 
-Copies in circulation nest the release in a folder of its own name, hold Images/Images/, or keep the
-lists in a further folder; HCIILAB's repository has the lists of fold k as <k>/train_<k>.txt.
+Copies in circulation nest the release in a folder of the same name, have Images/Images/, or keep
+the lists in a further folder; HCIILAB's repository has the lists of fold k as <k>/train_<k>.txt.
 """
 
 from __future__ import annotations
@@ -75,8 +75,13 @@ class ScutCopy:
         if not found:
             raise self._missing(usual)
         if len(found) > 1:
-            raise self._ambiguous(usual, found)
-        log.info("%s is not there; taken instead: %s", usual, found[0])
+            raise DataError(
+                usual,
+                got=f"nothing there, but {len(found)} others: {', '.join(map(str, found))}",
+                expected="one copy of the release",
+                remedy="name the folder of one with data.root=..., or move the others elsewhere",
+            )
+        log.info("%s does not exist; using %s instead", usual, found[0])
         return found[0]
 
     def _missing(self, path: Path) -> DataError:
@@ -85,14 +90,6 @@ class ScutCopy:
             got=f"nothing there, nor up to {DEEPEST} folders deeper below {self._root}",
             expected="the release's layout (a copy with only labels.txt needs fold=seeded)",
             remedy=SOURCE,
-        )
-
-    def _ambiguous(self, usual: Path, found: Sequence[Path]) -> DataError:
-        return DataError(
-            usual,
-            got=f"nothing there, but {len(found)} others: {', '.join(map(str, found))}",
-            expected="one copy of the release",
-            remedy="name the folder of one with data.root=..., or move the others elsewhere",
         )
 
 

@@ -1,4 +1,4 @@
-"""Tables of spreadsheets: a header, then a row an image, and one sign between columns."""
+"""Tables of spreadsheets: a header, then one row per image, with one separator."""
 
 from __future__ import annotations
 
@@ -39,7 +39,12 @@ def read_rows(path: Path, required: Sequence[str], faults: BadLines) -> Iterator
             with faults.at(reader.line_num):
                 yield reader.line_num, _whole(row, required)
     except csv.Error as error:
-        raise _no_table(path, reader.line_num, error) from error
+        raise DataError(
+            f"{path}:{reader.line_num}",
+            got=f"a row that cannot be read ({error})",
+            expected="a CSV file",
+            remedy="look for a quote that is opened and not closed",
+        ) from error
 
 
 def _header(text: str, delimiter: str) -> list[str]:
@@ -53,7 +58,7 @@ def _whole(row: dict[str, str | None], required: Sequence[str]) -> Row:
     """Return the row; raise BadLine if a required column has no value or a value is left over."""
     if None in row or row["image"] == "" or any(row[name] is None for name in required):
         raise BadLine(
-            "a row that has not one value for each column",
+            "a row without exactly one value for each column",
             expected="as many values as the header has columns",
             remedy="correct the row; names that hold the sign between columns need quotes",
         )
@@ -68,15 +73,6 @@ def _no_column(path: Path, required: Sequence[str], found: tuple[str, list[str]]
         f"{path}:1",
         got=f"no column {missing}; read were {named or 'no columns'}"
         + (f", with {DELIMITERS[sign]} between them" if len(header) > 1 else ""),
-        expected=f"a header with {', '.join(required)}, and what else may be there",
+        expected=f"a header with {', '.join(required)}; other columns are optional",
         remedy="name the columns in the first line, with commas between them",
-    )
-
-
-def _no_table(path: Path, line: int, error: csv.Error) -> DataError:
-    return DataError(
-        f"{path}:{line}",
-        got=f"a row that cannot be read ({error})",
-        expected="a CSV file",
-        remedy="look for a quote that is opened and not closed",
     )

@@ -7,14 +7,14 @@ import warnings
 from typing import TYPE_CHECKING
 
 from peft import LoraConfig as PeftLoraConfig
-from peft import PeftModel, get_peft_model, get_peft_model_state_dict
+from peft import PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
-from torch import Tensor, nn
+from torch import nn
 from transformers import LlavaForConditionalGeneration
 
 from lmol.config.schema import ProjectorStart
 from lmol.errors import ModelError
-from lmol.model.names import PROJECTOR, tensor_group
+from lmol.model.names import PROJECTOR
 from lmol.model.vlm.projector import LMOLProjector
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def adapt(
         warnings.simplefilter("ignore", FutureWarning)
         adapted = get_peft_model(model, peft_config)
     _train_in_fp32(adapted)
-    assert adapted_modules(adapted) == targets, "PEFT adapted other modules than the pattern names"
+    layers = {name for name, module in model.named_modules() if isinstance(module, LoraLayer)}
+    assert layers == targets, "PEFT adapted other modules than the pattern names"
     return adapted
 
 
@@ -75,24 +76,6 @@ def matching_modules(model: nn.Module, pattern: str) -> set[str]:
             remedy=r"use for example .*language_model\..*\.(q|k|v|o)_proj",
         )
     return names
-
-
-def adapted_modules(model: PeftModel) -> set[str]:
-    """Return the full paths, within the base, of the layers that have an adapter."""
-    base = model.get_base_model()
-    return {name for name, module in base.named_modules() if isinstance(module, LoraLayer)}
-
-
-def checkpoint_tensors(adapted: PeftModel) -> dict[str, Tensor]:
-    """Return the trained tensors under the names that a checkpoint gives them."""
-    return get_peft_model_state_dict(adapted, save_embedding_layers=False)
-
-
-def optimizer_group(name: str) -> str:
-    """Return lora, projector or projector_bias, from a trainable parameter's full name."""
-    if tensor_group(name) != "projector":
-        return "lora"
-    return "projector_bias" if name.endswith(".bias") else "projector"
 
 
 def _set_fresh_projector(model: LlavaForConditionalGeneration) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoProcessor,
@@ -21,6 +21,8 @@ from transformers import (
 from lmol.config.schema import Attention, Precision, Quantization
 from lmol.errors import ModelError
 from lmol.model.device import this_device
+from lmol.model.fingerprint import digest, samples
+from lmol.model.names import LANGUAGE_MODEL, PROJECTOR
 
 DTYPES = {
     Precision.FP32: torch.float32,
@@ -87,9 +89,12 @@ class LlavaBackbone:
             config = AutoConfig.from_pretrained(self.location, revision=self.revision)
             self._check(config)
             processor = AutoProcessor.from_pretrained(self.location, revision=self.revision)
-            model, loading = self._model()
+            loaded: Any = LlavaForConditionalGeneration.from_pretrained(
+                self.location, output_loading_info=True, **self._options()
+            )
         except UNREADABLE as error:
             raise self._missing(error) from error
+        model, loading = loaded
         self._check_whole(loading)
         model.requires_grad_(False).eval()
         _keep_linear4bit_unpacked(model)
@@ -102,13 +107,6 @@ class LlavaBackbone:
             return self.weights
         package, _, folder = self.weights.removeprefix(PACKAGED).rpartition(".")
         return str(files(package) / folder)
-
-    def _model(self) -> tuple[LlavaForConditionalGeneration, dict[str, Any]]:
-        loaded: Any = LlavaForConditionalGeneration.from_pretrained(
-            self.location, output_loading_info=True, **self._options()
-        )
-        model, loading = loaded
-        return model, loading
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -163,7 +161,7 @@ class LlavaBackbone:
         )
 
 
-def _keep_linear4bit_unpacked(model: LlavaForConditionalGeneration) -> None:
+def _keep_linear4bit_unpacked(model: nn.Module) -> None:
     """Keep 4-bit weights unpacked on a CPU, so that gradients can pass through them.
 
     With AVX512-BF16, bitsandbytes 0.50 repacks a Linear4bit in place at the first forward without
@@ -172,3 +170,37 @@ def _keep_linear4bit_unpacked(model: LlavaForConditionalGeneration) -> None:
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             cast(Any, module).support_avx512bf16_for_cpu = False
+
+
+def base_fingerprint(base: nn.Module) -> dict[str, str]:
+    """Return digests of samples of the frozen weights; the same with and without adapters.
+
+    The projector is trained or replaced, so its frozen original affects no answer.
+
+    unquantized: digest of the weights that are never quantised. whole: digest of all weights, only
+    if none is quantised: quantised numbers depend on the device that made them. Both change with
+    the precision (dtype).
+    """
+    linear = {  # the layers that quantisation replaces; the head is kept
+        f"{name}.weight"
+        for name, module in base.named_modules()
+        if isinstance(module, nn.Linear) and LANGUAGE_MODEL in name
+    }
+    frozen = {
+        name: samples(parameter)
+        for name, parameter in base.named_parameters()
+        if not parameter.requires_grad and PROJECTOR not in name
+    }
+    found = {"unquantized": [name for name in frozen if name not in linear]}
+    if not quantized_layers(base):
+        found["whole"] = list(frozen)
+    return {
+        kind: digest((name.replace(".base_layer", ""), frozen[name]) for name in names)
+        for kind, names in found.items()
+    }
+
+
+def quantized_layers(model: nn.Module) -> list[str]:
+    """Return the kinds of quantised layers that a model has."""
+    layers = {type(module).__name__ for module in model.modules()}
+    return sorted(layers & {"Linear4bit", "Linear8bitLt"})

@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import PeftModel, set_peft_model_state_dict
-from torch import Tensor, nn
+from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
+from torch import Tensor
 from torch.nn import functional
 from transformers import DynamicCache
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from lmol.config.schema import AnswersConfig
 from lmol.model.fingerprint import digest
+from lmol.model.names import tensor_group
 from lmol.model.pair_model import PairModel
-from lmol.model.vlm.adapter import adapt, checkpoint_tensors, optimizer_group
-from lmol.model.vlm.backbone import Base, LlavaBackbone
+from lmol.model.vlm.adapter import adapt
+from lmol.model.vlm.backbone import Base, LlavaBackbone, base_fingerprint, quantized_layers
 from lmol.model.vlm.encoder import VisionTower
 from lmol.model.vlm.export import write_merged
-from lmol.model.vlm.fingerprint import base_fingerprint, quantized_layers
 from lmol.model.vlm.prefix import CACHE, ReadPrefix, last_position_only
 from lmol.model.vlm.prompt import Prompt, build_prompt
 from lmol.model.vlm.scorer import PrefixScorer
@@ -74,17 +74,15 @@ class Comparer(PairModel):
         """Return a scorer of num images; it reads a first image's prompt only once."""
         return PrefixScorer(self, features, num, memory_gb)
 
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Return adapters (lora), the projector's weights and its biases."""
-        groups: dict[str, list[nn.Parameter]] = {}
-        for name, parameter in self.named_parameters():
-            if parameter.requires_grad:
-                groups.setdefault(optimizer_group(name), []).append(parameter)
-        return groups
+    def parameter_group(self, name: str) -> str:
+        """Return lora, projector or projector_bias."""
+        if tensor_group(name) != "projector":
+            return "lora"
+        return "projector_bias" if name.endswith(".bias") else "projector"
 
     def trained_state(self) -> dict[str, Tensor]:
         """Return adapter and projector under PEFT's names."""
-        return checkpoint_tensors(self.adapted)
+        return get_peft_model_state_dict(self.adapted, save_embedding_layers=False)
 
     def load_trained_state(self, state: Mapping[str, Tensor]) -> None:
         """Load the tensors of trained_state; PEFT ignores names that do not fit."""
@@ -136,7 +134,7 @@ class Comparer(PairModel):
             logits_to_keep=1,
             use_cache=False,
         )
-        return self._of_answers(output.logits)
+        return output.logits[:, -1, list(self.prompt.answer_ids)].float()
 
     def read_first(self, images: Tensor) -> DynamicCache:
         """Return keys and values of the prompt up to and including its first image.
@@ -183,9 +181,6 @@ class Comparer(PairModel):
 
     def _ids(self, images: Tensor, input_ids: Tensor) -> Tensor:
         return input_ids.to(images.device).expand(len(images), -1)
-
-    def _of_answers(self, logits: Tensor) -> Tensor:
-        return logits[:, -1, list(self.prompt.answer_ids)].float()
 
 
 def _as_encoded(images: Tensor) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def write_merged(comparer: Comparer, folder: Path) -> tuple[Tensor, Tensor]:
     dtype = comparer.base.embedding_dtype
     merged.to(dtype).save_pretrained(folder)
     comparer.base.processor.save_pretrained(folder)
-    merged.to("meta")  # at 7B, two copies would not fit beside each other
+    merged.to("meta")  # at 7B, two copies would not fit into the memory
     stock = LlavaForConditionalGeneration.from_pretrained(folder, dtype=dtype).eval()
     found = _answered_by_stock(stock, comparer, pixels)
     _require_equal(expected, found, dtype)
@@ -79,5 +79,5 @@ def _require_equal(expected: Tensor, found: Tensor, dtype: torch.dtype) -> None:
             got=f"a merged model whose {'logits' if exact else 'probabilities'} differ by "
             f"{difference:.1e}",
             expected="the answers of the trained model",
-            remedy="export the adapter alone with export.form=adapter",
+            remedy="export only the adapter: export.form=adapter",
         )

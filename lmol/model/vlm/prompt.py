@@ -62,8 +62,8 @@ def tokenize(base: Base, text: str) -> Tensor:
         raise ModelError(
             "data.question",
             got=f"a question that holds {base.processor.image_token}",
-            expected="text alone: both images stand before it",
-            remedy="take the placeholder out",
+            expected="only text: both images come before it",
+            remedy="remove the placeholder",
         )
     blank = np.zeros((8, 8, 3), dtype=np.uint8)
     inputs = base.processor(text=text, images=[blank, blank], return_tensors="pt")
@@ -83,7 +83,7 @@ def find_answer_ids(base: Base, text: str, answers: tuple[str, str, str]) -> tup
     """Return the first token that each answer adds to the rendered prompt.
 
     The context is needed, because sentence-piece tokenisers split a word by the text before it.
-    Raises ModelError if an answer is not in the vocabulary or two begin alike.
+    Raises ModelError if an answer is not in the vocabulary or two begin with the same token.
     """
     ids = tuple(_first_token_after(base, text, answer) for answer in answers)
     if len(set(ids)) < len(ids):
@@ -93,7 +93,7 @@ def find_answer_ids(base: Base, text: str, answers: tuple[str, str, str]) -> tup
             "data.answers",
             got=pairs,
             expected="three different first tokens",
-            remedy="choose answer words that this model's tokeniser tells apart",
+            remedy="choose answer words whose first tokens differ for this model's tokeniser",
         )
     return ids[0], ids[1], ids[2]
 
@@ -107,7 +107,7 @@ def _first_token_after(base: Base, text: str, answer: str) -> int:
     if whole[: len(prompt)] != prompt or not added or added[0] == tokenizer.unk_token_id:
         raise ModelError(
             "data.answers",
-            got=f"{answer!r}, which is no word of its own after the prompt",
+            got=f"{answer!r}, which is no separate word after the prompt",
             expected="an answer whose first token the model's tokeniser knows",
             remedy="choose another answer word",
         )

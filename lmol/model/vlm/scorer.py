@@ -1,5 +1,8 @@
 """Inference of a vision-language model: all pairs with the same first image share its prefix.
 
+Greedy generation of one new token gives the same answers, slower. It exists to show that, and to
+count how often a model without constraint says something other than an answer.
+
 N images, U first images, B ordered pairs, T tokens per image, V width of the vision tower, H of the
 language model.
 """
@@ -16,7 +19,6 @@ import torch
 from torch import Tensor
 
 from lmol.model.pair_model import Generated
-from lmol.model.vlm.generation import generate_answers
 from lmol.system.disk import require_space
 
 if TYPE_CHECKING:
@@ -59,6 +61,27 @@ class PrefixBlock:
         seconds = self._scorer.images(second)
         follows = which.to(seconds.device)
         return self._scorer.model.answer_second(self._prefix, follows, seconds)
+
+
+def generate_answers(model: Comparer, images: Tensor) -> Generated:
+    """Answer B ordered pairs of projected images (B, 2, T, H) by one of the answers' tokens."""
+    ids = list(model.prompt.answer_ids)
+    output = model.generate(
+        images,
+        max_new_tokens=1,
+        do_sample=False,
+        prefix_allowed_tokens_fn=lambda row, tokens: ids,
+        return_dict_in_generate=True,
+        output_scores=True,
+        output_logits=True,
+    )
+    tokens, unconstrained = output.sequences[:, -1].cpu(), output.logits[0].argmax(-1).cpu()
+    wanted = torch.tensor(ids)
+    return Generated(
+        scores=output.scores[0][:, ids].float().cpu(),
+        answers=(tokens[:, None] == wanted).long().argmax(1),
+        invalid=~torch.isin(unconstrained, wanted),
+    )
 
 
 def embed(model: Comparer, features: Iterable[Tensor], num: int, memory_gb: float) -> Tensor:

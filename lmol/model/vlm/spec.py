@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
+from lmol.config import instantiate
 from lmol.config.fields import Count, Pattern, node
 from lmol.config.fields import Target as Target
 from lmol.config.schema import AnswersConfig, Attention, ProjectorStart, PromptForm, Quantization
@@ -44,14 +45,28 @@ class VisionLanguageModel:
 
     def build(self, question: str, answers: AnswersConfig) -> Comparer:
         """Load the base and put projector and adapters on it."""
-        from lmol.config import instantiate
         from lmol.model.vlm.comparer import build_comparer
 
         return build_comparer(instantiate(self.backbone), self, question, answers)
 
     def problems(self) -> Iterator[LmolError]:
-        """Yield an error for each missing package or device."""
-        return device_problems(self.backbone)
+        """Yield an error for each backbone setting that this machine does not support."""
+        flash = self.backbone.get("attention") == Attention.FLASH_ATTENTION_2.value
+        if flash and not _flash_attention():
+            yield LmolError(
+                "model.backbone.attention",
+                got="flash_attention_2, which is not available here",
+                expected="a CUDA device and the package flash-attn",
+                remedy="install flash-attn, or set model.backbone.attention=sdpa",
+            )
+        quantized = self.backbone.get("quantization") not in (None, Quantization.NONE.value)
+        if quantized and find_spec("bitsandbytes") is None:
+            yield LmolError(
+                "model.backbone.quantization",
+                got=f"{self.backbone['quantization']} without the package bitsandbytes",
+                expected="bitsandbytes, which quantises",
+                remedy="pip install 'lmol[quantized]', or set model.backbone.quantization=none",
+            )
 
     def relocated(self, frozen: str) -> VisionLanguageModel:
         """Return the same model with its base in another folder."""
@@ -68,26 +83,6 @@ class VisionLanguageModel:
             "question": question,
             "answers": TypeAdapter(AnswersConfig).dump_python(answers, mode="json"),
         }
-
-
-def device_problems(backbone: Mapping[str, Any]) -> Iterator[LmolError]:
-    """Yield an error for each backbone setting that this machine does not support."""
-    flash = backbone.get("attention") == Attention.FLASH_ATTENTION_2.value
-    if flash and not _flash_attention():
-        yield LmolError(
-            "model.backbone.attention",
-            got="flash_attention_2, which is not available here",
-            expected="a CUDA device and the package flash-attn",
-            remedy="install flash-attn, or set model.backbone.attention=sdpa",
-        )
-    quantized = backbone.get("quantization") not in (None, Quantization.NONE.value)
-    if quantized and find_spec("bitsandbytes") is None:
-        yield LmolError(
-            "model.backbone.quantization",
-            got=f"{backbone['quantization']} without the package bitsandbytes",
-            expected="bitsandbytes, which quantises",
-            remedy="pip install 'lmol[quantized]', or set model.backbone.quantization=none",
-        )
 
 
 def _flash_attention() -> bool:

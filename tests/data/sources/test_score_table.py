@@ -119,8 +119,8 @@ def test_names_in_quotes_may_hold_commas(table):
         ("image,score\na,1\na,2\n", ":3: got a a second time"),
         ("image,score\na,1\nb,11\n", ":3: got score '11'; expected a number from 0 to 10"),
         ("image,score\na,\n", ":2: got score ''"),
-        ("image,score\na\n", ":2: got a row that has not one value"),
-        ("image,score\na,1,2\n", ":2: got a row that has not one value"),
+        ("image,score\na\n", ":2: got a row without exactly one value"),
+        ("image,score\na,1,2\n", ":2: got a row without exactly one value"),
         ("image,score\n", ": got no rows"),
     ],
 )

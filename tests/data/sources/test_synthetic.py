@@ -1,4 +1,4 @@
-"""Drawn faces: deterministic, scored by their features alone, groups without a difference."""
+"""Drawn faces: deterministic, scored only by their features, with groups that do not differ."""
 
 import json
 

@@ -28,18 +28,18 @@ def test_other_signs_between_columns_are_read_and_named(tmp_path, caplog, sign, 
 def test_a_missing_column_names_what_was_read(tmp_path):
     with pytest.raises(DataError) as error:
         source(tmp_path, "file;rating\na.jpg;2\n").load()
-    told = str(error.value)
-    assert "no column image, score" in told
-    assert "read were 'file', 'rating', with semicolons between them" in told
+    message = str(error.value)
+    assert "no column image, score" in message
+    assert "read were 'file', 'rating', with semicolons between them" in message
 
 
 def test_bad_scores_are_counted_and_the_first_named(tmp_path):
     rows = "".join(f"{row}.jpg,{score}\n" for row, score in enumerate(["2", "bad", "9", "", "x"]))
     with pytest.raises(DataError) as error:
         source(tmp_path, "image,score\n" + rows).load()
-    told = str(error.value)
-    assert "scores.csv:3: got score 'bad'" in told
-    assert "3 more that cannot be used (line 4: score '9'" in told
+    message = str(error.value)
+    assert "scores.csv:3: got score 'bad'" in message
+    assert "3 more that cannot be used (line 4: score '9'" in message
 
 
 def test_a_decimal_comma_has_its_remedy(tmp_path):
