@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.linalg import vector_norm
-from torch.utils.hooks import RemovableHandle
 
 from lmol.model.names import EMBEDDING, PROJECTOR, layer_of, short_name
 
@@ -98,14 +97,10 @@ class ActivationWatch:
     def looking(self) -> Iterator[Seen]:
         """Install the hooks while the block runs; remove them when it ends, also after an error."""
         self._seen = Seen()
-        handles: list[RemovableHandle] = []
-        try:
+        with ExitStack() as installed:
             for module, hook in self._hooks:
-                handles.append(module.register_forward_hook(hook))
+                installed.enter_context(module.register_forward_hook(hook))
             yield self._seen
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def _hooks_of(
         self, name: str, module: nn.Module, image_token: int | None, *, full: bool

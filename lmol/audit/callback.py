@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.optim import Optimizer
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback
 
 from lmol.audit import rules
 from lmol.audit.activations import ActivationWatch
@@ -33,10 +33,6 @@ from lmol.audit.updates import changed, frozen_hashes
 from lmol.config.schema import AuditLevel, Precision
 from lmol.system.distributed import of_first
 
-HALVES = {Precision.FP16: torch.float16}
-"""Type whose underflow is counted, by train.precision; bf16 for all other precisions."""
-
-
 SETTLED = 2
 """Number of first steps to audit; memory is then stable, because the optimizer has its state."""
 
@@ -57,7 +53,8 @@ class AuditCallback(TrainerCallback):
         self._training, self._config, self._model = training, training.audit, training.model
         self._findings, self._history, self._output = findings, history, output
         self._precision = training.train.precision
-        self._half = HALVES.get(self._precision, torch.bfloat16)
+        fp16 = self._precision is Precision.FP16
+        self._half = torch.float16 if fp16 else torch.bfloat16  # its underflow is counted
         self._interval = 1 if training.every_step else self._config.interval
         self._full = self._config.level is AuditLevel.FULL
         self._open: OpenStep | None = None
@@ -67,17 +64,10 @@ class AuditCallback(TrainerCallback):
         self._frozen: dict[str, torch.Tensor] = {}
         self._scaler: Any = None
 
-    def on_train_begin(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        optimizer: Any = None,
-        **kwargs: Any,
-    ) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Check adapters and training pairs, and save hashes of the frozen weights."""
         self._warmup = math.ceil(self._training.optim.warmup_ratio * state.max_steps)
-        self._scaler = getattr(optimizer, "scaler", None)
+        self._scaler = getattr(kwargs["optimizer"], "scaler", None)
         self._tensors = audited_tensors(self._model)
         token = self._model.image_token
         self._activations = ActivationWatch(self._model, token, full=self._full)
@@ -85,13 +75,7 @@ class AuditCallback(TrainerCallback):
         for finding in rules.of_start(self._training):
             self._findings.add(finding)
 
-    def on_step_begin(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **kwargs: Any,
-    ) -> None:
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         step = state.global_step + 1
         due = step <= SETTLED or step % self._interval == 0 or step == state.max_steps
         self._open = OpenStep(step=step, tensors=self._tensors) if due else None
@@ -108,7 +92,7 @@ class AuditCallback(TrainerCallback):
             if self._output.saved_bytes is None:
                 with counting_saved(self._model) as saved:
                     yield
-                self._output.saved_bytes = saved.total
+                self._output.saved_bytes = sum(saved.values())
             else:
                 yield
         self._note_memory("forward")
@@ -124,18 +108,11 @@ class AuditCallback(TrainerCallback):
         if self._open is not None:
             self._open.clipped()
 
-    def on_optimizer_step(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        optimizer: Any = None,
-        **kwargs: Any,
-    ) -> None:
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self._open is None:
             return
         self._note_memory("optimizer")
-        opened, self._open = self._open, None
+        opened, self._open, optimizer = self._open, None, kwargs["optimizer"]
         record = self._record(opened, optimizer)
         # Each process has activations of its own pairs, but all need the same findings.
         for finding in of_first(list(rules.of_step(record, self._config.rules))):
@@ -143,7 +120,7 @@ class AuditCallback(TrainerCallback):
         self._output.write(record, opened.memory)
         if opened.step <= SETTLED:
             batch = args.per_device_train_batch_size
-            self._output.note_memory(self._memory(opened, optimizer, batch))
+            self._output.memory = self._memory(opened, optimizer, batch)
         self._last = opened.step
 
     def _record(self, opened: OpenStep, optimizer: Optimizer) -> AuditRecord:

@@ -12,11 +12,7 @@ from lmol.config.schema import Action, RuleConfig, Severity
 log = logging.getLogger(__name__)
 
 SHOWN_PLACES = 3
-LEVELS = {
-    Severity.INFO: logging.INFO,
-    Severity.WARNING: logging.WARNING,
-    Severity.ERROR: logging.ERROR,
-}
+LEVELS = {severity: int(getattr(logging, severity.name)) for severity in Severity}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,5 +119,5 @@ class Findings:
 
     def as_list(self) -> list[dict[str, Any]]:
         """Return all entries as plain values, the most severe first."""
-        gravest = sorted(self.entries.values(), key=lambda e: -LEVELS[e.first.severity])
-        return [entry.as_dict() for entry in gravest]
+        entries = sorted(self.entries.values(), key=lambda e: -LEVELS[e.first.severity])
+        return [entry.as_dict() for entry in entries]

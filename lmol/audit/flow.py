@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from lmol.audit.record import Table
@@ -16,39 +17,30 @@ BESIDE = {"lora_A": -0.14, "lora_B": 0.14, "projector": 0.0}
 """Horizontal offset of a group from its column; 0 for other groups."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Group:
-    """Points of one colour: by layer, the sizes of elements and the norms."""
+def grouped(table: Table) -> tuple[list[str], dict[str, pd.DataFrame]]:
+    """Return the column names of the picture, and each group's points: one row per column.
 
-    x: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    largest: NDArray[np.float64]
-    norm: NDArray[np.float64]
-    clipped: NDArray[np.float64]
-    missing: NDArray[np.bool_]
-
-
-NOTHING = np.zeros(0)
-EMPTY = Group(
-    x=NOTHING, mean=NOTHING, largest=NOTHING, norm=NOTHING, clipped=NOTHING,
-    missing=np.zeros(0, bool),
-)  # fmt: skip
-
-
-def grouped(table: Table) -> tuple[list[str], dict[str, Group]]:
-    """Return the column names of the picture, and the points of each group in the columns.
-
-    A column is a numbered layer, or a module outside the numbered layers.
+    A column of the picture is a numbered layer, or a module outside the numbered layers. Points: x,
+    sizes of elements (mean, largest), L2 norms (norm, clipped), and missing (a missing gradient).
     """
-    names = [
-        _column(str(name), layer) for name, layer in zip(table["name"], table["layer"], strict=True)
-    ]
+    group = table["group"]
+    names = [_column(str(name), at) for name, at in zip(table["name"], table["layer"], strict=True)]
     columns = list(dict.fromkeys(names))
-    groups = {}
-    for group in sorted(set(table["group"]), key=[*BESIDE, *table["group"]].index):
-        mine, offset = table["group"] == group, BESIDE.get(group, 0.0)
-        groups[group] = _group(table, np.array(names, dtype=object), columns, mine, offset)
-    return columns, groups
+    sizes = {
+        name: np.nan_to_num(table[name].astype(float), nan=0.0)
+        for name in ("mean_abs", "max_abs", "norm", "norm_clipped")
+    }
+    x = [columns.index(name) + BESIDE.get(of, 0.0) for name, of in zip(names, group, strict=True)]
+    tensors = pd.DataFrame({**sizes, "missing": table["missing"], "group": group, "x": x})
+    points = tensors.groupby(["group", "x"], as_index=False).agg(
+        mean=("mean_abs", "mean"),
+        largest=("max_abs", "max"),
+        norm=("norm", np.linalg.norm),
+        clipped=("norm_clipped", np.linalg.norm),
+        missing=("missing", "any"),
+    )
+    order = sorted(set(group), key=[*BESIDE, *group].index)
+    return columns, {name: points[points["group"] == name] for name in order}
 
 
 def _column(name: str, layer: int | None) -> str:
@@ -58,26 +50,6 @@ def _column(name: str, layer: int | None) -> str:
     return parts[min(1, len(parts) - 1)]
 
 
-def _group(
-    table: Table, names: NDArray[Any], columns: list[str], mine: NDArray[np.bool_], offset: float
-) -> Group:
-    here = [column for column in columns if (mine & (names == column)).any()]
-    rows = [mine & (names == column) for column in here]
-
-    def summed(column: str, how: Any) -> NDArray[np.float64]:
-        found = np.nan_to_num(table[column].astype(float), nan=0.0)
-        return np.array([how(found[row]) for row in rows])
-
-    return Group(
-        x=np.array([columns.index(column) + offset for column in here]),
-        mean=summed("mean_abs", np.mean),
-        largest=summed("max_abs", np.max),
-        norm=summed("norm", np.linalg.norm),
-        clipped=summed("norm_clipped", np.linalg.norm),
-        missing=np.array([bool(table["missing"][row].any()) for row in rows]),
-    )
-
-
 Limits = tuple[float, float]
 
 
@@ -85,7 +57,7 @@ def common_norm(norms: NDArray[Any]) -> float:
     return float(np.linalg.norm(np.nan_to_num(norms.astype(float), nan=0.0, posinf=0.0)))
 
 
-def decades(values: list[NDArray[np.float64]], further: tuple[float, ...] = ()) -> Limits:
+def decades(values: Iterable[pd.Series], further: tuple[float, ...] = ()) -> Limits:
     """Return whole decades around all positive, finite values, plus one decade at each end."""
     known = np.concatenate([*values, np.array(further)])
     known = known[np.isfinite(known) & (known > 0)]

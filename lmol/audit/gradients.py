@@ -17,17 +17,7 @@ from torch.linalg import vector_norm
 from lmol.audit.parameters import AuditedTensor
 
 NORMS = (2.0, 1.0)
-STATISTICS = (
-    "norm",
-    "sum_abs",
-    "least",
-    "most",
-    "mean",
-    "nonzero",
-    "nan",
-    "finite",
-    "kept_in_half",
-)
+STATISTICS = ("norm", "sum_abs", "least", "most", "mean", "nonzero", "nan", "finite", "in_half")
 QUANTILES = {"median_abs": 0.5, "p99_abs": 0.99}
 SAMPLE = 2**16
 """Number of evenly spread elements from which quantiles are computed."""
@@ -98,7 +88,6 @@ def gradient_table(
     found = dict(zip((*STATISTICS, *QUANTILES), statistics.T, strict=False))
     missing, nonzero = np.isnan(found["nonzero"]), found["nonzero"]
     return {
-        "name": np.array([tensor.name for tensor in tensors], dtype=object),
         **places(tensors),
         "missing": missing,
         "norm": found["norm"],
@@ -108,7 +97,7 @@ def gradient_table(
         "mean_abs": found["sum_abs"] / counts,
         "max_abs": np.maximum(-found["least"], found["most"]),
         "zero_share": 1 - nonzero / counts,
-        "underflow_share": (nonzero - found["kept_in_half"]) / np.maximum(nonzero, 1),
+        "underflow_share": (nonzero - found["in_half"]) / np.maximum(nonzero, 1),
         "nan": found["nan"],
         "inf": counts - found["finite"] - found["nan"],
         **{name: found[name] for name in QUANTILES if name in found},
@@ -116,9 +105,10 @@ def gradient_table(
 
 
 def places(tensors: Sequence[AuditedTensor]) -> dict[str, NDArray[Any]]:
-    """Return the columns that locate a tensor: group, layer (empty: the projector), shape."""
+    """Return the columns that locate a tensor: name, group, layer (empty: the projector), shape."""
     shapes = ["x".join(map(str, tensor.parameter.shape)) for tensor in tensors]
     return {
+        "name": np.array([tensor.name for tensor in tensors], dtype=object),
         "group": np.array([tensor.group for tensor in tensors], dtype=object),
         "layer": np.array([tensor.layer for tensor in tensors], dtype=object),
         "shape": np.array(shapes, dtype=object),

@@ -7,28 +7,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from transformers import (
-    EarlyStoppingCallback,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
+from transformers import EarlyStoppingCallback, TrainerCallback
 
-from lmol.audit.findings import Finding, Findings, finding_of
-from lmol.audit.health_rules import (
-    AT_ONCE,
-    AT_VALIDATION,
-    BY_WINDOW,
-    Course,
-    Validated,
-)
+from lmol.audit.findings import Findings, finding_of
+from lmol.audit.health_rules import AT_ONCE, AT_VALIDATION, BY_WINDOW, Course, Validated
 from lmol.audit.interventions import NON_FINITE, Interventions
 from lmol.audit.monitored import MonitoredTraining
 from lmol.audit.parameters import AuditedTensor
@@ -39,14 +27,11 @@ from lmol.verdict import Verdict
 EVERY = 8
 """Number of steps between two checks of the windows."""
 
-GRAVITY = {action: place for place, action in enumerate(Action)}
-"""Rank of each action; the later one in the enumeration has the larger effect."""
-
 
 class HealthCallback(TrainerCallback):
     """Callback that reads the signals of a step between its backward pass and its update.
 
-    A step with a gradient that is not finite is never taken, whatever the rules' actions are.
+    A step with a gradient that is not finite is never taken, for any action of the rules.
     """
 
     def __init__(
@@ -67,14 +52,8 @@ class HealthCallback(TrainerCallback):
         self._began = 0.0
         self._clean_since_good = True
 
-    def on_train_begin(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        optimizer: Any = None,
-        **kwargs: Any,
-    ) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        optimizer = kwargs["optimizer"]
         self._interventions.keep(optimizer, state.global_step, state.epoch or 0.0)
         self._course = Course(
             num_steps=state.max_steps,
@@ -84,46 +63,33 @@ class HealthCallback(TrainerCallback):
         )
         self._began = time.monotonic()
 
-    def on_step_begin(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        optimizer: Any = None,
-        lr_scheduler: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        self._act(optimizer, lr_scheduler)  # findings from before the first step or from validation
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        # Findings from before the first step or from a validation.
+        self._act(**kwargs)
 
-    def on_pre_optimizer_step(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        optimizer: Any = None,
-        lr_scheduler: Any = None,
-        **kwargs: Any,
-    ) -> None:
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         step = state.global_step + 1
         signals = self._sums.read(step, self._began)
-        self._history.add(signals)
-        for finding in self._of_step(step):
-            self._findings.add(finding)
+        self._history.steps.append(signals)
+        self._check(AT_ONCE, step, self._history)
+        if step % EVERY == 0:
+            self._check(BY_WINDOW, step, self._history)
         finite = math.isfinite(signals.loss) and math.isfinite(signals.grad_norm)
         broken = not finite and not self._course.scaled  # a loss scaler skips such steps itself
-        if self._act(optimizer, lr_scheduler) or broken:
-            optimizer.zero_grad(set_to_none=True)  # without gradients the step changes nothing
+        if self._act(**kwargs) or broken:
+            kwargs["optimizer"].zero_grad(
+                set_to_none=True
+            )  # without gradients the step changes nothing
             self._history.skipped.add(step)
 
-    def _of_step(self, step: int) -> list[Finding]:
-        rules = AT_ONCE | (BY_WINDOW if step % EVERY == 0 else {})
-        found = []
+    def _check(
+        self, rules: Mapping[str, Callable[..., str | None]], step: int, *observed: object
+    ) -> None:
         for name, rule in rules.items():
             config = getattr(self._config.rules, name)
-            message = rule(self._history, self._course, config.threshold)
+            message = rule(*observed, self._course, config.threshold)
             if message is not None:
-                found.append(finding_of(name, config, step, message + self._why(name)))
-        return found
+                self._findings.add(finding_of(name, config, step, message + self._why(name)))
 
     def _why(self, rule: str) -> str:
         """Return the cause of a non-finite number; searched only once because it takes time."""
@@ -137,52 +103,25 @@ class HealthCallback(TrainerCallback):
             return images
         return f"{images}; of {len(broken)} gradients, {broken[0]} first, so is the norm"
 
-    def on_optimizer_step(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        optimizer: Any = None,
-        **kwargs: Any,
-    ) -> None:
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         step = state.global_step + 1
-        if getattr(optimizer, "step_was_skipped", False):
+        if getattr(kwargs["optimizer"], "step_was_skipped", False):
             self._history.skipped.add(step)
             self._history.overflowed.add(step)
         elif step not in self._history.skipped:
             self._interventions.step_was_taken()
 
-    def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        optimizer: Any = None,
-        lr_scheduler: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        self._act(optimizer, lr_scheduler)
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._act(**kwargs)
         self._began = time.monotonic()
 
-    def on_evaluate(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        metrics: dict[str, float] | None = None,
-        optimizer: Any = None,
-        **kwargs: Any,
-    ) -> None:
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         step = state.global_step
-        self._validations.append(self._validated(step, metrics or {}))
-        for name, rule in AT_VALIDATION.items():
-            config = getattr(self._config.rules, name)
-            message = rule(self._validations, self._commonest, self._course, config.threshold)
-            if message is not None:
-                self._findings.add(finding_of(name, config, step, message))
+        self._validations.append(self._validated(step, kwargs["metrics"]))
+        self._check(AT_VALIDATION, step, self._validations, self._commonest)
         # Findings are acted on when the next step begins: these weights must be saved first.
         if self._clean_since_good and not self._findings.is_pending():
-            self._interventions.keep(optimizer, step, state.epoch or 0.0)
+            self._interventions.keep(kwargs["optimizer"], step, state.epoch or 0.0)
         self._clean_since_good = True
         self._began = time.monotonic()
 
@@ -200,18 +139,19 @@ class HealthCallback(TrainerCallback):
             training_entropy=entropy,
         )
 
-    def _act(self, optimizer: Any, scheduler: Any) -> bool:
-        """Apply one intervention: the most severe of the pending actions.
+    def _act(self, optimizer: Any, lr_scheduler: Any, **kwargs: Any) -> bool:
+        """Apply one intervention: the most severe of the pending actions, the last in Action.
 
         Return True if the present gradients must be dropped: the step is left out, or weights were
         rolled back and the gradients belong to other weights.
         """
-        pending = sorted(self._findings.take_pending(), key=lambda found: GRAVITY[found.action])
+        severity = list(Action).index
+        pending = sorted(self._findings.take_pending(), key=lambda found: severity(found.action))
         if not pending:
             return False
-        gravest = pending[-1]
-        drop = self._interventions.act(gravest, optimizer, scheduler)
-        if gravest.action is Action.SKIP_STEP:
+        most_severe = pending[-1]
+        drop = self._interventions.act(most_severe, optimizer, lr_scheduler)
+        if most_severe.action is Action.SKIP_STEP:
             if not drop:  # no longer an exception: restart the window without the older steps
                 self._history.restart()
             return drop

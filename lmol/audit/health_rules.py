@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,11 @@ class Course:
     scaled: bool
 
 
-StepRule = Callable[[History, Course, float], "str | None"]
+Rule = TypeVar("Rule", bound=Callable[..., "str | None"])
+
+
+def _by_name(*rules: Rule) -> dict[str, Rule]:
+    return {rule.__name__: rule for rule in rules}
 
 
 def non_finite_loss(history: History, course: Course, threshold: float) -> str | None:
@@ -60,7 +65,7 @@ def non_finite_gradient(history: History, course: Course, threshold: float) -> s
 
 def loss_spike(history: History, course: Course, threshold: float) -> str | None:
     """Report a high robust z-score of the last losses' median against the window before them."""
-    losses = values(_window(history, course, RECENT), "loss")
+    losses = values(history.last(course.window + RECENT), "loss")
     if len(losses) < course.window:
         return None
     before, recent = losses[:-RECENT], float(np.median(losses[-RECENT:]))
@@ -74,7 +79,7 @@ def loss_spike(history: History, course: Course, threshold: float) -> str | None
 
 def loss_too_small(history: History, course: Course, threshold: float) -> str | None:
     """Report a median cross-entropy of the window below the threshold."""
-    window = _window(history, course)
+    window = history.last(course.window)
     if len(window) < course.window:
         return None
     median = _median(values(window, "cross_entropy"))
@@ -83,7 +88,7 @@ def loss_too_small(history: History, course: Course, threshold: float) -> str | 
 
 def gradient_norm_high(history: History, course: Course, threshold: float) -> str | None:
     """Report a median gradient norm of the window, before clipping, above the threshold."""
-    window = _window(history, course)
+    window = history.last(course.window)
     if len(window) < course.window:
         return None
     median = _median(values(window, "grad_norm"))
@@ -95,7 +100,7 @@ def gradient_explosion(history: History, course: Course, threshold: float) -> st
     norm = history.steps[-1].grad_norm
     if not threshold < norm < math.inf:
         return None
-    window = _window(history, course)[:-1]
+    window = history.last(course.window)[:-1]
     usual = _median(values(window, "grad_norm")) if window else math.inf
     if norm <= STANDS_OUT * usual:
         return None
@@ -104,14 +109,14 @@ def gradient_explosion(history: History, course: Course, threshold: float) -> st
 
 def stalled_accuracy(history: History, course: Course, threshold: float) -> str | None:
     """Report window accuracy near the share of the most common label, after half of the steps."""
-    window = _window(history, course)
+    window = history.last(course.window)
     step = history.steps[-1].step
     if len(window) < course.window or step < HALF * course.num_steps:
         return None
     accuracy, commonest = float(values(window, "accuracy").mean()), _commonest(window, "labels")[1]
     if accuracy >= commonest + threshold:
         return None
-    return f"training accuracy is {accuracy:.3f}; the most common label alone gives {commonest:.3f}"
+    return f"training accuracy is {accuracy:.3f}; the most common label would give {commonest:.3f}"
 
 
 def one_class_collapse(history: History, course: Course, threshold: float) -> str | None:
@@ -137,21 +142,17 @@ def throughput_drop(history: History, course: Course, threshold: float) -> str |
     return f"a step takes {now / first:.1f} times as long as at first"
 
 
-AT_ONCE: dict[str, StepRule] = {
-    "non_finite_loss": non_finite_loss,
-    "non_finite_gradient": non_finite_gradient,
-    "gradient_explosion": gradient_explosion,
-}
+AT_ONCE = _by_name(non_finite_loss, non_finite_gradient, gradient_explosion)
 """Rules that are applied at every step."""
 
-BY_WINDOW: dict[str, StepRule] = {
-    "loss_spike": loss_spike,
-    "loss_too_small": loss_too_small,
-    "gradient_norm_high": gradient_norm_high,
-    "stalled_accuracy": stalled_accuracy,
-    "one_class_collapse": one_class_collapse,
-    "throughput_drop": throughput_drop,
-}
+BY_WINDOW = _by_name(
+    loss_spike,
+    loss_too_small,
+    gradient_norm_high,
+    stalled_accuracy,
+    one_class_collapse,
+    throughput_drop,
+)
 """Rules about windows; these change little between steps, so they are applied every few steps."""
 
 
@@ -169,9 +170,6 @@ class Validated:
     training_entropy: float
 
 
-ValidationRule = Callable[[Sequence[Validated], float, Course, float], "str | None"]
-
-
 def chance_validation(
     validations: Sequence[Validated], commonest: float, course: Course, threshold: float
 ) -> str | None:
@@ -181,7 +179,7 @@ def chance_validation(
     if early or last.accuracy >= commonest + threshold:
         return None
     found = f"validation accuracy is {last.accuracy:.3f}"
-    return f"{found}; the most common label alone gives {commonest:.3f}"
+    return f"{found}; the most common label would give {commonest:.3f}"
 
 
 def overfitting(
@@ -217,15 +215,7 @@ def rising_validation_loss(
     return f"{rose} on training's scale while {fell}"
 
 
-AT_VALIDATION: dict[str, ValidationRule] = {
-    "chance_validation": chance_validation,
-    "overfitting": overfitting,
-    "rising_validation_loss": rising_validation_loss,
-}
-
-
-def _window(history: History, course: Course, further: int = 0) -> list[StepSignals]:
-    return history.last(course.window + further)
+AT_VALIDATION = _by_name(chance_validation, overfitting, rising_validation_loss)
 
 
 def _median(numbers: NDArray[np.float64]) -> float:

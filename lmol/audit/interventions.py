@@ -69,7 +69,7 @@ class Interventions:
     def __init__(self, config: HealthConfig, model: nn.Module, findings: Findings) -> None:
         self._config, self._model, self._findings = config, model, findings
         self.last_good = LastGood()
-        self._helped = 0
+        self._num_interventions = 0
         self._skipped_in_a_row = 0
 
     def keep(self, optimizer: Optimizer, step: int, epoch: float) -> None:
@@ -86,7 +86,9 @@ class Interventions:
             raise self.stopping(finding, "the rule's action is stop")
         if finding.action is Action.SKIP_STEP:
             return self._skip(finding)
-        self._count_help(finding)
+        self._num_interventions += 1
+        if self._num_interventions > self._config.limit:
+            raise self.stopping(finding, f"after {self._config.limit} interventions")
         rolled_back = finding.action is Action.ROLLBACK
         if rolled_back:
             self.last_good.restore(self._model, optimizer)
@@ -99,17 +101,12 @@ class Interventions:
         """Skip the step; after `limit` skips in a row, take it, or raise if it is not finite."""
         self._skipped_in_a_row += 1
         if self._skipped_in_a_row <= self._config.limit:
-            self._done(finding, "left the step out")
+            self._done(finding, "skipped the step")
             return True
         if finding.rule in NON_FINITE:
-            raise self.stopping(finding, f"{self._config.limit} steps in a row were left out")
-        self._done(finding, "took the step, since it is no exception any more")
+            raise self.stopping(finding, f"{self._config.limit} steps in a row were skipped")
+        self._done(finding, "took the step, because such steps are no longer an exception")
         return False
-
-    def _count_help(self, finding: Finding) -> None:
-        self._helped += 1
-        if self._helped > self._config.limit:
-            raise self.stopping(finding, f"it was helped {self._config.limit} times before")
 
     def stopping(self, finding: Finding, why: str) -> HealthError:
         """Record that this finding ends the run, and return the error to raise."""

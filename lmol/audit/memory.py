@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -21,7 +20,6 @@ from lmol.audit.parameters import AuditedTensor
 from lmol.runs.environment import remember_cuda_peak
 
 PROCESS = psutil.Process()
-PHASES = ("before", "forward", "backward", "optimizer")
 HEADROOM = 0.9
 """Share of the memory that a batch may fill; fragments and other processes need the rest."""
 
@@ -43,28 +41,23 @@ def phase_memory(phase: str, device: torch.device) -> dict[str, Any]:
     return row
 
 
-@dataclass
-class SavedBytes:
-    """Bytes that a forward pass keeps for its backward pass, without the weights among them."""
-
-    total: int = 0
-
-
 @contextmanager
-def counting_saved(model: nn.Module) -> Iterator[SavedBytes]:
-    """Count what autograd saves, each storage once. Recomputed layers are not counted."""
-    counted = SavedBytes()
-    known = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+def counting_saved(model: nn.Module) -> Iterator[dict[int, int]]:
+    """Collect the bytes of each storage, by address, that a forward pass saves for its backward.
+
+    Weights and recomputed layers are not counted.
+    """
+    saved: dict[int, int] = {}
+    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in known:
-            known.add(storage.data_ptr())
-            counted.total += storage.nbytes()
+        if storage.data_ptr() not in weights:
+            saved.setdefault(storage.data_ptr(), storage.nbytes())
         return tensor
 
     with saved_tensors_hooks(pack, lambda tensor: tensor):
-        yield counted
+        yield saved
 
 
 def memory_by_kind(
@@ -105,7 +98,7 @@ def largest_batch(
     bytes for the backward pass, which is less. saved: 0 if it is not known.
     """
     at_rest = sum(by_kind.values())
-    peaks = [row["peak"] for row in rows if row["peak"] is not None and row["phase"] != PHASES[0]]
+    peaks = [row["peak"] for row in rows if row["peak"] is not None and row["phase"] != "before"]
     a_pair = ((max(peaks) - at_rest) if peaks else saved) / batch_pairs
     if a_pair <= 0:
         return None

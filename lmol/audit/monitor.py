@@ -19,13 +19,7 @@ from lmol.audit.output import AuditOutput
 from lmol.audit.parameters import AuditedTensor, audited_tensors
 from lmol.audit.plots import Marks
 from lmol.audit.signals import History, StepSums
-from lmol.audit.summary import summarise
-from lmol.config.schema import (
-    Action,
-    AuditLevel,
-    AuditRules,
-    HealthRules,
-)
+from lmol.config.schema import Action, AuditLevel, AuditRules, HealthRules
 from lmol.runs.result_folder import ResultFolder
 from lmol.tracking.tracker import Tracker
 
@@ -40,7 +34,6 @@ class Monitor:
     findings: Findings
     interventions: Interventions
     health: HealthCallback
-    tracker: Tracker
     audit: AuditCallback | None = None
     output: AuditOutput | None = None
 
@@ -78,9 +71,8 @@ class Monitor:
             "findings": self.findings.as_list(),
         }
         if self.output is not None:
-            asked = len(fields(AuditRules)) + len(fields(HealthRules))
-            audited, memory = self.output.audited, self.output.memory
-            self.output.close(self.history.steps, summarise(report, audited, memory, asked))
+            num_rules = len(fields(AuditRules)) + len(fields(HealthRules))
+            self.output.close(self.history.steps, report, num_rules)
         return report
 
     def stop_where_pending(self) -> None:
@@ -102,7 +94,6 @@ def open_monitor(training: MonitoredTraining, run: ResultFolder, tracker: Tracke
         findings=findings,
         interventions=interventions,
         health=HealthCallback(training, interventions, findings, history, sums, tensors),
-        tracker=tracker,
     )
     if training.audit.level is not AuditLevel.OFF:
         monitor.output = AuditOutput(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from lmol.audit.plots import FlowPicture, Marks
 from lmol.audit.record import AuditRecord
 from lmol.audit.signals import StepSignals
-from lmol.audit.summary import Summary
-from lmol.audit.tables import csv_text, rows_text
+from lmol.audit.summary import summary_text
 from lmol.runs.result_folder import ResultFolder
 from lmol.tracking.tracker import Tracker
 
@@ -18,7 +19,7 @@ AUDIT = "audit"
 PATIENCE = 1.0
 """Seconds that rows of a growing table may wait before they are written together."""
 
-MOST_TOLD = 100
+MOST_TRACKED = 100
 """Maximum number of audited steps in a tracker's table; beyond it, every other step is left out."""
 
 SUMMARY = f"{AUDIT}/summary.md"
@@ -41,7 +42,8 @@ class AuditOutput:
         self._begun: set[str] = set()
         self._tables: dict[str, list[tuple[int, Columns]]] = {}
         self.memory: dict[str, Any] = {}
-        self.audited: list[int] = []
+        """Bytes by kind at the latest audit that measured them, for the summary."""
+        self._audited: list[int] = []
         self.saved_bytes: int | None = None
         """Bytes that one micro-batch saved for its backward pass; counted at the first audit."""
 
@@ -58,13 +60,13 @@ class AuditOutput:
             self._run.write_text(f"{AUDIT}/{name}_table_step_{step}.csv", csv_text(table))
             tables = self._tables.setdefault(f"{AUDIT}/{name}_table", [])
             tables.append((step, table))
-            if len(tables) > MOST_TOLD:
+            if len(tables) > MOST_TRACKED:
                 del tables[1:-1:2]
         self._rows["precision"].append(record.precision)
         self._rows["memory"] += memory
         if time.monotonic() - self._flushed > PATIENCE:
             self._flush()
-        self.audited.append(step)
+        self._audited.append(step)
         self._draw(record)
 
     def _flush(self) -> None:
@@ -72,16 +74,15 @@ class AuditOutput:
         self._flushed = time.monotonic()
         for name, rows in self._rows.items():
             if rows:
-                text = rows_text(rows, header=name not in self._begun)
+                columns = {key: [row[key] for row in rows] for key in rows[0]}
+                text = csv_text(columns, header=name not in self._begun)
                 self._run.append(f"{AUDIT}/{name}.csv", text)
                 self._begun.add(name)
                 rows.clear()
 
-    def note_memory(self, by_kind: dict[str, Any]) -> None:
-        """Store the bytes by kind of the latest audit for the summary."""
-        self.memory = by_kind
-
-    def close(self, steps: Sequence[StepSignals], summary: Summary) -> None:
+    def close(
+        self, steps: Sequence[StepSignals], report: Mapping[str, Any], num_rules: int
+    ) -> None:
         """Write steps.csv with the signals of every step, and the summary as text and as JSON.
 
         The tracker receives one table per kind with all audited steps: one table per step would
@@ -93,8 +94,14 @@ class AuditOutput:
         names = ("step", "loss", "cross_entropy", "consistency", "accuracy", "grad_norm", "seconds")
         columns = {name: [getattr(signals, name) for signals in steps] for name in names}
         self._run.write_text(f"{AUDIT}/steps.csv", csv_text(columns))
-        self._run.write_text(SUMMARY, summary.text)
-        self._run.write_json(f"{AUDIT}/summary.json", summary.values)
+        summary = {
+            **report,
+            "audited_steps": self._audited,
+            "rules_asked": num_rules,
+            "memory": self.memory,
+        }
+        self._run.write_text(SUMMARY, summary_text(summary))
+        self._run.write_json(f"{AUDIT}/summary.json", summary)
 
     def _draw(self, record: AuditRecord) -> None:
         """Draw the first audit, and after that the first one past each multiple of the interval."""
@@ -116,3 +123,19 @@ def stacked(tables: Sequence[tuple[int, Columns]]) -> dict[str, list[Any]]:
         for name in names:
             together[name].extend(columns.get(name, [None] * size))
     return together
+
+
+def csv_text(columns: Mapping[str, Iterable[Any]], *, header: bool = True) -> str:
+    """Return columns of equal length as CSV; numbers with six digits, None and NaN empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(columns)
+    writer.writerows(zip(*([_cell(v) for v in column] for column in columns.values()), strict=True))
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value:  # NaN is not itself
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 from PIL import Image
 
-from lmol.audit.flow import EMPTY, Group, common_norm, decades, grouped, joined, within
+from lmol.audit.flow import common_norm, decades, grouped, joined, within
 from lmol.audit.record import Table
 from lmol.system.files import replacing
 
@@ -66,18 +67,18 @@ class FlowPicture:
         columns, groups = grouped(table)
         common = (common_norm(table["norm"]), common_norm(table["norm_clipped"]))
         limits = (
-            decades([g.mean for g in groups.values()] + [g.largest for g in groups.values()]),
+            decades(group[name] for group in groups.values() for name in ("mean", "largest")),
             decades(
-                [g.norm for g in groups.values()] + [g.clipped for g in groups.values()], common
+                (group[name] for group in groups.values() for name in ("norm", "clipped")), common
             ),
         )
         if self._canvas is None or not within(limits, self._limits):
             self._limits = joined(limits, self._limits)
-            self._begin(columns, groups)
+            self._begin(columns, list(groups))
         self._move(groups, step, common, len(columns))
         self._save(path)
 
-    def _begin(self, columns: list[str], groups: Mapping[str, Group]) -> None:
+    def _begin(self, columns: list[str], groups: list[str]) -> None:
         """Draw the parts that stay the same for all steps, and keep them."""
         further = cycle(FURTHER)
         self._colours = {name: COLOURS.get(name) or next(further) for name in groups}
@@ -85,16 +86,14 @@ class FlowPicture:
         self._canvas = FigureCanvasAgg(figure)
         figure.subplots_adjust(left=0.085, right=0.985, top=0.9, bottom=0.13, hspace=0.12)
         elements, norms = figure.subplots(2, 1, sharex=True)
-        self._stay(elements, norms, columns, groups)
+        self._stay(elements, norms, columns)
         self._moving = self._artists(figure, elements, norms)
         for artist in self._moving:
             artist.set_animated(True)
         self._canvas.draw()
         self._background = self._canvas.copy_from_bbox(figure.bbox)
 
-    def _stay(
-        self, elements: Axes, norms: Axes, columns: list[str], groups: Mapping[str, Group]
-    ) -> None:
+    def _stay(self, elements: Axes, norms: Axes, columns: list[str]) -> None:
         assert self._limits is not None
         marks = self._marks
         for axes, (low, high) in zip((elements, norms), self._limits, strict=True):
@@ -108,7 +107,8 @@ class FlowPicture:
         elements.set_ylabel("size of elements:\nmean to largest")
         norms.set_ylabel("L2 norm: filled before,\nhollow after clipping")
         shown = _labels([*columns, ALL])
-        norms.set_xticks(range(len(shown)), shown, rotation=_rotation(shown), fontsize=9)
+        rotation = 0 if len(shown) <= MANY else 60
+        norms.set_xticks(range(len(shown)), shown, rotation=rotation, fontsize=9)
         norms.set_xlabel("in forward order: modules outside of layers, layers, then all together")
         _thresholds(elements, {f"zero: a norm up to {marks.tiny:g}": marks.tiny})
         common = {"explosion": marks.explosion, "high": marks.high, "clipped to": marks.clip or 0.0}
@@ -138,7 +138,11 @@ class FlowPicture:
         return artists
 
     def _move(
-        self, groups: Mapping[str, Group], step: int, common: tuple[float, float], place_of_all: int
+        self,
+        groups: Mapping[str, pd.DataFrame],
+        step: int,
+        common: tuple[float, float],
+        place_of_all: int,
     ) -> None:
         """Move the changing parts. common: the norm of all gradients before and after clipping."""
         assert self._limits is not None
@@ -150,16 +154,15 @@ class FlowPicture:
         floor = self._limits[0][0] * 1.3
         for place, name in enumerate(self._colours):
             ranges, mean, missing, zero, norm, clipped = artists[6 * place : 6 * place + 6]
-            group = groups.get(name, EMPTY)
-            shown = group.mean > 0
-            lines = zip(group.x[shown], group.mean[shown], group.largest[shown], strict=True)
+            group = groups[name]
+            positive, absent = group[group["mean"] > 0], group["missing"]
+            lines = zip(positive["x"], positive["mean"], positive["largest"], strict=True)
             ranges.set(segments=[[(x, low), (x, high)] for x, low, high in lines])
-            none = ~shown & ~group.missing
-            _put(mean, group.x[shown], group.mean[shown])
-            _put(missing, group.x[group.missing], np.full(group.missing.sum(), floor))
-            _put(zero, group.x[none], np.full(none.sum(), floor))
-            _put(norm, group.x[group.norm > 0], group.norm[group.norm > 0])
-            _put(clipped, group.x[group.clipped > 0], group.clipped[group.clipped > 0])
+            _put(mean, positive["x"], positive["mean"])
+            for line, at_floor in ((missing, absent), (zero, ~(group["mean"] > 0) & ~absent)):
+                _put(line, group["x"][at_floor], np.full(at_floor.sum(), floor))
+            for line, column in ((norm, "norm"), (clipped, "clipped")):
+                _put(line, group["x"][group[column] > 0], group[column][group[column] > 0])
 
     def _save(self, path: Path) -> None:
         canvas = self._canvas
@@ -213,9 +216,5 @@ def _labels(columns: list[str]) -> list[str]:
     return [f"layer {column}" if column.isdigit() else column for column in columns]
 
 
-def _rotation(columns: list[str]) -> float:
-    return 0 if len(columns) <= MANY else 60
-
-
-def _put(line: Artist, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+def _put(line: Artist, x: ArrayLike, y: ArrayLike) -> None:
     line.set(data=(x, y))

@@ -44,7 +44,7 @@ def of_start(training: MonitoredTraining) -> Iterator[Finding]:
 def of_frozen(changed: list[str], step: int, rules: AuditRules) -> Iterator[Finding]:
     """Yield the findings from the comparison of frozen weights with those at the start."""
     if len(changed) > getattr(rules, FROZEN).threshold:
-        message = f"{len(changed)} frozen tensors are not what they were at the start"
+        message = f"{len(changed)} frozen tensors have changed since the start"
         yield from _findings(FROZEN, rules, step, [(message, tuple(map(short_name, changed)))])
 
 

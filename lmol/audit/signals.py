@@ -119,10 +119,6 @@ class History:
         """Steps among them that were lost to fp16 overflow."""
         self._start = 0
 
-    def add(self, signals: StepSignals) -> None:
-        """Append one step."""
-        self.steps.append(signals)
-
     def restart(self) -> None:
         """Start new windows after the present step."""
         self._start = len(self.steps)

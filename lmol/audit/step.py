@@ -16,7 +16,7 @@ from lmol.audit.activations import Seen, activation_table
 from lmol.audit.gradients import gradient_norms, gradient_table, measure_gradients
 from lmol.audit.parameters import AuditedTensor
 from lmol.audit.record import Table
-from lmol.audit.updates import copies, measure_updates, update_table
+from lmol.audit.updates import measure_updates, update_table
 
 
 @dataclass(eq=False)
@@ -41,7 +41,7 @@ class OpenStep:
     def clipped(self) -> None:
         """Measure the clipped norms and copy the weights, just before the optimizer's step."""
         self._clipped = gradient_norms(self.tensors)
-        self._before = copies(self.tensors)
+        self._before = [tensor.parameter.detach().clone() for tensor in self.tensors]
 
     def finish(self, optimizer: Optimizer) -> tuple[Table, Table, Table]:
         """Return tables of gradients, updates and activations in one transfer from the device."""

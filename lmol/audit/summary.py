@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 KINDS = {
@@ -16,51 +15,33 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Summary:
-    """Summary as text for people (Markdown) and as values for programs."""
-
-    text: str
-    values: dict[str, Any]
-
-
-def summarise(
-    report: Mapping[str, Any], audited: Sequence[int], memory: Mapping[str, Any], asked: int
-) -> Summary:
-    """Return the summary. report: of Monitor.close; audited: steps; memory: bytes by kind.
-
-    asked: number of rules.
-    """
-    values = {
-        **report,
-        "audited_steps": list(audited),
-        "rules_asked": asked,
-        "memory": dict(memory),
-    }
+def summary_text(summary: Mapping[str, Any]) -> str:
+    """Return the values of summary.json as Markdown; memory is in bytes by kind."""
+    audited = summary["audited_steps"]
     parts = [
         "# Audit",
-        _looked_at(report, audited, asked),
-        *_found(report["findings"], audited),
-        *_memory(memory),
+        _extent(summary, audited),
+        *_found(summary["findings"], audited),
+        *_memory(summary["memory"]),
     ]
-    return Summary(text="\n\n".join(parts) + "\n", values=values)
+    return "\n\n".join(parts) + "\n"
 
 
-def _looked_at(report: Mapping[str, Any], audited: Sequence[int], asked: int) -> str:
+def _extent(summary: Mapping[str, Any], audited: Sequence[int]) -> str:
     shown = ", ".join(map(str, audited[:6])) + (" ..." if len(audited) > 6 else "")
     return (
-        f"{report['steps']} steps were trained, {len(audited)} of them audited ({shown}), "
-        f"{report['skipped_steps']} left out. {asked} rules were asked; {len(report['findings'])} "
-        "found something."
+        f"{summary['steps']} steps were trained, {len(audited)} of them audited ({shown}), "
+        f"{summary['skipped_steps']} skipped. {summary['rules_asked']} rules were checked; "
+        f"{len(summary['findings'])} had findings."
     )
 
 
 def _found(findings: Sequence[Mapping[str, Any]], audited: Sequence[int]) -> list[str]:
     if not findings and len(audited) < 2:
-        return ["Nothing was found, but next to nothing was looked at."]
+        return ["No findings, but almost no steps were audited."]
     if not findings:
-        return ["Nothing was found: every trained tensor has gradients and moves, every frozen one "
-                "is as it was."]  # fmt: skip
+        return ["No findings: every trained tensor has gradients and changes, and no frozen tensor "
+                "has changed."]  # fmt: skip
     parts = []
     for finding in findings:
         lines = [
@@ -87,7 +68,7 @@ def _memory(memory: Mapping[str, Any]) -> list[str]:
     rows = [f"| {name} | {memory[kind] / 1e6:,.2f} |" for kind, name in _kinds(memory)]
     batch = memory["largest_batch_pairs"]
     estimate = (
-        "How large a batch would fit is not known: activations are recomputed, or were not seen."
+        "The largest batch is not known: activations are recomputed, or were not measured."
         if batch is None
         else f"A micro-batch of about {batch:,} pairs would fit (train.batch_pairs)."
     )

@@ -24,11 +24,6 @@ MULTIPLIER = 6364136223846793005
 """Odd, so it has an inverse modulo 2^64 (Knuth, MMIX): a change of a single word cannot cancel."""
 
 
-def copies(tensors: Sequence[AuditedTensor]) -> list[Tensor]:
-    """Return copies of the tensors before a step."""
-    return [tensor.parameter.detach().clone() for tensor in tensors]
-
-
 def measure_updates(tensors: Sequence[AuditedTensor], before: Sequence[Tensor]) -> Tensor:
     """Return statistics (n, 6) on the device; call after the step, before gradients are cleared."""
     after = [tensor.parameter.detach() for tensor in tensors]
@@ -68,7 +63,6 @@ def update_table(
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = found["update_norm"] / found["weight_norm"]
     return {
-        "name": np.array([tensor.name for tensor in tensors], dtype=object),
         **places(tensors),
         "learning_rate": np.array(rates),
         "weight_norm": found["weight_norm"],
@@ -129,12 +123,12 @@ def _words(data: Tensor) -> Tensor:
 def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> list[str]:
     """Return names whose hashes differ, or that only one side has; one transfer."""
     names = sorted(before.keys() & after.keys())
-    alone = sorted(before.keys() ^ after.keys())
+    unpaired = sorted(before.keys() ^ after.keys())
     if not names:
-        return alone
+        return unpaired
     device = before[names[0]].device
     old = torch.stack([before[name].to(device) for name in names])
     new = torch.stack([after[name].to(device) for name in names])
-    return alone + [
+    return unpaired + [
         name for name, same in zip(names, (old == new).tolist(), strict=True) if not same
     ]

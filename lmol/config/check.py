@@ -1,4 +1,4 @@
-"""The composed values become a typed Config, or all of their problems are reported at once."""
+"""Check of the composed values: they become a typed Config, or all problems are reported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
 from lmol.config.groups import CONF, packaged_options
-from lmol.config.keys import did_you_mean, meaning, target_keys, tree_keys
+from lmol.config.keys import did_you_mean, group_of, target_keys, tree_keys
 from lmol.config.paths import read_paths
 from lmol.config.problems import problems_of
 from lmol.config.rule_list import AUDIT_RULES, HEALTH_RULES
@@ -28,14 +28,14 @@ from lmol.errors import ConfigError, LmolError
 COMPLETED_BY_PROGRAM = "train"
 
 REFERENCE = re.compile(r"\$\{([\w.]+)\}")
-"""An interpolation that is another setting's value."""
+"""An interpolation that is the value of another setting."""
 
 
 def check(values: DictConfig) -> Config:
-    """The typed configuration. Raises ConfigError with every problem that the values have.
+    """Return the typed configuration. Raises ConfigError with all problems of the values.
 
-    Where some are found, classes that import torch are left unread, which takes seconds: what is
-    wrong with their arguments is then reported once the rest is right.
+    If there are other problems, classes that import torch (which takes seconds) are not checked;
+    problems of their arguments are reported once the other values are valid.
     """
     problems: list[LmolError] = []
     plain = _resolved(values, "", problems)
@@ -52,18 +52,17 @@ def check(values: DictConfig) -> Config:
 
 def _add_rule_defaults(plain: dict[str, Any]) -> None:
     """Complete the rules of audit and health; YAML and overrides set only some of their values."""
-    audit, train = plain.get("audit"), plain.get("train")
-    health = train.get("health") if isinstance(train, dict) else None
-    for group, rules in ((audit, AUDIT_RULES), (health, HEALTH_RULES)):
-        given = group.get("rules") if isinstance(group, dict) else None
-        if isinstance(given, dict):  # what is no group has an error of its own
+    for key, rules in (("audit.rules", AUDIT_RULES), ("train.health.rules", HEALTH_RULES)):
+        group, name = group_of(plain, key)
+        given = group.get(name)
+        if isinstance(given, dict):  # a value that is not a group is reported elsewhere
             for rule in rules:
                 if isinstance(given.setdefault(rule.name, {}), dict):
                     given[rule.name] = rule.defaults() | given[rule.name]
 
 
 def _causes(problems: list[LmolError], values: DictConfig) -> list[LmolError]:
-    """Leave out a value that is wrong only because it is ${...} of another one that is wrong."""
+    """Leave out a value that is wrong only because it refers by ${...} to another wrong value."""
     wrong = {problem.where for problem in problems}
     raw = dict(_leaves(OmegaConf.to_container(values, resolve=False), ""))
     followed = {key: found[1] for key in wrong if (found := REFERENCE.fullmatch(str(raw.get(key))))}
@@ -71,7 +70,7 @@ def _causes(problems: list[LmolError], values: DictConfig) -> list[LmolError]:
 
 
 def _leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
-    """Dotted keys and their values as they are written."""
+    """Yield dotted keys and their values as written, with interpolations."""
     if not isinstance(node, dict):
         yield key, node
         return
@@ -80,7 +79,7 @@ def _leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
 
 
 def _resolved(node: Any, key: str, problems: list[LmolError]) -> Any:
-    """Plain dictionaries and lists; a value that cannot be had is noted and left out."""
+    """Return plain dictionaries and lists; a value that cannot be resolved becomes a problem."""
     if isinstance(node, ListConfig):
         return [_resolved(node[index], f"{key}.{index}", problems) for index in range(len(node))]
     if not isinstance(node, DictConfig):
@@ -110,33 +109,31 @@ def _unresolved(node: DictConfig, name: str, where: str, error: Exception) -> Lm
 
 
 def _typed(plain: dict[str, Any]) -> tuple[Config | None, list[LmolError]]:
-    """Strict, as JSON: "3" is no number and true is no 1, while fp32 is a Precision."""
     try:
-        text = json.dumps(plain, default=str)
-        return TypeAdapter(Config).validate_json(text, strict=True), []
+        return _validated(Config, plain), []
     except ValidationError as error:
-        return None, problems_of(error, plain, "", tree_keys(), _meaning)
+        return None, problems_of(error, plain, "", tree_keys())
 
 
 def _valid_groups(plain: dict[str, Any]) -> dict[str, Any]:
-    """The typed groups that have no problem of their own, so that rules can still be asked."""
+    """Return the typed groups without problems, so that the rules about them can be checked."""
     groups = {}
     for name, kind in get_type_hints(Config).items():
         if kind == Target and isinstance(plain.get(name), dict):
             groups[name] = plain[name]
         elif is_dataclass(kind) and name in plain:
             with suppress(ValidationError):
-                text = json.dumps(plain[name], default=str)
-                groups[name] = TypeAdapter(kind).validate_json(text, strict=True)
+                groups[name] = _validated(kind, plain[name])
     return groups
 
 
-def _meaning(key: str) -> str | None:
-    return meaning(key) if key in tree_keys() else None
+def _validated(kind: Any, plain: Any) -> Any:
+    """Validate strictly as JSON: "3" is not a number and true is not 1, but fp32 is a Precision."""
+    return TypeAdapter(kind).validate_json(json.dumps(plain, default=str), strict=True)
 
 
 def _without_repeats(mistyped: list[LmolError], problems: list[LmolError]) -> list[LmolError]:
-    """A value that could not be resolved is not missing as well."""
+    """Leave out values that are missing only because they could not be resolved."""
     known = {problem.where for problem in problems}
     return [problem for problem in mistyped if problem.where not in known]
 
@@ -146,8 +143,9 @@ def _of_targets(plain: dict[str, Any], *, heavy: bool) -> Iterator[LmolError]:
     name = task.get("name") if isinstance(task, dict) else None
     yield from _of_task(name)
     for key in target_keys():
-        group, _, field = key.partition(".")
-        target = (plain.get(group) or {}).get(field) if field else plain.get(group)
+        group = key.partition(".")[0]
+        holder, node = group_of(plain, key)
+        target = holder.get(node)
         deep = heavy and name not in WITHOUT_MODEL
         if not isinstance(target, dict) or (group == COMPLETED_BY_PROGRAM and not deep):
             continue

@@ -51,17 +51,14 @@ def _composed(overrides: Sequence[str], saved: Find | None = None) -> Config:
 
 
 def _of_values(overrides: Sequence[str]) -> list[LmolError]:
-    """Return the wrong values beside wrong keys; a wrong key may have meant a missing value."""
+    """Return the wrong values of the right keys; a wrong key may have meant a missing value."""
     ours = [override for override in overrides if not override.startswith("hydra")]
     try:
         _composed(ours)
     except ConfigError as error:
         return [problem for problem in error.problems if problem.got not in ("???", "nothing")]
-    except (
-        HydraException,
-        OmegaConfBaseException,
-    ):  # a sweep, or a choice that needs the wrong key
-        return []
+    except (HydraException, OmegaConfBaseException):
+        pass  # a sweep, or a choice that needs the wrong key
     return []
 
 

@@ -64,11 +64,11 @@ def _options(root: Traversable) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for folder in root.iterdir() if root.is_dir() else ():
         if folder.is_dir():
-            names = {file.name.removesuffix(".yaml") for file in folder.iterdir() if _yaml(file)}
+            names = {
+                file.name.removesuffix(".yaml")
+                for file in folder.iterdir()
+                if file.name.endswith(".yaml")
+            }
             found |= {folder.name: names} if names else {}
             found |= {f"{folder.name}/{group}": o for group, o in _options(folder).items()}
     return found
-
-
-def _yaml(file: Traversable) -> bool:
-    return file.name.endswith(".yaml")

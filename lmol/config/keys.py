@@ -6,44 +6,48 @@ from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 from lmol.config.schema import Config, Target
 
 
-@cache
-def tree_keys() -> dict[str, Any]:
-    """Return every dotted key with its type, each node before its own keys."""
-    return dict(_below(Config, ""))
+class Setting(NamedTuple):
+    """A key's type and its one-line description, if it has one."""
+
+    hint: Any
+    meaning: str | None
 
 
-def _below(kind: type, prefix: str) -> Iterator[tuple[str, Any]]:
-    for name, hint in get_type_hints(kind).items():
-        yield prefix + name, hint
-        if is_dataclass(hint):
-            yield from _below(hint, f"{prefix}{name}.")  # type: ignore[arg-type]
-
-
-def settings_below(kind: Any, prefix: str) -> Iterator[tuple[str, str | None]]:
-    """Yield dotted keys below a dataclass with their description, each node before its own keys."""
+def settings_below(kind: Any, prefix: str) -> Iterator[tuple[str, Setting]]:
+    """Yield the dotted keys below a dataclass, each node before its own keys."""
     described = getattr(kind, "__pydantic_fields__", {})
     for name, hint in get_type_hints(kind).items():
-        yield prefix + name, described[name].description if name in described else None
+        meaning = described[name].description if name in described else None
+        yield prefix + name, Setting(hint, meaning)
         if is_dataclass(hint):
             yield from settings_below(hint, f"{prefix}{name}.")
 
 
+@cache
+def tree_keys() -> dict[str, Setting]:
+    """Return every dotted key of the configuration, each node before its own keys."""
+    return dict(settings_below(Config, ""))
+
+
 def target_keys() -> list[str]:
     """Return the dotted keys of the swappable nodes."""
-    return [key for key, hint in tree_keys().items() if hint == Target]
+    return [key for key, setting in tree_keys().items() if setting.hint == Target]
 
 
-def meaning(key: str) -> str | None:
-    """Return the schema's one-line description of a key; None if it has none."""
-    parent, _, name = key.rpartition(".")
-    kind: Any = tree_keys()[parent] if parent else Config
-    description: str | None = kind.__pydantic_fields__[name].description
-    return description
+def group_of(values: Any, key: str) -> tuple[dict[str, Any], str]:
+    """Return the group that holds a dotted key in nested values, and the key's name in it.
+
+    The group is empty if the values have no such group.
+    """
+    *groups, name = key.split(".")
+    for group in groups:
+        values = values.get(group) if isinstance(values, dict) else None
+    return (values if isinstance(values, dict) else {}), name
 
 
 def is_known(key: str) -> bool:

@@ -1,6 +1,6 @@
 """The nodes of the typed tree for audit and health.
 
-A rule's name is its key. Its defaults are in lmol.config.rule_list, with the reason beside them.
+A rule's name is its key. Its defaults, with the reasons, are in lmol.config.rule_list.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from lmol.config.rule_list import AUDIT_RULES, HEALTH_RULES, Rule
 
 @node
 class RuleConfig:
-    """One rule: from where on it speaks, how grave that is, and what is done about it."""
+    """Settings of one rule: its threshold, the severity of a finding, and the action."""
 
-    threshold: Annotated[NonNegative, Field(description="where the rule begins to speak")]
-    severity: Annotated[Severity, Field(description="how grave a finding is")]
-    action: Annotated[Action, Field(description="what is done about a finding")]
+    threshold: Annotated[NonNegative, Field(description="value from which there is a finding")]
+    severity: Annotated[Severity, Field(description="severity of a finding")]
+    action: Annotated[Action, Field(description="action that a finding causes")]
 
 
 @node
 class ShareRuleConfig(RuleConfig):
     """A rule whose threshold is a share."""
 
-    threshold: Annotated[Share, Field(description="share where the rule begins to speak")]
+    threshold: Annotated[Share, Field(description="share from which there is a finding")]
 
 
 def _rules(name: str, rules: tuple[Rule, ...]) -> Any:
@@ -51,12 +51,12 @@ else:
 
 @node
 class AuditConfig:
-    """Gradients, activations, updates, precision and memory of single steps."""
+    """Audit of gradients, activations, updates, precision and memory of single steps."""
 
     level: Annotated[AuditLevel, Field(description="how much is audited")]
     interval: Annotated[
         Count,
-        Field(description="optimizer steps between audits, beside the first two and the last"),
+        Field(description="optimizer steps between audits; the first two and the last are added"),
     ]
     picture_interval: Annotated[
         Count, Field(description="optimizer steps between pictures, at audited steps")
@@ -65,18 +65,18 @@ class AuditConfig:
         NonNegative, Field(description="gradient norm of a tensor up to which it counts as zero")
     ]
     steps: Annotated[Count, Field(description="steps of task=audit, each of them audited")]
-    rules: Annotated[AuditRules, Field(description="what is looked for")]
+    rules: Annotated[AuditRules, Field(description="settings of each rule")]
 
 
 @node
 class HealthConfig:
-    """Watches the training itself, audited or not."""
+    """Checks of the training signals, with or without an audit."""
 
-    window: Annotated[int, Field(ge=16, description="steps that medians and shares are taken over")]
+    window: Annotated[int, Field(ge=16, description="number of steps of medians and shares")]
     limit: Annotated[
-        Count, Field(description="helping a run so often, it is stopped when it fails again")
+        Count, Field(description="maximum number of interventions; the next failure stops the run")
     ]
     lr_factor: Annotated[
-        ProperShare, Field(description="what lower_lr and rollback multiply learning rates by")
+        ProperShare, Field(description="factor of the learning rates in lower_lr and rollback")
     ]
-    rules: Annotated[HealthRules, Field(description="what is looked for")]
+    rules: Annotated[HealthRules, Field(description="settings of each rule")]

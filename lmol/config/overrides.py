@@ -16,7 +16,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
 
-from lmol.config.folders import folder_list
 from lmol.config.groups import Groups, add_experiments, find_groups
 from lmol.config.keys import did_you_mean, is_known, tree_keys
 from lmol.config.paths import HYDRA, home_written_out, path_problems
@@ -28,6 +27,11 @@ FOLD = re.compile(
     rf"\+*fold=(['\"]?)(\[?{NUMBER}(?:,{NUMBER})*\]?|(?:range|choice)\([-\d,\s]*\))\1"
 )
 """Override fold= with a number, a list of them or a range; Hydra takes no number as an option."""
+
+RUNS = re.compile(r"(\+*runs)=(.+)", re.DOTALL)
+QUOTES = "'\""
+SPECIAL = re.compile(r"(\\*)('|\$\{|$)")
+"""Characters with a meaning inside a quoted value of Hydra: a quote, an interpolation, the end."""
 
 SWEEP_FOLDER = "hydra.sweep.subdir"
 MULTIRUN_KEYS = ("sweep", "hydra.mode")
@@ -81,13 +85,38 @@ def read_overrides(
 
 def _written_out(override: str) -> str:
     """Return an override with the shorthands of fold= and runs= and the ~ of a home written out."""
-    return folder_list(_fold_index(home_written_out(override)))
+    return _folder_list(_fold_index(home_written_out(override)))
 
 
 def _fold_index(override: str) -> str:
     """Return fold=3 as fold.index=3, a list of folds as a sweep; fold=official stays."""
     found = FOLD.fullmatch(override)
     return f"fold.index={found[2].strip('[]')}" if found else override
+
+
+def _folder_list(override: str) -> str:
+    """Return runs=a,b as a list of quoted texts; null, a list in brackets and all else unchanged.
+
+    The whole value may stand in quotes. A folder with a comma in its name needs brackets.
+    """
+    found = RUNS.fullmatch(override)
+    if found is None or found[2] == "null" or found[2].startswith("["):
+        return override
+    value = found[2]
+    if len(value) > 1 and value[0] in QUOTES and value[-1] == value[0]:
+        value = value[1:-1]
+    folders = [folder for folder in value.split(",") if folder]
+    return f"{found[1]}=[{','.join(map(_quoted, folders))}]"
+
+
+def _quoted(text: str) -> str:
+    """Quote a text for Hydra; backslashes are doubled only before a special character."""
+    escaped = SPECIAL.sub(lambda found: found[1] * 2 + _escaped(found[2]), text)
+    return f"'{escaped}'"
+
+
+def _escaped(special: str) -> str:
+    return f"\\{special}" if special else ""
 
 
 def _parsed(overrides: Iterator[str], problems: list[LmolError]) -> Iterator[Override]:

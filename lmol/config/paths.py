@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lmol.config.keys import group_of
 from lmol.errors import LmolError
 
 MACHINE = ("data.root", "data.source.root", "data.source.table", "model.backbone.weights")
@@ -70,13 +71,10 @@ def shown(name: str) -> str:
 def read_paths(plain: dict[str, Any]) -> Iterator[LmolError]:
     """Read every path setting of plain values, in place; yield the errors."""
     for key in SETTINGS:
-        *groups, name = key.split(".")
-        holder: Any = plain
-        for group in groups:
-            holder = holder.get(group) if isinstance(holder, dict) else None
-        if isinstance(holder, dict) and name in holder:
+        group, name = group_of(plain, key)
+        if name in group:
             try:
-                holder[name] = _read(key, holder[name])
+                group[name] = _read(key, group[name])
             except LmolError as error:
                 yield error
 

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from lmol.config.keys import did_you_mean
+from lmol.config.keys import Setting, did_you_mean
 from lmol.errors import LmolError
 
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 MISSING = ("missing", "missing_argument", "missing_keyword_only_argument")
 
-Meaning = Callable[[str], "str | None"]
-
 
 def problems_of(
-    error: ValidationError, values: object, prefix: str, valid: Iterable[str], meaning: Meaning
+    error: ValidationError, values: object, prefix: str, valid: Mapping[str, Setting]
 ) -> list[LmolError]:
     """Return one error for each wrong key.
 
     values: the validated values; prefix: start of their keys in the configuration, with the dot;
-    valid: all dotted keys, to find the nearest; meaning: returns the description of a key, if any.
+    valid: all dotted keys, to find the nearest and to describe the wrong one.
     """
     grouped: dict[str, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
         grouped.setdefault(prefix + _key(detail["loc"], values), []).append(detail)
-    return [_problem(key, details, list(valid), meaning) for key, details in grouped.items()]
+    return [_problem(key, details, valid) for key, details in grouped.items()]
 
 
 def _key(location: tuple[int | str, ...], values: object) -> str:
@@ -47,15 +45,13 @@ def _child(values: Any, part: int | str) -> Any:
     return values.get(part) if isinstance(values, Mapping) else values[int(part)]
 
 
-def _problem(
-    key: str, details: list[ErrorDetails], valid: list[str], meaning: Meaning
-) -> LmolError:
+def _problem(key: str, details: list[ErrorDetails], valid: Mapping[str, Setting]) -> LmolError:
     kind = details[0]["type"]
     if kind in UNKNOWN:
         return unknown_key(key, valid)
     expected = " or ".join(_expected(detail) for detail in details)
-    described = meaning(key)
-    remedy = f"set {key}" + (f": {described}" if described else "")
+    meaning = valid[key].meaning if key in valid else None
+    remedy = f"set {key}" + (f": {meaning}" if meaning else "")
     if kind in MISSING:
         return LmolError(key, got="nothing", expected="a value", remedy=remedy)
     return LmolError(key, got=repr(details[0]["input"]), expected=expected, remedy=remedy)

@@ -22,7 +22,8 @@ class EvalConfig:
         Decoding, Field(description="read the answers' logits, or generate the answer's token")
     ]
     memory_gb: Annotated[
-        Positive, Field(description="embedded images beyond so many 10^9 bytes stand in a file")
+        Positive,
+        Field(description="size in 10^9 bytes from which embedded images are kept in a file"),
     ]
     replicates: Annotated[Count, Field(description="bootstrap replicates over images")]
 
@@ -34,7 +35,7 @@ class RankingConfig:
     virtual_ties: Annotated[
         Positive, Field(description="ties of each image with an average one: regularisation")
     ]
-    pairing: Annotated[Pairing, Field(description="which pairs are asked")]
+    pairing: Annotated[Pairing, Field(description="which pairs are compared")]
     pairs_per_image: Annotated[
         Count, Field(description="comparisons an image of random and adaptive pairing, at most")
     ]
@@ -44,7 +45,7 @@ class RankingConfig:
     ]
     references: Annotated[
         int,
-        Field(ge=0, description="most images of known score that are asked too"),
+        Field(ge=0, description="maximum number of reference images with known scores"),
     ]
 
 
@@ -52,7 +53,7 @@ class RankingConfig:
 class ExportConfig:
     """Settings of the export of a trained model for use elsewhere."""
 
-    form: Annotated[ExportForm, Field(description="a stock LLaVA, or adapter and projector alone")]
+    form: Annotated[ExportForm, Field(description="a stock LLaVA, or only adapter and projector")]
     folder: Annotated[
         str | None, Field(description="where to, a new folder; null: model/ in the run folder")
     ]
@@ -70,6 +71,8 @@ class ReportConfig:
         Field(min_length=1, description="of the list: recipes that match, as no_* does no_swap"),
     ]
     task: Annotated[
-        str | None, Field(min_length=1, description="of the list: runs of this task alone")
+        str | None, Field(min_length=1, description="of the list: only runs of this task")
     ]
-    status: Annotated[RunStatus | None, Field(description="of the list: runs that came so far")]
+    status: Annotated[
+        RunStatus | None, Field(description="of the list: only runs with this status")
+    ]

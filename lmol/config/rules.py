@@ -27,11 +27,7 @@ from lmol.errors import LmolError
 OFFICIAL_FOLDS = 5
 """SCUT-FBP5500 is released with five cross-validation lists."""
 
-SEEN_BEFORE_THE_STEP = (
-    "non_finite_loss",
-    "non_finite_gradient",
-    "gradient_explosion",
-)
+SEEN_BEFORE_THE_STEP = ("non_finite_loss", "non_finite_gradient", "gradient_explosion")
 """Rules that are checked before each optimizer step, so that the step can be skipped."""
 
 TOO_LATE = "frozen_weights_changed"
@@ -67,7 +63,7 @@ def _official_folds(fold: FoldConfig) -> Iterator[LmolError]:
             "fold.k",
             got=fold.k,
             expected=f"{OFFICIAL_FOLDS}, the number of the release's own lists",
-            remedy="leave fold.k alone, or split anew with fold=seeded",
+            remedy="leave fold.k out, or make new folds with fold=seeded",
         )
 
 
@@ -90,7 +86,7 @@ def _answers(data: DataConfig) -> Iterator[LmolError]:
             "data.answers",
             got=", ".join(words),
             expected="three different words",
-            remedy="the model tells the answers apart by their first tokens",
+            remedy="choose words whose first tokens differ: they identify the answer",
         )
 
 
@@ -120,7 +116,7 @@ def _ramp(train: TrainConfig) -> Iterator[LmolError]:
         yield LmolError(
             "train.loss.consistency",
             got=f"start {ramp.start}, end {ramp.end}, ramp_ratio 0",
-            expected="start equal to end where no step is given to the ramp",
+            expected="start equal to end, because the ramp has no steps",
             remedy="set ramp_ratio above 0 or start to the value of end",
         )
 
@@ -132,7 +128,7 @@ def _flash_attention(model: Target) -> Iterator[LmolError]:
         yield LmolError(
             "model.backbone.attention",
             got="flash_attention_2 with dtype fp32",
-            expected="dtype bf16 or fp16, the ones it computes in",
+            expected="dtype bf16 or fp16, which it requires",
             remedy="set model.backbone.dtype=bf16 or model.backbone.attention=sdpa",
         )
 
@@ -168,31 +164,30 @@ def _score_range(data: DataConfig) -> Iterator[LmolError]:
             "data.source.min_score, data.source.max_score",
             got=f"{low} and {high}",
             expected="the lowest score below the highest",
-            remedy="exchange the two",
+            remedy="exchange the two values",
         )
 
 
 def _skipped_too_late(train: TrainConfig, audit: AuditConfig) -> Iterator[LmolError]:
-    watched = {"audit": audit.rules, "train.health": train.health.rules}
-    for group, rules in watched.items():
+    for group, rules in (("audit", audit.rules), ("train.health", train.health.rules)):
         for name, rule in vars(rules).items():
             if rule.action is Action.SKIP_STEP and name not in SEEN_BEFORE_THE_STEP:
                 yield LmolError(
                     f"{group}.rules.{name}.action",
-                    got="skip_step, of a rule that does not look at each step before it is taken",
-                    expected=f"skip_step with {', '.join(SEEN_BEFORE_THE_STEP)} alone",
+                    got="skip_step, but this rule is not checked before every step",
+                    expected=f"skip_step only with {', '.join(SEEN_BEFORE_THE_STEP)}",
                     remedy="choose log, lower_lr, rollback or stop",
                 )
 
 
-def _helped_too_late(audit: AuditConfig) -> Iterator[LmolError]:
+def _intervention_too_late(audit: AuditConfig) -> Iterator[LmolError]:
     action = getattr(audit.rules, TOO_LATE).action
     if action in (Action.LOWER_LR, Action.ROLLBACK):
         yield LmolError(
             f"audit.rules.{TOO_LATE}.action",
-            got=f"{action.value}, when training is over",
+            got=f"{action.value}, but this rule is checked after training",
             expected="log or stop",
-            remedy="stop keeps the run from going on to be judged",
+            remedy="choose stop to end the run before its evaluation",
         )
 
 
@@ -209,5 +204,5 @@ RULES: tuple[Rule, ...] = (
     _enough_pairs,
     _score_range,
     _skipped_too_late,
-    _helped_too_late,
+    _intervention_too_late,
 )

@@ -14,6 +14,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from lmol.config.paths import MACHINE
+from lmol.config.signature import without
+from lmol.config.sweeping import FOLD
 from lmol.errors import ConfigError, LmolError
 
 HERE = ("debug", "fail_fast", "threads", "tracking", "model.backbone.attention", *MACHINE)
@@ -41,8 +43,6 @@ OWN = "tracking.mode"
 
 GROWING = ("eval", "ranking", "export", "report", "train", "audit", "tracking")
 """Groups to which a later version may have added settings; the run's own values replace these."""
-
-FOLD = "fold.index"
 
 SavedRun = tuple[Path, Mapping[str, Any], Path]
 """A run's folder, the values that it ran with, and the working directory of its command."""
@@ -87,14 +87,14 @@ def _refuse_unused(overridden: Sequence[str], task: object) -> None:
     _refuse_keys(
         [key for key in overridden if _within(key, ("runs", REPORT))],
         got=f"a value for task={task}, which makes no report",
-        expected=f"it beside task={REPORT}",
+        expected=f"{REPORT}.* and runs only with task={REPORT}",
         remedy=f"add task={REPORT}, or leave it out",
     )
     _refuse_keys(
         [key for key in overridden if key in USED],
         got=f"a value for task={task}, which uses no finished run",
-        expected=f"it beside one of {', '.join(f'task={name}' for name in FREE)}",
-        remedy="name such a task, or leave it out",
+        expected=f"this setting only with {', '.join(f'task={name}' for name in FREE)}",
+        remedy="choose one of these tasks, or leave it out",
     )
 
 
@@ -121,13 +121,13 @@ def _refuse_keys(keys: Sequence[str], *, got: str, expected: str, remedy: str) -
 
 def _refuse_mixed(found: Sequence[SavedRun]) -> None:
     """Raise LmolError if the folds of a sweep are of different recipes."""
-    without_fold = [{**saved, "fold": {**saved["fold"], "index": 0}} for _, saved, _ in found]
+    without_fold = [without(saved, [FOLD]) for _, saved, _ in found]
     for (path, _, _), saved in zip(found, without_fold, strict=True):
         if saved != without_fold[0]:
             raise LmolError(
                 path,
                 got=f"other settings than {found[0][0].name} has",
-                expected="folds of one recipe, which differ in the fold alone",
+                expected="folds of one recipe, which differ only in the fold",
                 remedy="choose one with fold=1, or name the folder of one run",
             )
 

@@ -1,6 +1,6 @@
 """The typed tree behind conf/: every key with its type, its range and one line of meaning.
 
-Values live in YAML alone; no field here has a default, so a key missing from a file is found.
+Values are only in YAML; no field has a default, so a key missing from a file is an error.
 A node of type Target is swappable: its `_target_` names a class of the lmol package, and its other
 keys are checked against that class's signature.
 """
@@ -47,7 +47,10 @@ from lmol.config.results import EvalConfig as EvalConfig
 from lmol.config.results import ExportConfig as ExportConfig
 from lmol.config.results import RankingConfig as RankingConfig
 from lmol.config.results import ReportConfig as ReportConfig
-from lmol.config.tracking import TrackingConfig as TrackingConfig
+
+Tag = Annotated[str, Field(min_length=1, max_length=64)]
+ProjectName = Annotated[str, Field(pattern=r"^[^/\\#?%:]{1,128}$")]
+"""Lengths and characters that W&B takes."""
 
 
 @node
@@ -151,13 +154,28 @@ class TrainConfig:
     activation_checkpointing: Annotated[bool, Field(description="recompute in backward")]
     loss: Annotated[LossConfig, Field(description="the terms of the loss")]
     metric: Annotated[ValidationMetric, Field(description="chooses `best`, stops early")]
-    validation_pairs: Annotated[Count, Field(description="most pairs asked a validation")]
+    validation_pairs: Annotated[Count, Field(description="maximum number of pairs in a validation")]
     validate_every: Annotated[Share, Field(gt=0, description="as a share of all steps")]
     best_from: Annotated[Share, Field(description="share of steps before any is `best`")]
     log_every: Annotated[Count, Field(description="optimizer steps between log lines")]
     early_stopping: Annotated[EarlyStoppingConfig, Field(description="when to give up")]
-    health: Annotated[HealthConfig, Field(description="when to help a run, or to stop it")]
+    health: Annotated[HealthConfig, Field(description="when to intervene in a run, or to stop it")]
     workers: Annotated[int, Field(ge=0, description="processes that read images; 0 = none")]
+
+
+@node
+class TrackingConfig:
+    """Experiment tracking with Weights & Biases, in addition to the run folder."""
+
+    mode: Annotated[
+        TrackingMode, Field(description="not at all, in the run folder only, or on the server too")
+    ]
+    project: Annotated[ProjectName, Field(description="the W&B project that runs are listed in")]
+    entity: Annotated[
+        str | None, Field(min_length=1, description="W&B user or team; null: the account's own")
+    ]
+    tags: Annotated[list[Tag], Field(description="in addition to recipe, fold and data source")]
+    log_model: Annotated[bool, Field(description="upload the checkpoint as an artifact")]
 
 
 @node
@@ -186,7 +204,7 @@ class Config:
     task: TaskConfig
     data: DataConfig
     fold: FoldConfig
-    model: Annotated[Target, Field(description="what answers about pairs of images")]
+    model: Annotated[Target, Field(description="model that compares two images")]
     optim: OptimConfig
     train: TrainConfig
     eval: EvalConfig

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from lmol.config.keys import group_of
 from lmol.config.schema import Config
 
 WITHOUT_EFFECT = (
@@ -57,9 +58,6 @@ def without(values: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     """Return a copy without some dotted keys or groups; missing keys are ignored."""
     kept = deepcopy(dict(values))
     for key in keys:
-        *groups, last = key.split(".")
-        holder: dict[str, Any] = kept
-        for group in groups:
-            holder = holder.get(group) or {}
-        holder.pop(last, None)
+        group, name = group_of(kept, key)
+        group.pop(name, None)
     return kept

@@ -6,7 +6,7 @@ A cell holds one job's values of the swept keys, as plain values by key or group
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from lmol.config.signature import without
 from lmol.errors import LmolError
 
 FOLD = "fold.index"
@@ -34,7 +35,7 @@ class SweepPlan:
     """A multirun before its jobs. path: of the sweep's folder, absolute.
 
     keys: swept keys and groups, without the fold; wanted: a cell a job, empty if the sweeper
-    chooses the values as it goes; base: the values that all jobs share, composed without the keys.
+    chooses values during the sweep; base: the values that all jobs share, without the keys.
     """
 
     path: Path
@@ -150,17 +151,8 @@ def job_base(keys: Iterable[str]) -> dict[str, Any]:
 
 def base_values(values: DictConfig, keys: Iterable[str]) -> dict[str, Any]:
     """Return values without fold, swept keys and Hydra's own; interpolations stay as written."""
-    plain = OmegaConf.to_container(values, resolve=False)
-    assert isinstance(plain, dict)
-    base = {str(name): node for name, node in plain.items() if name != "hydra"}
-    for key in (FOLD, *keys):
-        *parents, last = key.replace("/", ".").split(".")
-        holder: Any = base
-        for parent in parents:
-            holder = holder.get(parent, {}) if isinstance(holder, Mapping) else {}
-        if isinstance(holder, dict):
-            holder.pop(last, None)
-    return base
+    plain: Any = OmegaConf.to_container(values, resolve=False)
+    return without(plain, ["hydra", FOLD, *(key.replace("/", ".") for key in keys)])
 
 
 def _parsed(overrides: Iterable[str]) -> list[Override]:

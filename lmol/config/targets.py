@@ -100,7 +100,12 @@ def _refused(key: str, node: Any) -> Iterator[LmolError]:
         return
     for name, value in node.items():
         if name == "_target_" and not str(value).startswith(PACKAGE):
-            yield _foreign(f"{key}._target_", value)
+            yield LmolError(
+                f"{key}._target_",
+                got=value,
+                expected="a class of the lmol package; a target outside lmol is refused",
+                remedy="add the class to the package and name it as lmol.<module>.<Class>",
+            )
         yield from _refused(f"{key}.{name}", value)
 
 
@@ -111,15 +116,6 @@ def target_missing(key: str) -> LmolError:
         got="nothing",
         expected="the full name of a class of the lmol package",
         remedy="name the class that this part is built from",
-    )
-
-
-def _foreign(where: str, value: object) -> LmolError:
-    return LmolError(
-        where,
-        got=value,
-        expected="a class of the lmol package; a target outside lmol is refused",
-        remedy="add the class to the package and name it as lmol.<module>.<Class>",
     )
 
 
@@ -153,7 +149,9 @@ def _parameters(kind: Any, complete: bool) -> Any:
     """Return a typed dictionary of the constructor's parameters; it validates without building."""
     hints = get_type_hints(kind, include_extras=True)
     taken = {
-        field.name: hints[field.name] if complete and _required(field) else _optional(hints, field)
+        field.name: hints[field.name]
+        if complete and _required(field)
+        else NotRequired[hints[field.name]]
         for field in fields(kind)
         if field.init
     }
@@ -167,10 +165,6 @@ def _required(field: Field[Any]) -> bool:
     return field.default is MISSING and field.default_factory is MISSING
 
 
-def _optional(hints: dict[str, Any], field: Field[Any]) -> Any:
-    return NotRequired[hints[field.name]]
-
-
 def _typed_problems(
     key: str, kind: Any, target: Mapping[str, Any], complete: bool
 ) -> list[LmolError]:
@@ -179,7 +173,7 @@ def _typed_problems(
     try:
         _parameters(kind, complete).validate_json(json.dumps(values), strict=True)
     except ValidationError as error:
-        return problems_of(error, values, f"{key}.", known, known.get)
+        return problems_of(error, values, f"{key}.", known)
     return []
 
 

@@ -1,4 +1,4 @@
-"""Activations are seen while the block runs, told by kind, and no hook outlives it."""
+"""Activations are recorded by kind while the block runs, and all hooks are removed after it."""
 
 import pytest
 import torch
@@ -88,7 +88,7 @@ def test_attention_entropy_is_there_where_weights_are():
     assert "attention" not in table_of(sdpa, lambda: forward(sdpa), full=True)["kind"]
 
 
-def test_what_is_compiled_is_left_alone(comparer):
+def test_compiled_modules_get_no_hooks(comparer):
     # As .compile() leaves it, without the minutes that compiling takes.
     comparer.base.model.model.language_model._compiled_call_impl = lambda *args: None
     with ActivationWatch(comparer, -1, full=True).looking():

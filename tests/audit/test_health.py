@@ -78,13 +78,13 @@ def test_a_step_that_is_left_out_changes_nothing(data, tmp_path):
     assert not same(after_two, trained(spoil.comparer))
     assert monitor.history.skipped == {2}
     [entry] = monitor.findings.as_list()
-    assert entry["actions"] == ["step 2: left the step out"]
+    assert entry["actions"] == ["step 2: skipped the step"]
 
 
-def test_steps_are_left_out_only_so_often_in_a_row(data, tmp_path):
+def test_the_number_of_skipped_steps_in_a_row_is_limited(data, tmp_path):
     steps = range(2, 100)
     trainer, spoil, _ = spoiled_run(data, tmp_path, Action.SKIP_STEP, steps, epochs=4)
-    with pytest.raises(HealthError, match="3 steps in a row were left out"):
+    with pytest.raises(HealthError, match="3 steps in a row were skipped"):
         trainer.train()
     assert spoil.step == 5
     assert same(spoil.states[1], trained(spoil.comparer))
@@ -114,9 +114,9 @@ def share(trainer, step):
     return trainer.lr_scheduler.lr_lambdas[0](step)
 
 
-def test_a_run_is_helped_only_so_often(data, tmp_path):
+def test_the_number_of_interventions_is_limited(data, tmp_path):
     trainer, spoil, _ = spoiled_run(data, tmp_path, Action.LOWER_LR, (2, 3, 4, 5), epochs=4)
-    with pytest.raises(HealthError, match="it was helped 3 times before"):
+    with pytest.raises(HealthError, match="after 3 interventions"):
         trainer.train()
     assert spoil.step == 5
 
@@ -218,7 +218,7 @@ def test_hooks_are_gone_when_a_step_fails(data, tmp_path, monkeypatch):
 def losses(*values: float) -> History:
     history = History()
     for step, loss in enumerate(values, start=1):
-        history.add(signals(step, loss=loss))
+        history.steps.append(signals(step, loss=loss))
     return history
 
 
@@ -249,8 +249,8 @@ def validated(*numbers: tuple[float, float]) -> list[Validated]:
     ],
 )
 def test_overfitting_is_a_trend_while_training_improves(course, found):
-    told = overfitting(validated(*course), 0.4, COURSE, 0.03)
-    assert (told is not None) == found
+    message = overfitting(validated(*course), 0.4, COURSE, 0.03)
+    assert (message is not None) == found
 
 
 @pytest.mark.parametrize(
@@ -263,8 +263,8 @@ def test_overfitting_is_a_trend_while_training_improves(course, found):
     ],
 )
 def test_a_rising_validation_loss_is_a_trend_while_training_s_falls(course, found):
-    told = rising_validation_loss(validated(*course), 0.4, COURSE, 0.1)
-    assert (told is not None) == found
+    message = rising_validation_loss(validated(*course), 0.4, COURSE, 0.1)
+    assert (message is not None) == found
 
 
 def test_a_step_that_is_left_out_does_not_spoil_a_validation_interval(data, tmp_path):
@@ -324,7 +324,7 @@ def test_what_is_not_finite_is_named(data, tmp_path):
 def norms(*found: float) -> History:
     history = History()
     for step, norm in enumerate(found, start=1):
-        history.add(signals(step, grad_norm=norm))
+        history.steps.append(signals(step, grad_norm=norm))
     return history
 
 

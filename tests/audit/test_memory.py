@@ -33,7 +33,7 @@ def saved_bytes(comparer, pairs):
     features = torch.randn(pairs, 2, 16, 160)
     with counting_saved(comparer) as saved:
         comparer(features=features)
-    return saved.total
+    return sum(saved.values())
 
 
 def test_saved_activations_grow_with_the_batch(comparer):
@@ -50,14 +50,14 @@ def test_the_largest_batch_leaves_room_for_what_is_at_rest():
     assert largest_batch(rows, kinds, saved=40, batch_pairs=4, total=2000) == (1800 - 700) // 10
     assert largest_batch(rows, kinds, saved=0, batch_pairs=4, total=2000) is None
     cuda = [
-        {"phase": "before", "peak": 5000},  # of whatever came before this step
+        {"phase": "before", "peak": 5000},  # of steps before this one
         {"phase": "forward", "peak": 900},
         {"phase": "backward", "peak": 1100},
     ]
     assert largest_batch(cuda, kinds, saved=1, batch_pairs=4, total=2000) == (1800 - 700) // 100
 
 
-def test_a_phase_tells_the_resident_size_on_a_cpu():
+def test_a_phase_records_the_resident_size_on_a_cpu():
     row = phase_memory("forward", torch.device("cpu"))
     assert row["rss"] > 10e6
     assert row["peak"] is None

@@ -1,19 +1,18 @@
-"""What a tracker is told of many audits stays of a size that it can show."""
+"""A tracker receives tables of many audits in a size that it can show."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from lmol.audit.output import MOST_TOLD, AuditOutput, stacked
-from lmol.audit.plots import Marks
+from lmol.audit.output import MOST_TRACKED, AuditOutput, stacked
 from lmol.audit.record import AuditRecord
-from lmol.audit.summary import Summary
 from lmol.runs.result_folder import ResultFolder
 from lmol.tracking.tracker import Tracker
+from tests.audit.test_plots import MARKS, table
 
 
-class Told(Tracker):
-    """Keeps the tables that it is told."""
+class Tables(Tracker):
+    """Tracker that keeps the tables that it receives."""
 
     def __init__(self) -> None:
         self.tables: dict[str, Mapping[str, Collection[Any]]] = {}
@@ -23,27 +22,35 @@ class Told(Tracker):
 
 
 def record(step: int) -> AuditRecord:
-    table = {"tensor": ["a", "b"], "norm": [float(step), 2.0]}
-    values = {"step": step, "gradients": table, "updates": table, "activations": {}}
-    found = AuditRecord.__new__(AuditRecord)
-    for name, value in {**values, "precision": {"step": step}}.items():
-        object.__setattr__(found, name, value)
-    return found
+    gradients = table(layers=1)
+    return AuditRecord(
+        step=step,
+        gradients=gradients,
+        updates=gradients,
+        activations={},
+        precision={"step": step},
+        skipped=False,
+        overflowed=False,
+        rate_share=1.0,
+        since=[],
+        num_overflowed=0,
+        answers=[],
+        assert_tiny=0.0,
+    )
 
 
 def test_of_many_audits_a_tracker_gets_the_first_the_last_and_some_between(tmp_path: Path) -> None:
-    told = Told()
-    marks = Marks(tiny=1e-12, clip=None, high=1.0, explosion=2.0)
-    output = AuditOutput(ResultFolder(tmp_path), marks, 10**9, told)
-    output._next_picture = 10**9
-    num = 5 * MOST_TOLD
+    tracker = Tables()
+    output = AuditOutput(ResultFolder(tmp_path), MARKS, 10**9, tracker)  # one picture only
+    num = 5 * MOST_TRACKED
     for step in range(1, num + 1):
         output.write(record(step), [])
-    output.close([], Summary(text="", values={}))
-    steps = list(dict.fromkeys(told.tables["audit/grad_table"]["step"]))
-    assert MOST_TOLD / 2 <= len(steps) <= MOST_TOLD
+    output.close([], {"steps": num, "skipped_steps": 0, "findings": []}, 36)
+    steps = list(dict.fromkeys(tracker.tables["audit/grad_table"]["step"]))
+    assert MOST_TRACKED / 2 <= len(steps) <= MOST_TRACKED
     assert (steps[0], steps[-1]) == (1, num)
     assert len(list(tmp_path.glob("audit/grad_table_step_*.csv"))) == num
+    assert len(list(tmp_path.glob("audit/*.png"))) == 1
 
 
 def test_columns_that_a_step_lacks_are_empty() -> None:

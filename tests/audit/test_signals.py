@@ -58,12 +58,12 @@ def signals(step: int, **changes: object) -> StepSignals:
 def test_windows_are_of_the_last_steps_since_the_restart():
     history = History()
     for step in range(1, 11):
-        history.add(signals(step))
+        history.steps.append(signals(step))
     assert [s.step for s in history.last(3)] == [8, 9, 10]
     assert [s.step for s in history.last(5, after=8)] == [9, 10]
     history.restart()
     assert history.last(3) == []
-    history.add(signals(11))
+    history.steps.append(signals(11))
     assert [s.step for s in history.last(3)] == [11]
     assert len(history.steps) == 11
     history.overflowed |= {3, 9}

@@ -7,7 +7,6 @@ from lmol.audit.parameters import audited_tensors
 from lmol.audit.updates import (
     changed,
     content_hash,
-    copies,
     frozen_hashes,
     measure_updates,
     update_table,
@@ -19,7 +18,7 @@ def test_an_update_is_measured_element_by_element():
     tensors = audited_tensors(build_tiny())[:3]
     for tensor in tensors:
         tensor.parameter.grad = torch.ones_like(tensor.parameter)
-    before = copies(tensors)
+    before = [tensor.parameter.detach().clone() for tensor in tensors]
     with torch.no_grad():
         tensors[0].parameter[0] += 0.5  # one row of 64
         tensors[2].parameter.mul_(1 + 1e-4)  # less than bf16 resolves

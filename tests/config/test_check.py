@@ -1,4 +1,4 @@
-"""Composed values become a typed Config, or every problem is told."""
+"""Composed values become a typed Config, or every problem is reported."""
 
 from pathlib import Path
 
@@ -103,33 +103,33 @@ def test_official_folds_are_five() -> None:
 
 
 def test_something_must_be_trained() -> None:
-    told = mistakes("optim.lr_lora=0", "optim.lr_projector=0")
-    assert any("nothing would be trained" in message for message in told.values())
+    found = mistakes("optim.lr_lora=0", "optim.lr_projector=0")
+    assert any("nothing would be trained" in message for message in found.values())
 
 
 def test_flash_attention_needs_half_precision() -> None:
-    told = mistakes("model.backbone.attention=flash_attention_2")
-    assert "dtype bf16 or fp16" in told["model.backbone.attention"]
+    found = mistakes("model.backbone.attention=flash_attention_2")
+    assert "dtype bf16 or fp16" in found["model.backbone.attention"]
 
 
 def test_two_half_precisions_do_not_mix() -> None:
-    told = mistakes("model.backbone.dtype=bf16", "train.precision=fp16")
-    assert "fp16 over bf16 weights" in told["train.precision"]
+    found = mistakes("model.backbone.dtype=bf16", "train.precision=fp16")
+    assert "fp16 over bf16 weights" in found["train.precision"]
 
 
 def test_one_step_needs_its_pairs() -> None:
-    told = mistakes("data.schedule.num_pairs=30", "train.accumulation=2")
-    assert "at least one step of 16 x 2 pairs" in told["data.schedule.num_pairs"]
+    found = mistakes("data.schedule.num_pairs=30", "train.accumulation=2")
+    assert "at least one step of 16 x 2 pairs" in found["data.schedule.num_pairs"]
 
 
 def test_a_score_range_has_a_lower_and_an_upper_end() -> None:
-    told = mistakes("data=csv", "data.root=x", "data.source.min_score=9")
-    assert "the lowest score below the highest" in " ".join(told.values())
+    found = mistakes("data=csv", "data.root=x", "data.source.min_score=9")
+    assert "the lowest score below the highest" in " ".join(found.values())
 
 
-def test_all_problems_of_values_are_told_together() -> None:
-    told = mistakes("optim.lr_lora=x", "data.theta=-1", "data.source.num_imagez=3")
-    assert {"optim.lr_lora", "data.theta", "data.source.num_imagez"} <= set(told)
+def test_all_problems_of_values_are_reported_together() -> None:
+    found = mistakes("optim.lr_lora=x", "data.theta=-1", "data.source.num_imagez=3")
+    assert {"optim.lr_lora", "data.theta", "data.source.num_imagez"} <= set(found)
 
 
 @pytest.mark.parametrize(
@@ -146,12 +146,12 @@ def test_a_typo_in_a_recipe_file_is_found(tmp_path: Path) -> None:
     (tmp_path / "recipe").mkdir()
     recipe = "# @package _global_\noptim:\n  lr_projectr: 1.0\ntrain:\n  epochs: many\n"
     (tmp_path / "recipe" / "mine.yaml").write_text(recipe)
-    told = mistakes("+recipe=mine", f"hydra.searchpath=[pkg://lmol.experiments,file://{tmp_path}]")
-    assert "did you mean optim.lr_projector?" in told["optim.lr_projectr"]
-    assert "expected a valid number" in told["train.epochs"]
+    found = mistakes("+recipe=mine", f"hydra.searchpath=[pkg://lmol.experiments,file://{tmp_path}]")
+    assert "did you mean optim.lr_projector?" in found["optim.lr_projectr"]
+    assert "expected a valid number" in found["train.epochs"]
 
 
-def test_an_interpolation_without_a_value_is_told_once() -> None:
+def test_an_interpolation_without_a_value_is_reported_once() -> None:
     problems = changed("data.theta", "${oc.env:LMOL_NO_SUCH_VARIABLE}").problems
     [problem] = [problem for problem in problems if problem.where == "data.theta"]
     assert "LMOL_NO_SUCH_VARIABLE" in problem.remedy
@@ -162,13 +162,13 @@ def test_a_value_that_must_be_given_is_asked_for() -> None:
 
 
 def test_a_target_outside_the_package_is_refused_before_it_is_imported() -> None:
-    told = mistakes("data.source._target_=os.system")
-    assert "outside lmol is refused" in told["data.source._target_"]
+    found = mistakes("data.source._target_=os.system")
+    assert "outside lmol is refused" in found["data.source._target_"]
 
 
 def test_an_inner_target_is_refused_too() -> None:
-    told = mistakes("+data.source.inner={_target_:os.system}")
-    assert "outside lmol is refused" in told["data.source.inner._target_"]
+    found = mistakes("+data.source.inner={_target_:os.system}")
+    assert "outside lmol is refused" in found["data.source.inner._target_"]
 
 
 def test_a_configuration_error_is_picklable() -> None:

@@ -68,7 +68,7 @@ def test_every_override_gets_the_prefix_that_hydra_wants() -> None:
     assert rewritten(given) == wanted
 
 
-def test_hydra_and_its_flags_are_left_alone() -> None:
+def test_overrides_of_hydra_and_its_flags_are_not_changed() -> None:
     given = ["--cfg", "job", "hydra.run.dir=x", "~recipe"]
     assert hydra_arguments(given) == given
     completion = ["-sc", "install=bash"]
@@ -82,19 +82,19 @@ def test_flags_may_stand_between_overrides() -> None:
 @pytest.mark.parametrize("prefix", ["", "+", "++", "~"])
 def test_a_typo_names_the_nearest_key(prefix: str) -> None:
     value = "" if prefix == "~" else "=1"
-    told = mistakes(f"{prefix}optim.lr_loar{value}")
-    assert "did you mean optim.lr_lora?" in told["optim.lr_loar"]
+    found = mistakes(f"{prefix}optim.lr_loar{value}")
+    assert "did you mean optim.lr_lora?" in found["optim.lr_loar"]
 
 
 def test_a_bare_name_finds_its_full_key() -> None:
     assert "did you mean data.theta?" in mistakes("theta=0.1")["theta"]
 
 
-def test_all_mistakes_are_told_together() -> None:
-    told = mistakes("optim.lr_loar=1", "modle=tiny", "model=tinny", "no-equals-sign")
-    assert set(told) == {"optim.lr_loar", "modle", "model", "argument no-equals-sign"}
-    assert "did you mean tiny?" in told["model"]
-    assert "did you mean model?" in told["modle"]
+def test_all_mistakes_are_reported_together() -> None:
+    found = mistakes("optim.lr_loar=1", "modle=tiny", "model=tinny", "no-equals-sign")
+    assert set(found) == {"optim.lr_loar", "modle", "model", "argument no-equals-sign"}
+    assert "did you mean tiny?" in found["model"]
+    assert "did you mean model?" in found["modle"]
 
 
 def test_several_values_need_a_multirun() -> None:
@@ -128,7 +128,7 @@ def test_the_job_folder_is_named_after_all_that_is_swept() -> None:
     assert rewritten(["seed=1,2", own], multirun=True) == ["++seed=1,2", own]
 
 
-def test_wrong_keys_and_wrong_values_are_told_together_before_torch_is_loaded(tmp_path):
+def test_wrong_keys_and_wrong_values_are_reported_together_before_torch_is_loaded(tmp_path):
     wrong = ["optim.lr_loar=1", "optim.lr_lora=-1", "fold.k=0", "train.batch_pairs=two"]
     code = "import sys; from lmol.run import main\ntry: main()\nexcept SystemExit: pass\n"
     code += "print('torch' in sys.modules)"

@@ -47,11 +47,11 @@ def test_what_is_no_path_of_this_machine_stays_as_it_is():
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [("a" * 256, "a name of 256 bytes"), ("a/" * 2100, "where 4095"), ("\udcff.jpg", "not UTF-8")],
 )
-def test_a_path_that_no_file_system_takes_is_refused_at_once(path, told):
-    with pytest.raises(LmolError, match=told):
+def test_a_path_that_no_file_system_takes_is_refused_at_once(path, message):
+    with pytest.raises(LmolError, match=message):
         read_path("images", path)
 
 

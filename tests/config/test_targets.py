@@ -21,7 +21,7 @@ BACKBONE = {
 }
 
 
-def told(**changes: object) -> str:
+def messages(**changes: object) -> str:
     problems = target_problems("model.backbone", BACKBONE | changes, complete=True)
     return "\n".join(str(problem) for problem in problems)
 
@@ -44,11 +44,11 @@ def test_a_partial_target_is_called_by_the_program() -> None:
 
 
 def test_nothing_is_wrong_with_a_good_target() -> None:
-    assert told() == ""
+    assert messages() == ""
 
 
 def test_all_arguments_are_checked_together() -> None:
-    message = told(dtype="fp33", atention="sdpa", double_quantization="maybe")
+    message = messages(dtype="fp33", atention="sdpa", double_quantization="maybe")
     assert "model.backbone.dtype: got 'fp33'; expected 'fp32', 'bf16' or 'fp16'" in message
     assert "did you mean model.backbone.attention?" in message
     assert "model.backbone.double_quantization: got 'maybe'" in message
@@ -61,16 +61,16 @@ def test_a_missing_argument_is_found() -> None:
 
 
 def test_a_misspelt_class_is_found() -> None:
-    message = told(_target_="lmol.model.vlm.backbone.LlavaBackbon")
+    message = messages(_target_="lmol.model.vlm.backbone.LlavaBackbon")
     assert "did you mean LlavaBackbone?" in message
 
 
 def test_a_misspelt_module_is_found() -> None:
-    assert "there is no module lmol.model.backbon" in told(_target_="lmol.model.backbon.X")
+    assert "there is no module lmol.model.backbon" in messages(_target_="lmol.model.backbon.X")
 
 
 def test_a_function_is_no_class() -> None:
-    assert "a class of the lmol package" in told(_target_="lmol.model.vlm.backbone.files")
+    assert "a class of the lmol package" in messages(_target_="lmol.model.vlm.backbone.files")
 
 
 def test_unknown_arguments_of_a_class_that_is_no_dataclass_are_found() -> None:
@@ -84,7 +84,7 @@ def test_building_refuses_what_the_check_refuses() -> None:
         instantiate({"_target_": "os.system", "command": "true"})
 
 
-def test_a_class_that_moved_is_told_with_its_new_name() -> None:
+def test_a_moved_class_is_reported_with_its_new_name() -> None:
     old, new = "lmol.model.backbone.LlavaBackbone", "lmol.model.vlm.backbone.LlavaBackbone"
     with pytest.raises(ConfigError, match=f"it is {new} now"):
         load_config(f"model.backbone._target_={old}")

@@ -94,7 +94,7 @@ def test_a_mistake_ends_with_exit_code_2(command, arguments, message):
 def test_other_tasks_take_no_runs(command, given):
     code, errors = command(given)
     assert code == 2
-    assert "expected it beside task=report" in errors
+    assert "expected report.* and runs only with task=report" in errors
 
 
 def test_without_runs_it_lists_them_newest_first(command, trained, capsys):

@@ -9,17 +9,17 @@ from lmol.config.choices import Action, Severity
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One rule, with its defaults. means: what the threshold is about. share: it is a share.
+    """One rule with its defaults; most rules log a warning. means: the threshold's meaning.
 
-    advice: what usually helps, in one or two sentences.
+    share: the threshold is a share. advice: what usually helps, in one or two sentences.
     """
 
     name: str
     means: str
     threshold: float
-    severity: Severity
-    action: Action
     advice: str
+    severity: Severity = Severity.WARNING
+    action: Action = Action.LOG
     share: bool = False
 
     def defaults(self) -> dict[str, object]:

@@ -11,15 +11,15 @@ from lmol.config.rule_list.record import Rule
 START_RULES = (
     Rule(
         name="frozen_adapter",
-        means="adapter tensors kept from training",
+        means="number of frozen adapter tensors",
         threshold=0,
         severity=Severity.ERROR,
         action=Action.STOP,
-        advice="Something called requires_grad_(False) after the adapters were put on.",
+        advice="Find the call of requires_grad_(False) after the adapters were added.",
     ),
     Rule(
         name="misplaced_adapter",
-        means="adapters outside the language model",
+        means="number of adapter tensors outside the language model",
         threshold=0,
         severity=Severity.ERROR,
         action=Action.STOP,
@@ -35,34 +35,29 @@ START_RULES = (
         share=True,
         severity=Severity.ERROR,
         action=Action.STOP,
-        advice=(
-            "There is next to nothing to tell apart: see data.theta, the scores, and data.schedule."
-        ),
+        advice="Nearly all pairs have one answer: check data.theta, the scores and data.schedule.",
     ),
     Rule(
         name="contradictory_labels",
-        means="training pairs whose label is not that of the scores",
+        means="share of training pairs whose label contradicts the scores",
         threshold=0,
         share=True,
         severity=Severity.ERROR,
         action=Action.STOP,
-        advice=(
-            "These pairs teach what the scores deny: prepare them again, and see who wrote the "
-            "column label."
-        ),
+        advice=("Prepare the pairs again, and check which program wrote the column label."),
     ),
 )
 
 END_RULES = (
     Rule(
         name="frozen_weights_changed",
-        means="frozen tensors that are not what they were at the start",
+        means="number of frozen tensors that have changed since the start",
         threshold=0,
         severity=Severity.ERROR,
         action=Action.STOP,
         advice=(
-            "Something writes into the base: an optimizer with all parameters, a merge in place, "
-            "or broken memory. The checkpoint does not fit its base any more."
+            "Find what changes the base: an optimizer with all parameters, a merge in place, or "
+            "broken memory. The checkpoint no longer fits its base."
         ),
     ),
 )
