@@ -42,7 +42,6 @@ def draw_differences(compared: Mapping[str, Comparison]) -> Markup:
     plot.segment((0.0, -0.5), (0.0, rows - 0.5), "zero")
     for place, (title, found) in enumerate(compared.items()):
         _draw_difference(plot, rows - 1.0 - place, title, found)
-    plot.names()
     return plot.markup("Differences by fold, their means and intervals")
 
 
@@ -66,7 +65,6 @@ def draw_curves(training: Curves, validation: Curves, y: Axis, steps: Limits) ->
     for curve in validation:
         plot.line(thinned(curve), "validation")
         plot.dots(thinned(curve), "validation")
-    plot.names()
     return plot.markup(f"{y.title} by optimizer step")
 
 
@@ -89,7 +87,6 @@ def draw_confusion(confusion: pd.DataFrame) -> Markup:
     for place, title in enumerate(TITLES):
         plot.row_name(size - place - 0.5, title)
         plot.label((place + 0.5, -0.22), title)
-    plot.names()
     return plot.markup("Confusion matrix")
 
 
@@ -105,7 +102,6 @@ def draw_by_recipe(
     for place, points in curves.items():
         plot.line(points, series(place))
         plot.dots(points, f"large {series(place)}")
-    plot.names()
     return plot.markup(f"{y.title} by {x.title}")
 
 
@@ -119,5 +115,4 @@ def draw_ranking(points: Sequence[Point], limits: Limits, place: int) -> Markup:
     plot.grid()
     plot.segment((limits[0], limits[0]), (limits[1], limits[1]), "reference")
     plot.dots(points, f"cloud {series(place)}")
-    plot.names()
     return plot.markup("Estimate against score of the held-out images")

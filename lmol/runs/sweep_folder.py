@@ -6,7 +6,6 @@ A job that was killed or failed is moved to unfinished/ before it starts again.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from lmol.runs.environment import process_lives
 from lmol.runs.job_record import failures
 from lmol.runs.run_folder import DONE, MANIFEST, RUNNING, RunFolder
 from lmol.system.distributed import num_processes
-from lmol.system.files import write_text
+from lmol.system.files import read_mapping, write_text
 
 SWEEP = "sweep.yaml"
 LOCK = ".lock"
@@ -122,8 +121,8 @@ class Left:
 
 def job_status(folder: Path) -> tuple[str, dict[str, Any]]:
     """Return the status of a job, and its manifest; a half-written folder is a killed job's."""
-    facts = _manifest(folder)
-    if facts is None:
+    facts = read_mapping(folder / MANIFEST)
+    if not facts:
         return (KILLED if folder.is_dir() and any(folder.iterdir()) else MISSING), {}
     status = str(facts["status"])
     dead = status == RUNNING and process_lives(facts) is False
@@ -185,33 +184,22 @@ def _move_aside(folder: Path, sweep: Path) -> None:
     get_console().print(f"{folder.name}: unfinished, moved to {place}", markup=False)
 
 
-def _manifest(folder: Path) -> dict[str, Any] | None:
-    try:
-        facts: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return facts
-    except (OSError, ValueError):
-        return None
-
-
 def _differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """Return the keys that differ, each with both values; if they are many, the first few."""
-    flat, flat_other = (dict(_flat(with_effect(values), "")) for values in (one, other))
-    absent = "nothing"
-    pairs = {
-        key: (flat.get(key, absent), flat_other.get(key, absent)) for key in {**flat, **flat_other}
-    }
-    keys = [key for key, (value, other_value) in pairs.items() if value != other_value]
-    shown = [
-        f"{key} {pairs[key][1]} where the sweep has {pairs[key][0]}"
-        for key in keys[:SHOWN_DIFFERENCES]
+    mine, others = (dict(flat(with_effect(values))) for values in (one, other))
+    found = [
+        f"{key} {other_value} where the sweep has {value}"
+        for key in {**mine, **others}
+        if (value := mine.get(key, "nothing")) != (other_value := others.get(key, "nothing"))
     ]
-    return [*shown, *(["..."] if len(keys) > SHOWN_DIFFERENCES else [])]
+    return [*found[:SHOWN_DIFFERENCES], *(["..."] if len(found) > SHOWN_DIFFERENCES else [])]
 
 
-def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys and their values; a list, or an empty mapping, is a value."""
     for name, value in values.items():
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flat(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
 

@@ -12,6 +12,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ALL_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -62,6 +64,16 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text, with line feeds on every system."""
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode())
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Return the mapping in a JSON or YAML file; empty if the file is missing or damaged."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:

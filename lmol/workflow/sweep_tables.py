@@ -112,7 +112,9 @@ def validation(done: Sequence[SweptJob]) -> str:
 
 def interval(over: OverFolds) -> str:
     """Mean ± half of the interval."""
-    return cell(over.mean) + ("" if over.high is None else f" ± {over.high - over.mean:.3f}")
+    if over.mean is None or over.high is None:
+        return cell(over.mean)
+    return f"{cell(over.mean)} ± {over.high - over.mean:.3f}"
 
 
 def cell(value: float | None) -> str:

@@ -9,11 +9,11 @@ import pytest
 
 from lmol.report.numbers import METRICS, fixed, probability, signed
 from lmol.report.page import render_page
+from lmol.report.recipes import subject_of
 from lmol.report.runs import reported_runs
 from lmol.report.sections import SECTIONS
 from lmol.report.sections.comparing import conclusion
 from lmol.report.statistics import compare
-from lmol.report.subject import subject_of
 from lmol.report.svg import Axis, Plot, thinned
 from tests.report.run_folders import make_run, make_sweep
 
@@ -209,8 +209,7 @@ def test_a_drawing_places_points_to_scale_and_escapes_texts():
     plot.dots([(1, 0.5)], "s0", ["a & b"])
     markup = plot.markup("what")
     assert 'cx="196.0" cy="119.0"' in markup  # the middle of 52 to 340 and of 10 to 228
-    plot.names()
-    assert "&lt;x&gt;" in plot.markup("what")
+    assert "&lt;x&gt;" in markup
     assert "a &amp; b" in markup
 
 

@@ -10,9 +10,8 @@ from lmol.config import as_dict, load_config
 from lmol.config.schema import RunStatus
 from lmol.config.signature import WITHOUT_EFFECT, digest
 from lmol.errors import ConfigError
-from lmol.report.recipes import recipes_of
+from lmol.report.recipes import recipes_of, subject_of
 from lmol.report.runs import ReportedRun, reported_runs
-from lmol.report.subject import subject_of
 from tests.report.run_folders import make_run, make_sweep
 
 

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from lmol.evaluation.metrics import Metric
 from lmol.report.blocks import Block, Cell, Figure, Figures, Section, Table, Text
 from lmol.report.charts import draw_differences
-from lmol.report.numbers import METRICS, between, fixed, of_folds, probability, signed
-from lmol.report.recipes import Recipe
+from lmol.report.numbers import METRICS, between, fixed, number_cell, of_folds, probability, signed
+from lmol.report.recipes import Recipe, Subject
 from lmol.report.statistics import FEWEST, Comparison, compare
-from lmol.report.subject import Subject
 
 Compared = Mapping[Metric, Comparison]
 
@@ -81,7 +80,7 @@ def _compared(first: Recipe, other: Recipe) -> Iterator[Block]:
     sentences = [conclusion(first.label, other.label, *pair) for pair in shown]
     yield Text(sentences=sentences, heading=f"{other.label} against {first.label}")
     yield _table(first, found)
-    drawing = draw_differences({metric.title: found[metric] for metric in found})
+    drawing = draw_differences({metric.title: comparison for metric, comparison in found.items()})
     title = f"{other.label} less {first.label}"
     yield Figures(caption=FIGURE, figures=[Figure(title=title, drawing=drawing, wide=True)])
 
@@ -92,8 +91,7 @@ def _table(first: Recipe, found: Compared) -> Table:
     columns = ("metric", "folds", *by_fold, "mean", "95 % interval", "p", "p, uncorrected")
     rows = [_row(metric, comparison, folds) for metric, comparison in found.items()]
     caption = TABLE.format(first=first.label)
-    numeric = frozenset(range(1, len(columns)))
-    return Table(caption=caption, columns=columns, rows=rows, numeric=numeric)
+    return Table(caption=caption, columns=columns, rows=rows, numeric=range(1, len(columns)))
 
 
 def _row(metric: Metric, found: Comparison, folds: list[int]) -> list[Cell]:
@@ -101,11 +99,11 @@ def _row(metric: Metric, found: Comparison, folds: list[int]) -> list[Cell]:
     return [
         Cell(text=metric.title),
         Cell(text=str(found.num), value=found.num),
-        *(Cell(text=signed(value), value=value) for value in differences),
+        *(number_cell(value, signed) for value in differences),
         Cell(text=signed(found.mean), value=found.mean, strong=True),
         Cell(text=between(found.low, found.high, sign=True), value=found.low),
-        Cell(text=probability(found.p), value=found.p),
-        Cell(text=probability(found.p_uncorrected), value=found.p_uncorrected),
+        number_cell(found.p, probability),
+        number_cell(found.p_uncorrected, probability),
     ]
 
 

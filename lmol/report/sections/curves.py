@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from lmol.report.blocks import Block, Figure, Figures, Section, Text
 from lmol.report.charts import Curves, draw_curves
 from lmol.report.numbers import of_folds
-from lmol.report.recipes import Recipe
-from lmol.report.subject import Subject
+from lmol.report.recipes import Recipe, Subject
 from lmol.report.svg import Axis, Limits, limits_of
 
 CAPTION = (

@@ -7,9 +7,8 @@ import pandas as pd
 from lmol.evaluation.hardest_pairs import gravest
 from lmol.report.blocks import Block, Gallery, Photo, PhotoPair, Section, Text
 from lmol.report.pictures import photo_uri
-from lmol.report.recipes import Recipe
+from lmol.report.recipes import Recipe, Subject
 from lmol.report.runs import ReportedRun
-from lmol.report.subject import Subject
 from lmol.verdict import TITLES
 
 SHOWN = 6
@@ -32,23 +31,17 @@ def hardest_section(subject: Subject) -> Section | None:
     ]
     if not galleries:
         return None
-    return Section(
-        key="hardest", title="Hardest pairs", blocks=[*galleries, Text(sentences=[CAPTION])]
-    )
+    blocks = [*galleries, Text(sentences=[CAPTION])]
+    return Section(key="hardest", title="Hardest pairs", blocks=blocks)
 
 
 def hardest(recipe: Recipe) -> list[PhotoPair]:
     """Return the gravest mistakes over all folds."""
-    tables = {
-        number: table
-        for number, run in enumerate(recipe.runs)
-        if (table := run.table("diagnosis/hardest_pairs.csv")) is not None
-    }
-    if not tables:
+    found = recipe.table("diagnosis/hardest_pairs.csv")
+    if found is None:
         return []
-    found = pd.concat([table.assign(run=number) for number, table in tables.items()])
     chosen = gravest(found, SHOWN)
-    files = {number: _files(recipe.runs[number]) for number in chosen["run"].unique()}
+    files = {place: _files(recipe.runs[place]) for place in chosen["run"].unique()}
     rows = [row for _, row in chosen.iterrows()]
     return [_pair(recipe.runs[row["run"]], row, files[row["run"]]) for row in rows]
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lmol.report.blocks import Block, Cell, Image, Section, Table, Text
 from lmol.report.pictures import chart_uri
-from lmol.report.recipes import Recipe
+from lmol.report.recipes import Recipe, Subject
 from lmol.report.runs import ReportedRun
-from lmol.report.subject import Subject
 
 FINDINGS = "What rules of health and audit found in each run, with what usually helps."
 FLOW = (
@@ -23,11 +22,11 @@ FLOW = (
 STEP = re.compile(r"gradient_flow_step_(\d+)\.png")
 
 
-def watching_section(subject: Subject) -> Section:
+def health_section(subject: Subject) -> Section:
     """Return findings of all runs, including those left out, and a picture per recipe."""
     runs = [run for recipe in subject.finished for run in recipe.runs]
     everything = [*runs, *(found.run for found in subject.left_out)]
-    flows = list(_flows(subject))
+    flows = [flow for recipe in subject.finished if (flow := _flow(recipe)) is not None]
     blocks: list[Block] = [_findings(everything), *flows]
     if flows:
         blocks.append(Text(sentences=[FLOW]))
@@ -63,13 +62,6 @@ def _row(run: ReportedRun, finding: Mapping[str, Any]) -> list[Cell]:
         Cell(text=since + more, value=first),
         Cell(text=finding["helps"]),
     ]
-
-
-def _flows(subject: Subject) -> Iterator[Image]:
-    for recipe in subject.finished:
-        image = _flow(recipe)
-        if image is not None:
-            yield image
 
 
 def _flow(recipe: Recipe) -> Image | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lmol.report.blocks import Cell, Section, Table, Text
 from lmol.report.numbers import DASH
-from lmol.report.subject import Subject
+from lmol.report.recipes import Subject
 
 DIFFERENT = (
     "Settings that are not the same in all recipes; bold where a recipe differs from the first. "
