@@ -20,25 +20,15 @@ def remove_unused(sweeps: Iterable[Path], new_folders: Iterable[Path]) -> None:
     searched, except the job folders of its own sweeps.
     """
     for sweep in sweeps:
-        _remove_unused_sweep(sweep)
-    for folder in new_folders:
-        _remove_empty(folder)
+        _remove_empty(sweep.glob("*/"))
+        if {child.name for child in sweep.glob("*")} <= {*OF_A_SWEEP, RECORDS}:
+            shutil.rmtree(sweep / RECORDS, ignore_errors=True)
+            for name in OF_A_SWEEP:
+                (sweep / name).unlink(missing_ok=True)
+    _remove_empty(new_folders)
 
 
-def _remove_unused_sweep(sweep: Path) -> None:
-    for job in sweep.glob("*/"):
-        _remove_empty(job)
-    if {child.name for child in _children(sweep)} <= {*OF_A_SWEEP, RECORDS}:
-        shutil.rmtree(sweep / RECORDS, ignore_errors=True)
-        for name in OF_A_SWEEP:
-            (sweep / name).unlink(missing_ok=True)
-
-
-def _remove_empty(folder: Path) -> None:
-    if not any(_children(folder)):
-        with suppress(OSError):  # gone already, or another command has put something there
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):  # it holds something, or is gone already
             folder.rmdir()
-
-
-def _children(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ def locked(sweep: Path) -> Iterator[None]:
     logging.getLogger("filelock").setLevel(logging.WARNING)
     lock = FileLock(sweep / LOCK, timeout=LOCK_PATIENCE)
     try:
-        lock.acquire()
+        held = lock.acquire()
     except Timeout:
         raise RunFolderError(
             sweep / LOCK,
@@ -148,10 +149,8 @@ def locked(sweep: Path) -> Iterator[None]:
             expected="one that is held for a moment",
             remedy="end the process that hangs there; on a file system without locks, remove it",
         ) from None
-    try:
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def _left(folder: Path, sweep: Path, config: Config) -> Left | None:
@@ -175,10 +174,8 @@ def _left(folder: Path, sweep: Path, config: Config) -> Left | None:
 
 def _move_aside(folder: Path, sweep: Path) -> None:
     """Move the folder of an unfinished job to another name, with all files in it."""
-    place, number = sweep / UNFINISHED / f"{folder.name}_1", 1
-    while place.exists():
-        number += 1
-        place = place.with_name(f"{folder.name}_{number}")
+    places = (sweep / UNFINISHED / f"{folder.name}_{number}" for number in count(1))
+    place = next(place for place in places if not place.exists())
     place.parent.mkdir(exist_ok=True)
     folder.rename(place)
     get_console().print(f"{folder.name}: unfinished, moved to {place}", markup=False)

@@ -18,8 +18,7 @@ from PIL import Image
 from lmol.config import Config, as_dict, load_config
 from lmol.config.schema import TrackingMode
 from lmol.errors import ConfigError, LmolError
-from lmol.runs.run_folder import RunFolder
-from lmol.runs.silent_folder import SilentFolder
+from lmol.runs.run_folder import RunFolder, SilentFolder
 from lmol.tracking.opening import open_tracker, require_tracking
 from lmol.tracking.tracker import Tracker
 from lmol.tracking.wandb import run_id
