@@ -187,9 +187,7 @@ def _end_with(codes: list[int]) -> None:
 def _print_failures() -> list[int]:
     """Print the failed jobs of a multirun, grouped by message; return their exit codes."""
     failed = [failure for sweep in _sweeps for failure in failures(sweep)]
-    by_reason: dict[str, list[str]] = {}
-    for failure in failed:
-        by_reason.setdefault(failure.text, []).append(f"Failed: {failure.folder}")
-    for text, folders in by_reason.items():
+    for text in dict.fromkeys(failure.text for failure in failed):
+        folders = [f"Failed: {failure.folder}" for failure in failed if failure.text == text]
         print("", *folders, text, sep="\n", file=sys.stderr)
     return [failure.code for failure in failed]

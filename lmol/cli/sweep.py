@@ -70,6 +70,6 @@ def _unfinished(sweep: Path, missing: Sequence[SweptJob], num_jobs: int) -> str:
     shown = ", ".join(f"{name} ({job.status})" for name, job in named)
     return (
         f"{sweep}: {len(missing)} of {num_jobs} jobs are not done: {shown}.\n"
-        "  -> the same command goes on with them once no process is at them; if one was killed on "
-        "another host, move the folders of its jobs away first"
+        "  -> the same command continues them once no other process runs them; if one was killed "
+        "on another host, move the folders of its jobs away first"
     )

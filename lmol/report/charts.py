@@ -9,7 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from lmol.report.numbers import percent, signed
-from lmol.report.statistics import Comparison
+from lmol.report.statistics import PairedDifference
 from lmol.report.svg import Axis, Limits, Plot, Point, limits_of, thinned
 from lmol.verdict import TITLES
 
@@ -27,7 +27,7 @@ def series(place: int) -> str:
     return f"s{place % SERIES}" + (" again" if place >= SERIES else "")
 
 
-def draw_differences(compared: Mapping[str, Comparison]) -> Markup:
+def draw_differences(compared: Mapping[str, PairedDifference]) -> Markup:
     """Draw differences by metric title: a dot per fold, the mean and its interval."""
     ends = [0.0]
     for found in compared.values():
@@ -45,7 +45,7 @@ def draw_differences(compared: Mapping[str, Comparison]) -> Markup:
     return plot.markup("Differences by fold, their means and intervals")
 
 
-def _draw_difference(plot: Plot, y: float, title: str, found: Comparison) -> None:
+def _draw_difference(plot: Plot, y: float, title: str, found: PairedDifference) -> None:
     plot.row_name(y, title)
     if found.low is not None and found.high is not None:
         plot.segment((found.low, y), (found.high, y), "interval")

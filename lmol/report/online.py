@@ -100,12 +100,12 @@ def _place(recipes: Sequence[Recipe]) -> tuple[str, str]:
     places = sorted({(str(w["project"]), w["entity"] or "") for w in identities})
     if len(places) > 1:
         projects = listed(["/".join(filter(None, (entity, project))) for project, entity in places])
-        raise _unfit(f"runs of {projects}", "runs of one project", "report each project on its own")
+        raise _unfit(f"runs of {projects}", "runs of one project", "report each project separately")
     return places[0]
 
 
 def _unfit(got: str, expected: str, remedy: str) -> LmolError:
-    remedy = f"{remedy}; the page alone needs none: leave tracking=online out"
+    remedy = f"{remedy}; to make only the page, leave tracking=online out"
     return LmolError("runs", got=f"{got}, for a W&B report", expected=expected, remedy=remedy)
 
 

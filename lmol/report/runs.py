@@ -75,7 +75,7 @@ class ReportedRun:
 
     @property
     def status(self) -> RunStatus:
-        """Return the status; a run recorded as running is unfinished: at work, or killed."""
+        """Return the status; a run recorded as running is unfinished: in progress, or killed."""
         status = str(self.manifest.get("status"))
         if status.startswith(FAILED):
             return RunStatus.FAILED
@@ -86,7 +86,7 @@ class ReportedRun:
     def problem(self) -> str | None:
         """Return the reason why the run is not averaged; None if it is."""
         if not self.manifest:
-            return f"no readable {MANIFEST}: it begins at this moment, or was killed as it began"
+            return f"no readable {MANIFEST}: the run has just started, or was killed at its start"
         if self.status is RunStatus.FAILED:
             return str(self.manifest.get("error") or "failed").splitlines()[0]
         if self.status is RunStatus.DONE:
@@ -94,7 +94,7 @@ class ReportedRun:
         if self.manifest.get("status") == DONE:
             missing = "config.yaml" if not self.config else "metrics.json"
             return f"done, but its {missing} is missing or damaged"
-        return "still running, or killed: its manifest tells no end"
+        return "still running, or killed: its manifest records no end"
 
     def table(self, name: str) -> pd.DataFrame | None:
         """Return a CSV file of the run; None if it is missing, damaged or empty."""
@@ -140,10 +140,10 @@ def _matches(name: str) -> list[Path]:
     if Path(name).exists():
         return [Path(name)]
     found = [Path(match) for match in glob(name) if Path(match).is_dir()]  # noqa: PTH207
-    return sorted(found, key=_begun) or [Path(name)]
+    return sorted(found, key=_start) or [Path(name)]
 
 
-def _begun(folder: Path) -> tuple[str, str]:
+def _start(folder: Path) -> tuple[str, str]:
     """Return the start of the first run in a folder, and the folder's name."""
     places = [folder / MANIFEST, *folder.glob(f"*/{MANIFEST}")]
     starts = [str(read_mapping(place).get("start")) for place in places if place.is_file()]
@@ -180,7 +180,7 @@ def _as_wanted(sweep: Path, jobs: list[ReportedRun]) -> list[ReportedRun]:
 
 
 def is_run(folder: Path) -> bool:
-    """Return whether a run has begun to write there."""
+    """Return whether a run has written its first file there."""
     return folder.is_dir() and any((folder / name).is_file() for name in TRACES)
 
 
@@ -188,7 +188,7 @@ def _not_trained(run: ReportedRun) -> RunFolderError:
     return RunFolderError(
         run.path,
         got=f"the folder of task={run.task}",
-        expected="folders of runs that were trained, or of sweeps",
+        expected="folders of training runs, or of sweeps",
         remedy=f"name the run that it used: {run.manifest.get('run')}",
     )
 
@@ -200,7 +200,7 @@ def _no_run(folder: Path) -> RunFolderError:
     return RunFolderError(
         f"runs={folder}",
         got=there,
-        expected="folders of runs that were trained, or of sweeps",
+        expected="folders of training runs, or of sweeps",
         remedy="python -m lmol.run task=report lists them; a folder with a comma in its name is "
         "written runs=\"['a,b']\"",
     )

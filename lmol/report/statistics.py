@@ -20,7 +20,7 @@ ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class PairedDifference:
     """Difference of second minus first over the folds that both have.
 
     by_fold: the differences. low, high, p: from the corrected resampled t-test; p_uncorrected: from
@@ -42,7 +42,7 @@ class Comparison:
 
 def compare(
     first: Mapping[int, float], second: Mapping[int, float], test_by_train: float
-) -> Comparison | None:
+) -> PairedDifference | None:
     """Run the corrected resampled t-test; return None if no fold is in both.
 
     test_by_train: ratio of held-out to training images in a fold. Training sets of folds overlap,
@@ -56,11 +56,11 @@ def compare(
     values = np.array(list(differences.values()))
     mean, num = float(values.mean()), len(folds)
     if num < FEWEST:
-        return Comparison(by_fold=differences, mean=mean)
+        return PairedDifference(by_fold=differences, mean=mean)
     sd = float(values.std(ddof=1))
     corrected = sd * math.sqrt(1.0 / num + test_by_train)
     half = t_quantile(num) * corrected
-    return Comparison(
+    return PairedDifference(
         by_fold=differences,
         mean=mean,
         low=mean - half,

@@ -105,7 +105,7 @@ def _latest() -> PastRun:
         raise RunFolderError(
             "run",
             got=f"no finished run below {OUTPUTS.absolute()}",
-            expected="a run that was trained to its end",
+            expected="a finished training run",
             remedy="train one with python -m lmol.run, or name a folder with run=...",
         )
     return max(finished, key=lambda past: str(past.manifest["end"]))
@@ -126,11 +126,11 @@ def _named(path: Path) -> PastRun:
         raise RunFolderError(
             path,
             got=f"the folder of task={task}",
-            expected="the folder of a run that was trained",
+            expected="the folder of a training run",
             remedy=f"name the run that it used: run={past.manifest.get('run')}",
         )
     if status != DONE:
-        log.warning("%s did not end well (status %s); its checkpoints are used", path, status)
+        log.warning("%s did not finish (status %s); its checkpoints are used", path, status)
     return past
 
 

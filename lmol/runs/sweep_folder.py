@@ -72,7 +72,7 @@ def begin_sweep(plan: SweepPlan) -> None:
     with locked(plan.path):
         known = SweepRecord.read(plan.path)
         if known is not None and known.keys != plan.keys:
-            text = ", ".join(known.keys) or "folds alone"
+            text = ", ".join(known.keys) or "folds only"
             raise _other(plan.path, f"a sweep over {text}")
         if known is not None:
             known.refuse_other(plan.path, plan.base)
@@ -98,7 +98,7 @@ def forget_impossible(sweep: Path) -> None:
 
 
 def open_job(place: JobPlace, sweep: Path, record: SweepRecord, config: Config) -> RunFolder | Left:
-    """Claim and return the folder of a job to run, or return the reason to leave it as it is.
+    """Claim and return the folder of a job to run, or return the reason not to run it.
 
     Raises RunFolderError if the job is of another experiment than the sweep.
     """
@@ -146,8 +146,8 @@ def locked(sweep: Path) -> Iterator[None]:
         raise RunFolderError(
             sweep / LOCK,
             got=f"a lock that another process has held for {LOCK_PATIENCE} s",
-            expected="one that is held for a moment",
-            remedy="end the process that hangs there; on a file system without locks, remove it",
+            expected="a lock that is held only for a moment",
+            remedy="end the process that holds it; on a file system without locks, remove it",
         ) from None
     with held:
         yield
@@ -159,16 +159,16 @@ def _left(folder: Path, sweep: Path, config: Config) -> Left | None:
         raise _other(folder, "a finished job of other settings")
     if status == DONE and facts.get("num_processes", 1) != num_processes():
         raise _other(folder, f"a finished job of {facts.get('num_processes', 1)} process(es), each "
-                     "of which takes a batch of its own")  # fmt: skip
+                     "of which takes its own batch")  # fmt: skip
     if status == DONE:
-        return Left(reason="finished before, left as it is", result=facts.get("result"))
+        return Left(reason="finished earlier, and not run again", result=facts.get("result"))
     if status == RUNNING:
-        where = f"process {facts.get('pid')} of {facts.get('host')}"
-        text = f"{where} is at it, left alone; move its folder away if that was killed"
-        return Left(reason=text, result=None)
+        process = f"process {facts.get('pid')} on {facts.get('host')}"
+        reason = f"{process} runs it; if that process was killed, move the job's folder away"
+        return Left(reason=reason, result=None)
     failed = failures(sweep) if config.fail_fast else []
     if failed:
-        return Left(reason=f"not begun, as {failed[0].job} failed (fail_fast=true)", result=None)
+        return Left(reason=f"not started: {failed[0].job} failed (fail_fast=true)", result=None)
     return None
 
 
@@ -205,6 +205,6 @@ def _other(path: Path, got: str) -> LmolError:
     return RunFolderError(
         path,
         got=got,
-        expected="jobs that differ in the fold and the swept keys alone",
-        remedy="repeat the command that began the sweep, or choose another hydra.sweep.dir=...",
+        expected="jobs that differ only in the fold and the swept keys",
+        remedy="repeat the command that started the sweep, or choose another hydra.sweep.dir=...",
     )

@@ -1,4 +1,4 @@
-"""The jobs of a sweep, read from their folders, whatever processes they ran in."""
+"""The jobs of a sweep, read from their folders: any process may have run them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lmol.system.files import read_mapping
 from lmol.system.job_process import LONGEST_END, POLL
 
 METRICS = "metrics.json"
-KILLED_ERROR = "its process ended without a word: killed, or out of memory"
+KILLED_ERROR = "its process ended without a message: killed, or out of memory"
 
 
 @dataclass(frozen=True, kw_only=True)

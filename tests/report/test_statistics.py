@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lmol.report.statistics import Comparison, compare
+from lmol.report.statistics import PairedDifference, compare
 
 
 def by_fold(values):
@@ -17,7 +17,7 @@ def by_fold(values):
 def compared(first, second, test_by_train) -> Any:
     """A comparison of recipes that share a fold."""
     found = compare(first, second, test_by_train)
-    assert isinstance(found, Comparison)
+    assert isinstance(found, PairedDifference)
     return found
 
 

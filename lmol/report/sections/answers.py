@@ -14,8 +14,8 @@ from lmol.report.svg import Axis, Point
 from lmol.verdict import TITLES
 
 CONFUSION = (
-    "All folds together, both orders of a pair averaged. A row is a label; its shares add up to "
-    "100 %, and below them stands the number of pairs."
+    "All folds together, both orders of a pair averaged. Each row is a label; its shares add up to "
+    "100 %, with the number of pairs below each share."
 )
 GAP = (
     "Share of pairs answered as their label says, by how far the two scores are apart; all folds "
@@ -23,12 +23,12 @@ GAP = (
 )
 RELIABILITY = (
     "Accuracy by confidence, the probability of the answer that is given; all folds together, bins "
-    "of fewer than {fewest} pairs left out. On the dashed line a judge is right as often as it is "
-    "sure; below it, it is too sure."
+    "of fewer than {fewest} pairs left out. On the dashed line, accuracy equals confidence; below "
+    "it, the judge is overconfident."
 )
 ECE = (
     "Expected calibration error (15 bins, mean ± SD over folds) as answered, and after a "
-    "temperature that was fitted on validation pairs (above 1: the judge was too sure)."
+    "temperature that was fitted on validation pairs (above 1: the judge was overconfident)."
 )
 FEWEST = 20
 

@@ -1,4 +1,4 @@
-"""The gravest mistakes of each recipe, with pictures where the files are still there."""
+"""The gravest mistakes of each recipe, with pictures if the image files still exist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN = 6
 """Pairs per recipe."""
 
 CAPTION = (
-    "Wrong answers of all folds: first where the worse image was taken for the better one, then by "
+    "Wrong answers of all folds: first those that prefer the image with the lower score, then by "
     "the gap of the scores, no image twice. Each shows the label, the answer of the model, "
     "and its probabilities of First, Second and Similar (both orders averaged)."
 )

@@ -9,9 +9,9 @@ from lmol.report.numbers import METRICS, between, listed, mean_and_sd, number_ce
 from lmol.report.recipes import LeftOut, Recipe, Subject
 
 CAPTION = (
-    "Held-out metrics, mean ± SD over folds; below it the 95 % t-interval of the mean, which of a "
+    "Held-out metrics, mean ± SD over folds; below it the 95 % t-interval of the mean, which with "
     "few folds may reach beyond possible values. Folds share training images, so that intervals "
-    "are rather too narrow; the comparison of recipes corrects for that."
+    "are somewhat too narrow; the comparison of recipes corrects for that."
 )
 
 
@@ -66,7 +66,7 @@ def _by_fold(subject: Subject) -> Iterator[Table]:
 def _missing(subject: Subject) -> Iterator[Text]:
     sentences = [
         f"{recipe.label}: no finished run of {of_folds(recipe.missing)}; its means are over "
-        f"{of_folds(recipe.folds)} alone."
+        f"{of_folds(recipe.folds)} only."
         if recipe.runs
         else f"{recipe.label}: no finished run at all."
         for recipe in subject.recipes
@@ -80,7 +80,7 @@ def _left_out(subject: Subject) -> Iterator[Table]:
     columns = ("run", "recipe", "fold", "status", "why")
     rows = [_left_out_row(found) for found in subject.left_out]
     if rows:
-        yield Table(caption="Runs that are in none of these means.", columns=columns, rows=rows)
+        yield Table(caption="Runs that are not part of these means.", columns=columns, rows=rows)
 
 
 def _left_out_row(found: LeftOut) -> list[Cell]:

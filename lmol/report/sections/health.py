@@ -12,7 +12,7 @@ from lmol.report.pictures import chart_uri
 from lmol.report.recipes import Recipe, Subject
 from lmol.report.runs import ReportedRun
 
-FINDINGS = "What rules of health and audit found in each run, with what usually helps."
+FINDINGS = "Findings of the health and audit rules in each run, with what usually helps."
 FLOW = (
     "Gradient flow: sizes of the elements and norms of the gradients of every trained tensor, from "
     "left to right as images pass through the model; heights are logarithmic. Points of one colour "
@@ -39,14 +39,14 @@ def findings_of(run: ReportedRun) -> Sequence[Mapping[str, Any]]:
 
 
 def _findings(runs: Sequence[ReportedRun]) -> Block:
-    watched = [run for run in runs if run.manifest.get("health")]
-    rows = [_row(run, finding) for run in watched for finding in findings_of(run)]
-    steps = sum(int(run.manifest["health"].get("steps", 0)) for run in watched)
-    looked = f"{len(watched)} of {len(runs)} runs were watched, {steps:,} steps in all"
+    monitored = [run for run in runs if run.manifest.get("health")]
+    rows = [_row(run, finding) for run in monitored for finding in findings_of(run)]
+    steps = sum(int(run.manifest["health"].get("steps", 0)) for run in monitored)
+    extent = f"{len(monitored)} of {len(runs)} runs were monitored, {steps:,} steps in all"
     if not rows:
-        return Text(sentences=[f"{looked}; no rule found anything."])
+        return Text(sentences=[f"{extent}; no rule found anything."])
     columns = ("run", "severity", "rule", "found", "since", "usually helps")
-    return Table(caption=f"{FINDINGS} {looked}.", columns=columns, rows=rows)
+    return Table(caption=f"{FINDINGS} {extent}.", columns=columns, rows=rows)
 
 
 def _row(run: ReportedRun, finding: Mapping[str, Any]) -> list[Cell]:

@@ -20,7 +20,7 @@ RANKING = (
 )
 GROUPS = (
     "Pairs within one group of images: accuracy over all folds (weighted by pairs), its SD over "
-    "folds, and the mean of estimate less score. Groups of few pairs scatter by chance alone."
+    "folds, and the mean of estimate minus score. Groups with few pairs vary by chance."
 )
 
 

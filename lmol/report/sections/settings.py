@@ -8,7 +8,7 @@ from lmol.report.recipes import Subject
 
 DIFFERENT = (
     "Settings that are not the same in all recipes; bold where a recipe differs from the first. "
-    "All others are equal. Folds, paths of results, tracking and what is only shown are left out."
+    "All others are equal. Folds, paths of results, tracking and display settings are left out."
 )
 ABSENT = object()
 
