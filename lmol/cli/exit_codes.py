@@ -7,11 +7,12 @@ Ctrl-C; 143: SIGTERM; 129: SIGHUP.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -23,9 +24,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lmol.cli.mistakes import MISTAKES, composition_mistake, mistake_of, no_folder
-from lmol.cli.unused_folders import remove_unused
 from lmol.errors import LmolError
-from lmol.runs.job_record import MISTAKE, JobFailed, failures, forget_failures, recorded
+from lmol.runs.job_record import MISTAKE, RECORDS, JobFailed, failures, forget_failures, recorded
 from lmol.runs.sweep_jobs import wait_for_jobs
 from lmol.system.distributed import process_index
 from lmol.system.job_process import LONGEST_END
@@ -40,6 +40,9 @@ from lmol.system.signals import (
 
 BY_SIGNAL = {BASE_CODE + number for number in SIGNALS}
 UNFINISHED_SWEEP = 3
+
+OF_A_SWEEP = ("multirun.yaml", "sweep.yaml", ".lock")
+"""Files that are removed with a sweep's folder if no job has left anything."""
 
 Result = TypeVar("Result")
 
@@ -173,7 +176,7 @@ def _with_messages(debug: bool) -> Iterator[None]:
         print_error(mistake, debug)
         _end_with([*codes, MISTAKE])
     finally:
-        remove_unused(_sweeps, _new_folders)
+        _remove_unused()
         _new_folders.clear()
         _sweeps.clear()
 
@@ -191,3 +194,24 @@ def _print_failures() -> list[int]:
         folders = [f"Failed: {failure.folder}" for failure in failed if failure.text == text]
         print("", *folders, text, sep="\n", file=sys.stderr)
     return [failure.code for failure in failed]
+
+
+def _remove_unused() -> None:
+    """Remove empty folders of the command's sweeps, and empty folders that the command made.
+
+    Another command may run at the same time: folders that this command did not make are not
+    searched, except the job folders of its sweeps.
+    """
+    for sweep in _sweeps:
+        _remove_empty(sweep.glob("*/"))
+        if {child.name for child in sweep.glob("*")} <= {*OF_A_SWEEP, RECORDS}:
+            shutil.rmtree(sweep / RECORDS, ignore_errors=True)
+            for name in OF_A_SWEEP:
+                (sweep / name).unlink(missing_ok=True)
+    _remove_empty(_new_folders)
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):  # it holds something, or is gone already
+            folder.rmdir()

@@ -11,8 +11,6 @@ from lmol.report.numbers import METRICS, between, fixed, number_cell, of_folds, 
 from lmol.report.recipes import Recipe, Subject
 from lmol.report.statistics import FEWEST, PairedDifference, compare
 
-Compared = Mapping[Metric, PairedDifference]
-
 METHOD = (
     "Differences are paired by fold. Interval and p are those of the corrected resampled t-test "
     "(Nadeau and Bengio 2003, Machine Learning 52): training sets of different folds overlap, but "
@@ -85,7 +83,7 @@ def _compared(first: Recipe, other: Recipe) -> Iterator[Block]:
     yield Figures(caption=FIGURE, figures=[Figure(title=title, drawing=drawing, wide=True)])
 
 
-def _table(first: Recipe, found: Compared) -> Table:
+def _table(first: Recipe, found: Mapping[Metric, PairedDifference]) -> Table:
     folds = sorted({fold for comparison in found.values() for fold in comparison.by_fold})
     by_fold = [f"fold {fold}" for fold in folds]
     columns = ("metric", "folds", *by_fold, "mean", "95 % interval", "p", "p, uncorrected")

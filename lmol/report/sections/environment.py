@@ -65,17 +65,14 @@ def _commit(manifest: Mapping[str, Any]) -> str:
 
 
 def _versions(runs: Sequence[ReportedRun]) -> list[Table]:
-    found = [_installed(run.manifest) for run in runs]
+    """Return a row for the platform, for Python, and for each package."""
+    machines = [{key: run.manifest.get(key) for key in ("platform", "python")} for run in runs]
+    packages = [run.manifest.get("versions") or {} for run in runs]
+    found = [machine | versions for machine, versions in zip(machines, packages, strict=True)]
     names = list(dict.fromkeys(name for versions in found for name in versions))
     rows = [[Cell(text=name), _version([v.get(name) for v in found])] for name in names]
     table = Table(caption=VERSIONS, columns=("what", "version"), rows=rows, folded=True)
     return [table] if rows else []
-
-
-def _installed(manifest: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return platform, Python, and the version of each package."""
-    machine = {name: manifest.get(name) for name in ("platform", "python")}
-    return machine | dict(manifest.get("versions") or {})
 
 
 def _version(values: Sequence[str | None]) -> Cell:

@@ -33,15 +33,10 @@ def health_section(subject: Subject) -> Section:
     return Section(key="health", title="Health and gradients", blocks=blocks)
 
 
-def findings_of(run: ReportedRun) -> Sequence[Mapping[str, Any]]:
-    """Return the findings in the manifest, which the audit's summary repeats."""
-    return (run.manifest.get("health") or {}).get("findings") or ()
-
-
 def _findings(runs: Sequence[ReportedRun]) -> Block:
-    monitored = [run for run in runs if run.manifest.get("health")]
-    rows = [_row(run, finding) for run in monitored for finding in findings_of(run)]
-    steps = sum(int(run.manifest["health"].get("steps", 0)) for run in monitored)
+    monitored = [(run, health) for run in runs if (health := run.manifest.get("health"))]
+    rows = [_row(run, one) for run, health in monitored for one in health.get("findings") or ()]
+    steps = sum(int(health.get("steps", 0)) for _, health in monitored)
     extent = f"{len(monitored)} of {len(runs)} runs were monitored, {steps:,} steps in all"
     if not rows:
         return Text(sentences=[f"{extent}; no rule found anything."])
@@ -67,17 +62,13 @@ def _row(run: ReportedRun, finding: Mapping[str, Any]) -> list[Cell]:
 def _flow(recipe: Recipe) -> Image | None:
     """Return the latest picture of the recipe's first fold that has one."""
     for run in recipe.runs:
-        path = latest_flow(run.path)
+        pictures = (run.path / "audit").glob("gradient_flow_step_*.png")
+        path = max(pictures, key=_step, default=None)
         uri = chart_uri(path) if path else None
         if path and uri:
             caption = f"Fold {run.fold}, step {_step(path)}, the last that was drawn."
             return Image(title=f"{recipe.label}: gradient flow", uri=uri, caption=caption)
     return None
-
-
-def latest_flow(run: Path) -> Path | None:
-    """Return the gradient flow of the last step that was drawn."""
-    return max((run / "audit").glob("gradient_flow_step_*.png"), key=_step, default=None)
 
 
 def _step(path: Path) -> int:
