@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 
 class LmolError(Exception):
     """A user's mistake, reported in one or two lines; the command ends with exit code 2.
@@ -18,11 +20,8 @@ class LmolError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Keyword-only parts survive pickling, which a launcher with worker processes needs."""
-        return _rebuild, (type(self), self.where, self.got, self.expected, self.remedy)
-
-
-def _rebuild(kind: type[LmolError], where: str, got: str, expected: str, remedy: str) -> LmolError:
-    return kind(where, got=got, expected=expected, remedy=remedy)
+        parts = {"got": self.got, "expected": self.expected, "remedy": self.remedy}
+        return partial(type(self), **parts), (self.where,)
 
 
 class DataError(LmolError):

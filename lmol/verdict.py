@@ -42,12 +42,9 @@ def label_pairs(score1: ArrayLike, score2: ArrayLike, theta: float) -> NDArray[n
 
 def verdict_indices(titles: ArrayLike) -> NDArray[np.int64]:
     """Verdict indices of the titles First, Second, Similar, in their shape (P,)."""
-    given = np.asarray(titles)
-    codes = np.full(given.shape, -1, dtype=np.int64)
-    for index, title in enumerate(TITLES):
-        codes[given == title] = index
-    assert (codes >= 0).all(), f"labels are among {', '.join(TITLES)}"
-    return codes
+    matches = np.asarray(titles)[..., np.newaxis] == np.array(TITLES)
+    assert matches.any(axis=-1).all(), f"labels are among {', '.join(TITLES)}"
+    return matches.argmax(axis=-1).astype(np.int64)
 
 
 def most_probable(distributions: NDArray[np.float64]) -> NDArray[np.int64]:

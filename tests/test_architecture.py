@@ -57,7 +57,7 @@ ONLY_IN = {
 
 LIGHT = ("errors", "verdict", "system", "config", "runs", "tracking", "cli", "run")
 IN_FUNCTIONS = (
-    "cli/libraries",
+    "cli/early",
     "system/distributed",
     "tracking/wandb",
     "tracking/wandb_session",

@@ -21,8 +21,7 @@ from lmol.data.preparation import PreparedFold
 from lmol.errors import HealthError
 from lmol.model.features import ImageStore
 from lmol.model.pair_model import PairModel
-from lmol.runs.run_folder import RunFolder
-from lmol.runs.silent_folder import SilentFolder
+from lmol.runs.run_folder import RunFolder, SilentFolder
 from lmol.tracking.tracker import Tracker
 from lmol.training.trainer import ComparisonTrainer
 from lmol.workflow.fit import monitor_of, trainer_of

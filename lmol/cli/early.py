@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -9,7 +10,6 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from lmol import __version__
-from lmol.cli.libraries import quiet_libraries
 from lmol.config.schema import TrackingMode
 from lmol.config.task_kinds import TRACKED, WITHOUT_MODEL
 from lmol.system.distributed import process_index
@@ -39,7 +39,17 @@ class EarlyTracking(Callback):
 
 
 class QuietLibraries(Callback):
-    """Callback that silences other libraries in the command; importing lmol changes no logging."""
+    """Callback that silences libraries whose output would break our progress bar and log lines.
+
+    When imported, bitsandbytes reports that an optional CPU kernel package is absent; it computes
+    the same without. The bars and the advice of transformers are silenced if the task builds a
+    model. Importing lmol changes no logging.
+    """
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        quiet_libraries(loaders=OmegaConf.select(config, "task.name") not in WITHOUT_MODEL)
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+        if OmegaConf.select(config, "task.name") not in WITHOUT_MODEL:
+            from transformers.utils.logging import disable_progress_bar, set_verbosity_error
+
+            disable_progress_bar()
+            set_verbosity_error()

@@ -7,11 +7,12 @@ Ctrl-C; 143: SIGTERM; 129: SIGHUP.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -23,17 +24,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lmol.cli.mistakes import MISTAKES, composition_mistake, mistake_of, no_folder
-from lmol.cli.unused_folders import remove_unused
 from lmol.errors import LmolError
-from lmol.runs.job_record import (
-    MISTAKE,
-    JobFailed,
-    failures,
-    forget_failures,
-    recorded,
-)
+from lmol.runs.job_record import MISTAKE, RECORDS, JobFailed, failures, forget_failures, recorded
+from lmol.runs.sweep_jobs import wait_for_jobs
 from lmol.system.distributed import process_index
-from lmol.system.job_process import LONGEST_END, wait_for_jobs
+from lmol.system.job_process import LONGEST_END
 from lmol.system.signals import (
     BASE_CODE,
     SIGNALS,
@@ -45,6 +40,9 @@ from lmol.system.signals import (
 
 BY_SIGNAL = {BASE_CODE + number for number in SIGNALS}
 UNFINISHED_SWEEP = 3
+
+OF_A_SWEEP = ("multirun.yaml", "sweep.yaml", ".lock")
+"""Files that are removed with a sweep's folder if no job has left anything."""
 
 Result = TypeVar("Result")
 
@@ -83,7 +81,7 @@ def _remember(config: DictConfig, key: str) -> Path:
 
 def refuse(error: LmolError) -> NoReturn:
     """End the command at once, also from a callback, whose exceptions Hydra ignores."""
-    tell(error)
+    print_error(error)
     raise SystemExit(MISTAKE)
 
 
@@ -108,7 +106,7 @@ def reported(job: Callable[[DictConfig], Result]) -> Callable[[DictConfig], Resu
         try:
             return job(values)
         except (LmolError, OmegaConfBaseException) as error:
-            tell(mistake_of(error) or error, values.get("debug") is True)
+            print_error(mistake_of(error) or error, values.get("debug") is True)
             raise SystemExit(MISTAKE) from error
 
     return run
@@ -123,7 +121,7 @@ def _foreign(config: str | None) -> LmolError:
     )
 
 
-def tell(error: Exception, debug: bool = False) -> None:
+def print_error(error: Exception, debug: bool = False) -> None:
     """Print the message for a mistake of the user's, the traceback for all else and in debug."""
     if debug or not isinstance(error, LmolError):
         traceback.print_exception(error)
@@ -135,63 +133,50 @@ def tell(error: Exception, debug: bool = False) -> None:
 def command_ending(debug: bool) -> Iterator[None]:
     """Turn an early end of the command into a message and an exit code; remove unused folders.
 
-    If several processes fail, the others wait until the first has written how the run ended,
-    because torchrun ends all processes when one is gone.
+    Only the first of several processes handles signals: torchrun ends the others. If several
+    processes fail, the others wait until the first has written how the run ended, because torchrun
+    ends all processes when one is gone.
     """
+    signals: AbstractContextManager[None] = nullcontext()
+    if process_index() == 0:
+        signals = ending_by_signals(lambda: wait_for_jobs(_sweeps))
     try:
-        with _handling_signals(), _told(debug):
+        with signals, _with_messages(debug):
             yield
-    except Exception:
-        _let_first_end()
-        raise
-    except SystemExit as ended:
-        if ended.code not in (None, 0, *BY_SIGNAL):
-            _let_first_end()
+    except (Exception, SystemExit) as ended:
+        well = isinstance(ended, SystemExit) and ended.code in (None, 0, *BY_SIGNAL)
+        if process_index() != 0 and not well:
+            time.sleep(LONGEST_END)
         raise
 
 
 @contextmanager
-def _handling_signals() -> Iterator[None]:
-    """Let the first of several processes handle signals; torchrun ends the others."""
-    if process_index() != 0:
-        yield
-        return
-    with ending_by_signals(lambda: wait_for_jobs(_sweeps)):
-        yield
-
-
-def _let_first_end() -> None:
-    if process_index() != 0:
-        time.sleep(LONGEST_END)  # torchrun ends this process when the first has failed too
-
-
-@contextmanager
-def _told(debug: bool) -> Iterator[None]:
+def _with_messages(debug: bool) -> Iterator[None]:
+    """Print the message of an early end, and exit with its code."""
     try:
-        codes: list[int] = []
         try:
             yield
         finally:
             codes = [_last_words.pop()() for _ in [*_last_words]]
-        _end_with([*_tell_failures(), *filter(None, codes)])
+        _end_with([*_print_failures(), *filter(None, codes)])
     except KeyboardInterrupt as error:
-        _tell_failures()
+        _print_failures()
         kept = f"; {error.kept}" if isinstance(error, Stopped) and error.kept else ""
         print(f"{describe_interrupt(error)}{kept}", file=sys.stderr)
         raise SystemExit(exit_code(error)) from None
     except JobFailed:
-        _end_with(_tell_failures())
+        _end_with(_print_failures())
     except SystemExit:
-        _tell_failures()
+        _print_failures()
         raise
     except (*MISTAKES, OSError) as error:
-        codes, mistake = _tell_failures(), mistake_of(error)
+        codes, mistake = _print_failures(), mistake_of(error)
         if mistake is None:
             raise
-        tell(mistake, debug)
+        print_error(mistake, debug)
         _end_with([*codes, MISTAKE])
     finally:
-        remove_unused(_sweeps, _new_folders)
+        _remove_unused()
         _new_folders.clear()
         _sweeps.clear()
 
@@ -202,12 +187,31 @@ def _end_with(codes: list[int]) -> None:
         raise SystemExit(min(codes)) from None
 
 
-def _tell_failures() -> list[int]:
+def _print_failures() -> list[int]:
     """Print the failed jobs of a multirun, grouped by message; return their exit codes."""
     failed = [failure for sweep in _sweeps for failure in failures(sweep)]
-    by_reason: dict[str, list[str]] = {}
-    for failure in failed:
-        by_reason.setdefault(failure.text, []).append(f"Failed: {failure.folder}")
-    for text, folders in by_reason.items():
+    for text in dict.fromkeys(failure.text for failure in failed):
+        folders = [f"Failed: {failure.folder}" for failure in failed if failure.text == text]
         print("", *folders, text, sep="\n", file=sys.stderr)
     return [failure.code for failure in failed]
+
+
+def _remove_unused() -> None:
+    """Remove empty folders of the command's sweeps, and empty folders that the command made.
+
+    Another command may run at the same time: folders that this command did not make are not
+    searched, except the job folders of its sweeps.
+    """
+    for sweep in _sweeps:
+        _remove_empty(sweep.glob("*/"))
+        if {child.name for child in sweep.glob("*")} <= {*OF_A_SWEEP, RECORDS}:
+            shutil.rmtree(sweep / RECORDS, ignore_errors=True)
+            for name in OF_A_SWEEP:
+                (sweep / name).unlink(missing_ok=True)
+    _remove_empty(_new_folders)
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):  # it holds something, or is gone already
+            folder.rmdir()

@@ -67,7 +67,7 @@ def _no_option(group: str, option: str, options: list[str]) -> LmolError:
         return LmolError(
             "--config-name",
             got=f"{option!r}",
-            expected="a YAML file in the folder of --config-dir, or none of both",
+            expected="a YAML file in the folder of --config-dir, or neither option",
             remedy="name it as --config-dir=FOLDER --config-name=NAME, without .yaml",
         )
     return LmolError(

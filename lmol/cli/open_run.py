@@ -15,8 +15,7 @@ from lmol.config import Config
 from lmol.config.sweeping import JobPlace
 from lmol.config.task_kinds import SHARED, TRAIN, TRAINING
 from lmol.errors import ConfigError, LmolError
-from lmol.runs.run_folder import RunFolder
-from lmol.runs.silent_folder import SilentFolder
+from lmol.runs.run_folder import RunFolder, SilentFolder
 from lmol.runs.sweep_folder import Left, SweepRecord, open_job
 from lmol.system.distributed import num_processes, of_first, process_index
 from lmol.tracking.opening import require_tracking

@@ -15,7 +15,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from lmol.cli.exit_codes import UNFINISHED_SWEEP, at_sweep_end, refuse
-from lmol.config.sweeping import FOLD, Cell, sweep_plan
+from lmol.config.sweeping import Cell, sweep_plan
 from lmol.config.task_kinds import TRAIN
 from lmol.errors import LmolError
 from lmol.runs.result_folder import ResultFolder
@@ -58,8 +58,7 @@ def end_sweep(sweep: Path, start: float, asked: Sequence[Cell]) -> int:
 
     save_sweep(ResultFolder(sweep), record, jobs, start)
     forget_impossible(sweep)
-    cells = [{FOLD: job.fold, **job.values} for job in jobs]
-    own = [job for job, cell in zip(jobs, cells, strict=True) if not asked or cell in asked]
+    own = [job for job in jobs if not asked or job.cell in asked]
     missing = [job for job in own if job.status != DONE and not job.status.startswith(FAILED)]
     if missing:
         print(_unfinished(sweep, missing, len(own)), file=sys.stderr)
@@ -67,10 +66,10 @@ def end_sweep(sweep: Path, start: float, asked: Sequence[Cell]) -> int:
 
 
 def _unfinished(sweep: Path, missing: Sequence[SweptJob], num_jobs: int) -> str:
-    names = (job.folder.name if job.folder else f"fold_{job.fold}" for job in missing)
-    shown = ", ".join(f"{name} ({job.status})" for name, job in zip(names, missing, strict=True))
+    named = [(job.folder.name if job.folder else f"fold_{job.fold}", job) for job in missing]
+    shown = ", ".join(f"{name} ({job.status})" for name, job in named)
     return (
         f"{sweep}: {len(missing)} of {num_jobs} jobs are not done: {shown}.\n"
-        "  -> the same command goes on with them once no process is at them; if one was killed on "
-        "another host, move the folders of its jobs away first"
+        "  -> the same command continues them once no other process runs them; if one was killed "
+        "on another host, move the folders of its jobs away first"
     )

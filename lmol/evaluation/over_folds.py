@@ -17,24 +17,29 @@ CONFIDENCE = 0.95
 
 
 class OverFolds(TypedDict):
-    """A metric over folds; SD and interval are None for a single fold."""
+    """A metric over folds; the mean is None without folds, SD and interval below two folds."""
 
     folds: int
-    mean: float
+    mean: float | None
     sd: float | None
     low: float | None
     high: float | None
 
 
 def over_folds(values: Sequence[float]) -> OverFolds:
-    """Summarise finite values (F,), one per fold, F > 0."""
-    assert len(values) > 0, "the mean over no folds"
-    mean, num = float(np.mean(values)), len(values)
-    if num == 1:
-        return OverFolds(folds=1, mean=mean, sd=None, low=None, high=None)
+    """Summarise finite values (F,), one per fold."""
+    num = len(values)
+    mean = float(np.mean(values)) if num else None
+    if mean is None or num == 1:
+        return OverFolds(folds=num, mean=mean, sd=None, low=None, high=None)
     sd = float(np.std(values, ddof=1))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, num - 1)) * sd / num**0.5
+    half = t_quantile(num) * sd / num**0.5
     return OverFolds(folds=num, mean=mean, sd=sd, low=mean - half, high=mean + half)
+
+
+def t_quantile(num: int) -> float:
+    """Return the half-width, in standard errors, of the interval of a mean over `num` folds."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, num - 1))
 
 
 def metrics_over_folds(folds: Iterable[Mapping[str, object]]) -> dict[str, OverFolds]:

@@ -1,13 +1,13 @@
 """Parts of a page: sections of tables, figures, sentences and pairs of pictures.
 
-Only drawn pictures hold markup; the template writes all other HTML and escapes every text.
+Only drawn pictures hold markup; the template writes all other HTML and escapes every text. It has a
+macro for each kind of block, named after the block's class.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from markupsafe import Markup
 
@@ -29,12 +29,10 @@ class Table:
     folded: closed until the reader opens it.
     """
 
-    kind: ClassVar[str] = "table"
-
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
-    numeric: frozenset[int] = frozenset()
+    numeric: range = range(0)
     folded: bool = False
 
 
@@ -52,8 +50,6 @@ class Figure:
 class Figures:
     """Drawings side by side, with one caption."""
 
-    kind: ClassVar[str] = "figures"
-
     caption: str
     figures: Sequence[Figure]
 
@@ -61,8 +57,6 @@ class Figures:
 @dataclass(frozen=True, kw_only=True)
 class Text:
     """Sentences. refusal: they explain why something was not done."""
-
-    kind: ClassVar[str] = "text"
 
     sentences: Sequence[str]
     refusal: bool = False
@@ -91,8 +85,6 @@ class PhotoPair:
 class Gallery:
     """Pairs of images with one heading."""
 
-    kind: ClassVar[str] = "gallery"
-
     heading: str
     pairs: Sequence[PhotoPair]
 
@@ -100,8 +92,6 @@ class Gallery:
 @dataclass(frozen=True, kw_only=True)
 class Image:
     """A drawn picture of a run, as a data URI."""
-
-    kind: ClassVar[str] = "image"
 
     title: str
     uri: str

@@ -9,7 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from lmol.report.numbers import percent, signed
-from lmol.report.statistics import Comparison
+from lmol.report.statistics import PairedDifference
 from lmol.report.svg import Axis, Limits, Plot, Point, limits_of, thinned
 from lmol.verdict import TITLES
 
@@ -27,7 +27,7 @@ def series(place: int) -> str:
     return f"s{place % SERIES}" + (" again" if place >= SERIES else "")
 
 
-def draw_differences(compared: Mapping[str, Comparison]) -> Markup:
+def draw_differences(compared: Mapping[str, PairedDifference]) -> Markup:
     """Draw differences by metric title: a dot per fold, the mean and its interval."""
     ends = [0.0]
     for found in compared.values():
@@ -42,11 +42,10 @@ def draw_differences(compared: Mapping[str, Comparison]) -> Markup:
     plot.segment((0.0, -0.5), (0.0, rows - 0.5), "zero")
     for place, (title, found) in enumerate(compared.items()):
         _draw_difference(plot, rows - 1.0 - place, title, found)
-    plot.names()
     return plot.markup("Differences by fold, their means and intervals")
 
 
-def _draw_difference(plot: Plot, y: float, title: str, found: Comparison) -> None:
+def _draw_difference(plot: Plot, y: float, title: str, found: PairedDifference) -> None:
     plot.row_name(y, title)
     if found.low is not None and found.high is not None:
         plot.segment((found.low, y), (found.high, y), "interval")
@@ -66,7 +65,6 @@ def draw_curves(training: Curves, validation: Curves, y: Axis, steps: Limits) ->
     for curve in validation:
         plot.line(thinned(curve), "validation")
         plot.dots(thinned(curve), "validation")
-    plot.names()
     return plot.markup(f"{y.title} by optimizer step")
 
 
@@ -89,7 +87,6 @@ def draw_confusion(confusion: pd.DataFrame) -> Markup:
     for place, title in enumerate(TITLES):
         plot.row_name(size - place - 0.5, title)
         plot.label((place + 0.5, -0.22), title)
-    plot.names()
     return plot.markup("Confusion matrix")
 
 
@@ -105,7 +102,6 @@ def draw_by_recipe(
     for place, points in curves.items():
         plot.line(points, series(place))
         plot.dots(points, f"large {series(place)}")
-    plot.names()
     return plot.markup(f"{y.title} by {x.title}")
 
 
@@ -119,5 +115,4 @@ def draw_ranking(points: Sequence[Point], limits: Limits, place: int) -> Markup:
     plot.grid()
     plot.segment((limits[0], limits[0]), (limits[1], limits[1]), "reference")
     plot.dots(points, f"cloud {series(place)}")
-    plot.names()
     return plot.markup("Estimate against score of the held-out images")

@@ -13,11 +13,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from lmol.config.schema import ReportConfig, RunStatus
+from lmol.config.task_kinds import TRAIN
+from lmol.evaluation.over_folds import over_folds
 from lmol.report.numbers import fixed
 from lmol.report.recipes import recipes_of
 from lmol.report.runs import ReportedRun, is_run, runs_in
-from lmol.report.statistics import summarise
-from lmol.runs.past_runs import TRAINED
 
 LISTING = "report"
 """The task that makes this list; its own runs are listed only on request."""
@@ -75,7 +75,7 @@ def _of_sweep(folder: Path) -> Iterator[Entry]:
     """Yield a row per recipe and task of the sweep; a job without a task counts as trained."""
     groups: dict[tuple[str, str], list[ReportedRun]] = {}
     for run in runs_in(folder):
-        groups.setdefault((run.name, run.task or TRAINED), []).append(run)
+        groups.setdefault((run.name, run.task or TRAIN), []).append(run)
     for runs in groups.values():
         yield _of_runs(runs, folder)
 
@@ -99,7 +99,7 @@ def _of_runs(runs: Sequence[ReportedRun], path: Path) -> Entry:
 def _folds(runs: Sequence[ReportedRun]) -> str:
     """Return the finished folds out of those of the split; for other tasks, the folds used."""
     done = sorted({run.fold for run in runs if run.problem is None and run.fold is not None})
-    if runs[0].task != TRAINED:
+    if runs[0].task != TRAIN:
         return ", ".join(map(str, done))
     recipes, _ = recipes_of(runs)
     if not recipes:
@@ -112,14 +112,13 @@ def _folds(runs: Sequence[ReportedRun]) -> str:
 def _mean(runs: Sequence[ReportedRun], metric: str) -> float | None:
     """Return the mean of a metric over the finished runs."""
     values = [run.metrics.get(metric) for run in runs if run.problem is None]
-    return summarise([float(value) for value in values if isinstance(value, float | int)]).mean
+    return over_folds([float(value) for value in values if isinstance(value, float | int)])["mean"]
 
 
 def _status(runs: Sequence[ReportedRun]) -> RunStatus:
     """Return the worst status: a sweep is done only if all of its runs are."""
-    found = {run.status for run in runs}
     order = (RunStatus.FAILED, RunStatus.UNFINISHED, RunStatus.DONE)
-    return next(status for status in order if status in found)
+    return min((run.status for run in runs), key=order.index)
 
 
 def _is_wanted(entry: Entry, wanted: ReportConfig) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lmol.evaluation.metrics import Shown, shown_in
+from lmol.evaluation.over_folds import OverFolds
+from lmol.report.blocks import Cell
 
 DASH = "–"
 MINUS = "−"
@@ -27,6 +29,16 @@ def signed(value: float | None, digits: int = 3) -> str:
     if round(value, digits) == 0:
         return fixed(value, digits)
     return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", MINUS)
+
+
+def mean_and_sd(found: OverFolds) -> str:
+    """Return mean ± SD over folds; the mean without SD if there is one fold."""
+    return fixed(found["mean"]) + (f" ± {fixed(found['sd'])}" if found["sd"] is not None else "")
+
+
+def number_cell(value: float | None, text: Callable[[float | None], str] = fixed) -> Cell:
+    """Return a cell that shows a number as text, and sorts by the number."""
+    return Cell(text=text(value), value=value)
 
 
 def between(low: float | None, high: float | None, *, sign: bool = False) -> str:
@@ -57,8 +69,8 @@ def of_folds(folds: Sequence[int]) -> str:
     return f"fold{'s' if len(folds) > 1 else ''} {listed(folds)}"
 
 
-def seconds(value: float) -> str:
+def seconds(value: float | None) -> str:
     """Return a duration in seconds, minutes or hours, by its size."""
-    if value < 100.0:
-        return f"{value:.1f} s"
+    if value is None or value < 100.0:
+        return DASH if value is None else f"{value:.1f} s"
     return f"{value / 60.0:.1f} min" if value < 6000.0 else f"{value / 3600.0:.1f} h"

@@ -13,10 +13,9 @@ from lmol.errors import LmolError
 from lmol.report.blocks import Cell, Section, Table, Text
 from lmol.report.numbers import METRICS, listed
 from lmol.report.page import title_of
-from lmol.report.recipes import Recipe
+from lmol.report.recipes import Recipe, Subject
 from lmol.report.sections.comparing import comparison_section
 from lmol.report.sections.headline import headline_section
-from lmol.report.subject import Subject
 from lmol.tracking.wandb_session import default_entity, refused_online
 
 if TYPE_CHECKING:
@@ -97,20 +96,16 @@ def _place(recipes: Sequence[Recipe]) -> tuple[str, str]:
             "runs that were tracked",
             "train with tracking=online, or offline and `wandb sync` before",
         )
-    places = sorted({(str(w["project"]), w["entity"] or "") for w in map(_identity, runs)})
+    identities = [run.manifest["wandb"] for run in runs]
+    places = sorted({(str(w["project"]), w["entity"] or "") for w in identities})
     if len(places) > 1:
         projects = listed(["/".join(filter(None, (entity, project))) for project, entity in places])
-        raise _unfit(f"runs of {projects}", "runs of one project", "report each project on its own")
+        raise _unfit(f"runs of {projects}", "runs of one project", "report each project separately")
     return places[0]
 
 
-def _identity(run: Any) -> dict[str, Any]:
-    found: dict[str, Any] = run.manifest["wandb"]
-    return found
-
-
 def _unfit(got: str, expected: str, remedy: str) -> LmolError:
-    remedy = f"{remedy}; the page alone needs none: leave tracking=online out"
+    remedy = f"{remedy}; to make only the page, leave tracking=online out"
     return LmolError("runs", got=f"{got}, for a W&B report", expected=expected, remedy=remedy)
 
 
@@ -146,31 +141,19 @@ def _grids(recipes: Sequence[Recipe]) -> Iterator[Any]:
     """Yield curves and bars over folds, then tables, pictures and settings of single runs."""
     import wandb_workspaces.reports.v2.interface as wr
 
+    curves = [
+        wr.LinePlot(title=title, x=STEP, y=[key], log_y=key.endswith("norm"))
+        for title, key in CURVES.items()
+    ]
+    bars = [wr.BarPlot(title=m.title, metrics=[wr.SummaryMetric(m.key)]) for m in METRICS]
+    tables = [wr.WeavePanelSummaryTable(table_name=name) for name in TABLES]
+    pictures = [wr.MediaBrowser(title=title, media_keys=[key]) for title, key in PICTURES.items()]
     yield wr.H1(text="Learning curves")
-    yield _grid(
-        recipes,
-        [
-            wr.LinePlot(title=title, x=STEP, y=[key], log_y=key.endswith("norm"))
-            for title, key in CURVES.items()
-        ],
-        grouped=True,
-    )
+    yield _grid(recipes, curves, grouped=True)
     yield wr.H1(text="Held-out fold")
-    yield _grid(
-        recipes,
-        [
-            wr.BarPlot(title=metric.title, metrics=[wr.SummaryMetric(metric.key)])
-            for metric in METRICS
-        ],
-        grouped=True,
-    )
+    yield _grid(recipes, bars, grouped=True)
     yield wr.H1(text="Tables and pictures of single runs")
-    panels = [wr.WeavePanelSummaryTable(table_name=name) for name in TABLES]
-    yield _grid(
-        recipes,
-        [*panels, *(wr.MediaBrowser(title=t, media_keys=[k]) for t, k in PICTURES.items())],
-        height=TALL,
-    )
+    yield _grid(recipes, [*tables, *pictures], height=TALL)
     yield wr.H1(text="Settings that differ")
     yield _grid(recipes, [wr.RunComparer(diff_only="split")], width=2 * HALF, height=TALL)
 
@@ -198,7 +181,7 @@ def _runset(recipe: Recipe, grouped: bool) -> Runset:
     import wandb_workspaces.expr as expr
     import wandb_workspaces.reports.v2.interface as wr
 
-    ids = [_identity(run)["id"] for run in recipe.runs]
+    ids = [run.manifest["wandb"]["id"] for run in recipe.runs]
     return wr.Runset(
         name=recipe.label,
         filters=expr.And(expr.Metric("ID").isin(ids)),

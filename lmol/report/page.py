@@ -10,10 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lmol import __version__
-from lmol.report.blocks import Section
 from lmol.report.numbers import listed
+from lmol.report.recipes import Subject
 from lmol.report.sections import SECTIONS
-from lmol.report.subject import Subject
 
 MOST_NAMED = 4
 """Maximum number of recipes named in the title; a longer list is only counted."""
@@ -22,6 +21,7 @@ MOST_NAMED = 4
 def render_page(subject: Subject, made: datetime) -> str:
     """Return the page as HTML. made: time shown below the title."""
     sections = [section for make in SECTIONS if (section := make(subject)) is not None]
+    assert len({section.key for section in sections}) == len(sections), "two sections, one anchor"
     environment = Environment(
         loader=PackageLoader("lmol.report", ""),
         autoescape=True,
@@ -31,7 +31,7 @@ def render_page(subject: Subject, made: datetime) -> str:
     return environment.get_template("template.html.j2").render(
         title=title_of([recipe.label for recipe in subject.recipes]),
         about=about(subject, made),
-        sections=_unique(sections),
+        sections=sections,
         style=_own("page.css"),
         script=_own("page.js"),
     )
@@ -53,12 +53,6 @@ def about(subject: Subject, made: datetime) -> str:
         f"{recipes}, {runs} finished run{'s' if runs != 1 else ''}{left_out}. Made by "
         f"task=report of lmol {__version__}, {made:%d %B %Y, %H:%M}."
     )
-
-
-def _unique(sections: Sequence[Section]) -> Sequence[Section]:
-    keys = [section.key for section in sections]
-    assert len(set(keys)) == len(keys), "two sections with one anchor"
-    return sections
 
 
 def _own(name: str) -> Markup:

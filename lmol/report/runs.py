@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from lmol.config.schema import RunStatus
 from lmol.config.sweeping import FOLD
+from lmol.config.task_kinds import TRAIN
 from lmol.errors import ConfigError, LmolError, RunFolderError
 from lmol.runs.formats import KEY
-from lmol.runs.past_runs import TRAINED
 from lmol.runs.run_folder import DONE, FAILED, MANIFEST
 from lmol.runs.sweep_folder import SWEEP
+from lmol.system.files import read_mapping
 
 TRACES = (MANIFEST, "config.yaml", "run.log")
 """First files of a run: a folder with any of them is a run folder, even if killed early."""
@@ -47,9 +47,9 @@ class ReportedRun:
         return cls(
             path=path.absolute(),
             sweep=sweep.absolute() if sweep else None,
-            manifest=_mapping(path / MANIFEST),
-            config={k: v for k, v in _mapping(path / "config.yaml").items() if k != KEY},
-            metrics=_mapping(path / "metrics.json"),
+            manifest=read_mapping(path / MANIFEST),
+            config={k: v for k, v in read_mapping(path / "config.yaml").items() if k != KEY},
+            metrics=read_mapping(path / "metrics.json"),
         )
 
     @property
@@ -75,7 +75,7 @@ class ReportedRun:
 
     @property
     def status(self) -> RunStatus:
-        """Return the status; a run recorded as running is unfinished: at work, or killed."""
+        """Return the status; a run recorded as running is unfinished: in progress, or killed."""
         status = str(self.manifest.get("status"))
         if status.startswith(FAILED):
             return RunStatus.FAILED
@@ -86,7 +86,7 @@ class ReportedRun:
     def problem(self) -> str | None:
         """Return the reason why the run is not averaged; None if it is."""
         if not self.manifest:
-            return f"no readable {MANIFEST}: it begins at this moment, or was killed as it began"
+            return f"no readable {MANIFEST}: the run has just started, or was killed at its start"
         if self.status is RunStatus.FAILED:
             return str(self.manifest.get("error") or "failed").splitlines()[0]
         if self.status is RunStatus.DONE:
@@ -94,7 +94,7 @@ class ReportedRun:
         if self.manifest.get("status") == DONE:
             missing = "config.yaml" if not self.config else "metrics.json"
             return f"done, but its {missing} is missing or damaged"
-        return "still running, or killed: its manifest tells no end"
+        return "still running, or killed: its manifest records no end"
 
     def table(self, name: str) -> pd.DataFrame | None:
         """Return a CSV file of the run; None if it is missing, damaged or empty."""
@@ -113,7 +113,7 @@ class ReportedRun:
         return [found for found in map(_record, lines) if found]
 
     def _results_whole(self) -> bool:
-        return self.task != TRAINED or isinstance(self.metrics.get("accuracy"), float)
+        return self.task != TRAIN or isinstance(self.metrics.get("accuracy"), float)
 
 
 def reported_runs(folders: Sequence[str]) -> list[ReportedRun]:
@@ -140,13 +140,13 @@ def _matches(name: str) -> list[Path]:
     if Path(name).exists():
         return [Path(name)]
     found = [Path(match) for match in glob(name) if Path(match).is_dir()]  # noqa: PTH207
-    return sorted(found, key=_begun) or [Path(name)]
+    return sorted(found, key=_start) or [Path(name)]
 
 
-def _begun(folder: Path) -> tuple[str, str]:
+def _start(folder: Path) -> tuple[str, str]:
     """Return the start of the first run in a folder, and the folder's name."""
     places = [folder / MANIFEST, *folder.glob(f"*/{MANIFEST}")]
-    starts = [str(_mapping(place).get("start")) for place in places if place.is_file()]
+    starts = [str(read_mapping(place).get("start")) for place in places if place.is_file()]
     return min(starts, default=""), folder.name
 
 
@@ -161,10 +161,10 @@ def runs_in(folder: Path) -> Iterator[ReportedRun]:
 def _of(folder: Path) -> list[ReportedRun]:
     if is_run(folder):
         run = ReportedRun.read(folder)
-        if run.task not in (TRAINED, None):
+        if run.task not in (TRAIN, None):
             raise _not_trained(run)
         return [run]
-    jobs = [run for run in runs_in(folder) if run.task in (TRAINED, None)]
+    jobs = [run for run in runs_in(folder) if run.task in (TRAIN, None)]
     if not jobs:
         raise _no_run(folder)
     return _as_wanted(folder, jobs)
@@ -172,7 +172,7 @@ def _of(folder: Path) -> list[ReportedRun]:
 
 def _as_wanted(sweep: Path, jobs: list[ReportedRun]) -> list[ReportedRun]:
     """Sort jobs in the order of the sweep's command: its first setting is the reference."""
-    wanted = _mapping(sweep / SWEEP).get("wanted")
+    wanted = read_mapping(sweep / SWEEP).get("wanted")
     cells = wanted if isinstance(wanted, list) else []
     named = [{key: cell[key] for key in cell if key != FOLD} for cell in cells]
     places = [named.index(job.swept) if job.swept in named else len(named) for job in jobs]
@@ -180,7 +180,7 @@ def _as_wanted(sweep: Path, jobs: list[ReportedRun]) -> list[ReportedRun]:
 
 
 def is_run(folder: Path) -> bool:
-    """Return whether a run has begun to write there."""
+    """Return whether a run has written its first file there."""
     return folder.is_dir() and any((folder / name).is_file() for name in TRACES)
 
 
@@ -188,7 +188,7 @@ def _not_trained(run: ReportedRun) -> RunFolderError:
     return RunFolderError(
         run.path,
         got=f"the folder of task={run.task}",
-        expected="folders of runs that were trained, or of sweeps",
+        expected="folders of training runs, or of sweeps",
         remedy=f"name the run that it used: {run.manifest.get('run')}",
     )
 
@@ -200,20 +200,10 @@ def _no_run(folder: Path) -> RunFolderError:
     return RunFolderError(
         f"runs={folder}",
         got=there,
-        expected="folders of runs that were trained, or of sweeps",
+        expected="folders of training runs, or of sweeps",
         remedy="python -m lmol.run task=report lists them; a folder with a comma in its name is "
         "written runs=\"['a,b']\"",
     )
-
-
-def _mapping(path: Path) -> dict[str, Any]:
-    """Read the mapping in a JSON or YAML file; empty if the file is absent or damaged."""
-    try:
-        text = path.read_text()
-        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _record(line: str) -> dict[str, Any]:

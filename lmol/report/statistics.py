@@ -1,33 +1,26 @@
-"""Statistics of a few folds: the mean with its interval, and paired comparisons of recipes."""
+"""Paired comparison of two recipes over the few folds that both have."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-CONFIDENCE = 0.95
+from lmol.evaluation.over_folds import t_quantile
+
 FEWEST = 3
 """Minimum number of folds for a test. Two give one degree of freedom: two differences that happen
 to be alike would look like a certain result."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Summary:
-    """Summary of num values; mean is None for none, sd, low and high (t-interval) below two."""
-
-    num: int
-    mean: float | None = None
-    sd: float | None = None
-    low: float | None = None
-    high: float | None = None
+ROUNDING = 1e-12
+"""Smaller scatter is floating-point error between equal numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class PairedDifference:
     """Difference of second minus first over the folds that both have.
 
     by_fold: the differences. low, high, p: from the corrected resampled t-test; p_uncorrected: from
@@ -47,21 +40,9 @@ class Comparison:
         return len(self.by_fold)
 
 
-def summarise(values: Sequence[float]) -> Summary:
-    """Return mean, SD (n - 1) and t-interval of the mean, as if the folds were independent."""
-    if not values:
-        return Summary(num=0)
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return Summary(num=1, mean=mean)
-    sd = float(np.std(values, ddof=1))
-    half = _quantile(len(values)) * sd / math.sqrt(len(values))
-    return Summary(num=len(values), mean=mean, sd=sd, low=mean - half, high=mean + half)
-
-
 def compare(
     first: Mapping[int, float], second: Mapping[int, float], test_by_train: float
-) -> Comparison | None:
+) -> PairedDifference | None:
     """Run the corrected resampled t-test; return None if no fold is in both.
 
     test_by_train: ratio of held-out to training images in a fold. Training sets of folds overlap,
@@ -75,11 +56,11 @@ def compare(
     values = np.array(list(differences.values()))
     mean, num = float(values.mean()), len(folds)
     if num < FEWEST:
-        return Comparison(by_fold=differences, mean=mean)
+        return PairedDifference(by_fold=differences, mean=mean)
     sd = float(values.std(ddof=1))
     corrected = sd * math.sqrt(1.0 / num + test_by_train)
-    half = _quantile(num) * corrected
-    return Comparison(
+    half = t_quantile(num) * corrected
+    return PairedDifference(
         by_fold=differences,
         mean=mean,
         low=mean - half,
@@ -87,14 +68,6 @@ def compare(
         p=_p(mean, corrected, num),
         p_uncorrected=_p(mean, sd / math.sqrt(num), num),
     )
-
-
-def _quantile(num: int) -> float:
-    return float(stats.t.ppf((1.0 + CONFIDENCE) / 2.0, num - 1))
-
-
-ROUNDING = 1e-12
-"""Smaller scatter is floating-point error between equal numbers."""
 
 
 def _p(mean: float, standard_error: float, num: int) -> float | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from xml.etree import ElementTree
 
 from markupsafe import Markup
@@ -66,15 +67,6 @@ class Plot:
             self._element("line", "grid", x1=x, x2=x, y1=TOP, y2=self._height - BOTTOM)
             self._text(self._x.text(tick), x, self._height - BOTTOM + 15, "middle")
 
-    def names(self) -> None:
-        """Write the titles of both axes."""
-        middle = (self._left + self._width - RIGHT) / 2
-        self._text(self._x.title, middle, self._height - 8, "middle", "axis")
-        if self._y.title:
-            y = (TOP + self._height - BOTTOM) / 2
-            turned = self._text(self._y.title, 12, y, "middle", "axis")
-            turned.set("transform", f"rotate(-90 12 {y:g})")
-
     def line(self, points: Iterable[Point], style: str) -> None:
         """Draw a polyline; without points, draw nothing."""
         path = self._path(points, "L")
@@ -113,7 +105,16 @@ class Plot:
         self._text(text, self._left - 8, self._down(y) + 4, "end")
 
     def markup(self, description: str) -> Markup:
-        """Return the SVG element. description: for readers who cannot see it."""
+        """Write the titles of both axes; return the SVG element.
+
+        description: for readers who cannot see it.
+        """
+        middle = (self._left + self._width - RIGHT) / 2
+        self._text(self._x.title, middle, self._height - 8, "middle", "axis")
+        if self._y.title:
+            y = (TOP + self._height - BOTTOM) / 2
+            turned = self._text(self._y.title, 12, y, "middle", "axis")
+            turned.set("transform", f"rotate(-90 12 {y:g})")
         self._root.set("aria-label", description)
         return Markup(ElementTree.tostring(self._root, encoding="unicode"))
 
@@ -163,8 +164,4 @@ def thinned(points: Sequence[Point], most: int = 240) -> Sequence[Point]:
         return points
     size = -(-len(points) // most)
     groups = [points[start : start + size] for start in range(0, len(points), size)]
-    return [(_mean(group, 0), _mean(group, 1)) for group in groups]
-
-
-def _mean(points: Sequence[Point], place: int) -> float:
-    return sum(point[place] for point in points) / len(points)
+    return [(fmean(x for x, _ in group), fmean(y for _, y in group)) for group in groups]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import time
 import traceback
 from collections.abc import Callable
@@ -22,9 +21,11 @@ from omegaconf import DictConfig
 
 from lmol.config.sweeping import Cell, job_values
 from lmol.errors import ConfigError, LmolError
+from lmol.runs.result_folder import ResultFolder
+from lmol.runs.run_folder import MANIFEST
 from lmol.system.disk import disk_error
 from lmol.system.distributed import num_processes
-from lmol.system.job_process import MANIFEST, job_process
+from lmol.system.job_process import job_process
 
 FAULT, MISTAKE = 1, 2
 RECORDS = ".jobs"
@@ -75,7 +76,7 @@ def recorded(job: Callable[[DictConfig], Result], values: DictConfig) -> Result:
     """
     hydra = HydraConfig.get()
     sweep, name = Path(hydra.sweep.dir).absolute(), str(hydra.sweep.subdir)
-    manifest = _stamp(sweep / name / MANIFEST)
+    records, manifest = ResultFolder(sweep / RECORDS), _stamp(sweep / name / MANIFEST)
     start, before = time.time(), resident()
     failure: Failure | None = None
     try:
@@ -91,9 +92,9 @@ def recorded(job: Callable[[DictConfig], Result], values: DictConfig) -> Result:
         costs = Costs(
             job=name, start=start, end=time.time(), rss_before=before, rss_after=resident()
         )
-        _write(sweep, f"{name}.json", asdict(costs))
+        records.write_text(f"{name}.json", json.dumps(asdict(costs)))
     if failure is not None:
-        _write(sweep, f"{name}.error.json", asdict(failure))
+        records.write_text(f"{name}.error.json", json.dumps(asdict(failure)))
         if num_processes() > 1:  # the others may still be at this job
             raise SystemExit(failure.code)
         raise JobFailed(failure.text)
@@ -117,13 +118,12 @@ def _failure(job: str, folder: Path, error: Exception, *, debug: bool) -> Failur
 
 def failures(sweep: Path) -> list[Failure]:
     """Return the failures of the running or last command, in the order of the jobs' names."""
-    return [Failure(**_read(path)) for path in _records(sweep) if path.stem.endswith(".error")]
+    return [Failure(**facts) for facts in _records(sweep, failed=True)]
 
 
 def costs(sweep: Path) -> dict[str, Costs]:
     """Return the costs, by job, of all jobs that ended in any way."""
-    read = [_read(path) for path in _records(sweep) if not path.stem.endswith(".error")]
-    return {facts["job"]: Costs(**facts) for facts in read}
+    return {facts["job"]: Costs(**facts) for facts in _records(sweep, failed=False)}
 
 
 def forget_failures(sweep: Path) -> None:
@@ -148,19 +148,7 @@ def _stamp(path: Path) -> int | None:
     return path.stat().st_mtime_ns if path.exists() else None
 
 
-def _records(sweep: Path) -> list[Path]:
-    return sorted((sweep / RECORDS).rglob("*.json"))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return facts
-
-
-def _write(sweep: Path, name: str, facts: dict[str, Any]) -> None:
-    """Write a record whole or not at all: the command may read while jobs write."""
-    path = sweep / RECORDS / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    temporary.write_text(json.dumps(facts), encoding="utf-8")
-    temporary.replace(path)
+def _records(sweep: Path, *, failed: bool) -> list[dict[str, Any]]:
+    paths = sorted((sweep / RECORDS).rglob("*.json"))
+    wanted = [path for path in paths if path.stem.endswith(".error") is failed]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in wanted]

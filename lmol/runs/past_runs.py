@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from lmol.config.paths import read_path
+from lmol.config.task_kinds import TRAIN
 from lmol.errors import RunFolderError
 from lmol.runs.formats import KEY, require_format
 from lmol.runs.run_folder import DONE, MANIFEST
@@ -22,7 +23,6 @@ from lmol.runs.sweep_jobs import sweep_jobs
 log = logging.getLogger(__name__)
 
 OUTPUTS = Path("outputs")
-TRAINED = "train"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,11 @@ def find_runs(run: str | None, fold: int | None) -> list[PastRun]:
     run: a run folder or a sweep's; None: the latest finished run below outputs/. fold: the fold to
     take. Raises RunFolderError if there is no such run, or it held out another fold.
     """
-    found = [_latest()] if run is None else _at(Path(read_path("run", run)))
+    if run is None:
+        found = [_latest()]
+    else:
+        path = Path(read_path("run", run))
+        found = [_named(path)] if (path / MANIFEST).is_file() else _of_sweep(path)
     chosen = [past for past in found if fold is None or past.fold == fold]
     if not chosen:
         raise _other_fold(found, fold)
@@ -94,11 +98,6 @@ def one_run(run: str | None) -> PastRun:
     return found[0]
 
 
-def _at(path: Path) -> list[PastRun]:
-    """Return the run in a folder, or the folds of the sweep."""
-    return [_named(path)] if (path / MANIFEST).is_file() else _of_sweep(path)
-
-
 def _latest() -> PastRun:
     places = [path.parent for depth in (2, 3) for path in OUTPUTS.glob("*/" * depth + MANIFEST)]
     finished = [past for past in _readable(places) if _finished(past)]
@@ -106,7 +105,7 @@ def _latest() -> PastRun:
         raise RunFolderError(
             "run",
             got=f"no finished run below {OUTPUTS.absolute()}",
-            expected="a run that was trained to its end",
+            expected="a finished training run",
             remedy="train one with python -m lmol.run, or name a folder with run=...",
         )
     return max(finished, key=lambda past: str(past.manifest["end"]))
@@ -123,25 +122,26 @@ def _named(path: Path) -> PastRun:
     """Return a run that the user named; it may have been stopped after writing a checkpoint."""
     past = PastRun.read(path)
     task, status = past.manifest.get("task"), past.manifest.get("status")
-    if task != TRAINED:
+    if task != TRAIN:
         raise RunFolderError(
             path,
             got=f"the folder of task={task}",
-            expected="the folder of a run that was trained",
+            expected="the folder of a training run",
             remedy=f"name the run that it used: run={past.manifest.get('run')}",
         )
     if status != DONE:
-        log.warning("%s did not end well (status %s); its checkpoints are used", path, status)
+        log.warning("%s did not finish (status %s); its checkpoints are used", path, status)
     return past
 
 
 def _finished(past: PastRun) -> bool:
-    return past.manifest.get("task") == TRAINED and past.manifest.get("status") == DONE
+    return past.manifest.get("task") == TRAIN and past.manifest.get("status") == DONE
 
 
 def _of_sweep(folder: Path) -> list[PastRun]:
     """Return all jobs of a sweep; raise RunFolderError if one is unfinished or two share a fold."""
-    jobs = sorted(_jobs(folder), key=lambda past: past.fold)
+    read = [PastRun.read(manifest.parent) for manifest in folder.glob("*/" + MANIFEST)]
+    jobs = sorted(read, key=lambda past: past.fold)
     if not jobs:
         raise _no_run(folder, "no run in it")
     unfinished = [past.path.name for past in jobs if not _finished(past)]
@@ -154,11 +154,6 @@ def _of_sweep(folder: Path) -> list[PastRun]:
     if len(set(folds)) < len(folds):
         raise _no_run(folder, "a sweep over more than folds")
     return jobs
-
-
-def _jobs(folder: Path) -> Iterator[PastRun]:
-    for manifest in folder.glob("*/" + MANIFEST):
-        yield PastRun.read(manifest.parent)
 
 
 def _no_run(path: Path, got: str) -> RunFolderError:

@@ -1,4 +1,7 @@
-"""Run folders: claimed once, never overwritten, with a manifest about the course of the run."""
+"""Run folders: claimed once, never overwritten, with a manifest about the course of the run.
+
+A SilentFolder takes the place of one where results are dropped.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import yaml
@@ -34,6 +36,9 @@ RESERVED = 128 * 1024
 
 They are random: a file system that compresses would reserve no space for zeros.
 """
+
+_NOWHERE = logging.NullHandler()
+"""A handler that drops all records; without any handler, Python prints warnings by itself."""
 
 
 class RunFolder(ResultFolder):
@@ -60,8 +65,12 @@ class RunFolder(ResultFolder):
             place = JobPlace(path=Path(place), sweep=None)
         path = place.path.absolute()
         path.mkdir(parents=True, exist_ok=True)
-        if place.is_used() or not _claimed(path / MANIFEST):
+        if place.is_used():
             raise _exists(path)
+        try:
+            (path / MANIFEST).touch(exist_ok=False)  # of several runs at a time, one succeeds
+        except FileExistsError:
+            raise _exists(path) from None
         seed = config.seed + config.fold.index
         known = {"task": config.task.name, "name": config.name, "fold": config.fold.index}
         known |= {"cwd": str(Path.cwd()), **more, **describe_process()}
@@ -85,12 +94,7 @@ class RunFolder(ResultFolder):
         LOGGER.info("Run folder: %s", self.path)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         (self.path / RESERVE).unlink(missing_ok=True)
         unwritable = None if error is None else disk_error(error, self.path, self._space)
         shown = unwritable or error
@@ -136,13 +140,35 @@ class RunFolder(ResultFolder):
         self._file_handler.handle(record)
 
 
-def _claimed(manifest: Path) -> bool:
-    """Return whether this call made the file: if several runs try at once, one succeeds."""
-    try:
-        manifest.touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    return True
+class SilentFolder(RunFolder):
+    """A run folder that drops all results: for processes that only compute, and for notebooks."""
+
+    writes = False
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, {}, debug=False)
+
+    def __enter__(self) -> RunFolder:
+        LOGGER.addHandler(_NOWHERE)
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        LOGGER.removeHandler(_NOWHERE)
+
+    def folder(self, name: str, *dropped: Any, **more: Any) -> Path:
+        """Return the path that the result would have; make nothing."""
+        return self.path / name
+
+    write_text = append = write_table = folder
+
+    def part(self, name: str) -> SilentFolder:
+        return SilentFolder(self.path / name)
+
+    def note(self, **facts: Any) -> None:
+        pass
+
+    def require_space(self, needed: int, purpose: str) -> None:
+        pass
 
 
 def _exists(path: Path) -> RunFolderError:

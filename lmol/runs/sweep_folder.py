@@ -6,11 +6,11 @@ A job that was killed or failed is moved to unfinished/ before it starts again.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from lmol.runs.environment import process_lives
 from lmol.runs.job_record import failures
 from lmol.runs.run_folder import DONE, MANIFEST, RUNNING, RunFolder
 from lmol.system.distributed import num_processes
-from lmol.system.files import write_text
+from lmol.system.files import read_mapping, write_text
 
 SWEEP = "sweep.yaml"
 LOCK = ".lock"
@@ -72,7 +72,7 @@ def begin_sweep(plan: SweepPlan) -> None:
     with locked(plan.path):
         known = SweepRecord.read(plan.path)
         if known is not None and known.keys != plan.keys:
-            text = ", ".join(known.keys) or "folds alone"
+            text = ", ".join(known.keys) or "folds only"
             raise _other(plan.path, f"a sweep over {text}")
         if known is not None:
             known.refuse_other(plan.path, plan.base)
@@ -98,7 +98,7 @@ def forget_impossible(sweep: Path) -> None:
 
 
 def open_job(place: JobPlace, sweep: Path, record: SweepRecord, config: Config) -> RunFolder | Left:
-    """Claim and return the folder of a job to run, or return the reason to leave it as it is.
+    """Claim and return the folder of a job to run, or return the reason not to run it.
 
     Raises RunFolderError if the job is of another experiment than the sweep.
     """
@@ -122,8 +122,8 @@ class Left:
 
 def job_status(folder: Path) -> tuple[str, dict[str, Any]]:
     """Return the status of a job, and its manifest; a half-written folder is a killed job's."""
-    facts = _manifest(folder)
-    if facts is None:
+    facts = read_mapping(folder / MANIFEST)
+    if not facts:
         return (KILLED if folder.is_dir() and any(folder.iterdir()) else MISSING), {}
     status = str(facts["status"])
     dead = status == RUNNING and process_lives(facts) is False
@@ -141,18 +141,16 @@ def locked(sweep: Path) -> Iterator[None]:
     logging.getLogger("filelock").setLevel(logging.WARNING)
     lock = FileLock(sweep / LOCK, timeout=LOCK_PATIENCE)
     try:
-        lock.acquire()
+        held = lock.acquire()
     except Timeout:
         raise RunFolderError(
             sweep / LOCK,
             got=f"a lock that another process has held for {LOCK_PATIENCE} s",
-            expected="one that is held for a moment",
-            remedy="end the process that hangs there; on a file system without locks, remove it",
+            expected="a lock that is held only for a moment",
+            remedy="end the process that holds it; on a file system without locks, remove it",
         ) from None
-    try:
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def _left(folder: Path, sweep: Path, config: Config) -> Left | None:
@@ -161,57 +159,44 @@ def _left(folder: Path, sweep: Path, config: Config) -> Left | None:
         raise _other(folder, "a finished job of other settings")
     if status == DONE and facts.get("num_processes", 1) != num_processes():
         raise _other(folder, f"a finished job of {facts.get('num_processes', 1)} process(es), each "
-                     "of which takes a batch of its own")  # fmt: skip
+                     "of which takes its own batch")  # fmt: skip
     if status == DONE:
-        return Left(reason="finished before, left as it is", result=facts.get("result"))
+        return Left(reason="finished earlier, and not run again", result=facts.get("result"))
     if status == RUNNING:
-        where = f"process {facts.get('pid')} of {facts.get('host')}"
-        text = f"{where} is at it, left alone; move its folder away if that was killed"
-        return Left(reason=text, result=None)
+        process = f"process {facts.get('pid')} on {facts.get('host')}"
+        reason = f"{process} runs it; if that process was killed, move the job's folder away"
+        return Left(reason=reason, result=None)
     failed = failures(sweep) if config.fail_fast else []
     if failed:
-        return Left(reason=f"not begun, as {failed[0].job} failed (fail_fast=true)", result=None)
+        return Left(reason=f"not started: {failed[0].job} failed (fail_fast=true)", result=None)
     return None
 
 
 def _move_aside(folder: Path, sweep: Path) -> None:
     """Move the folder of an unfinished job to another name, with all files in it."""
-    place, number = sweep / UNFINISHED / f"{folder.name}_1", 1
-    while place.exists():
-        number += 1
-        place = place.with_name(f"{folder.name}_{number}")
+    places = (sweep / UNFINISHED / f"{folder.name}_{number}" for number in count(1))
+    place = next(place for place in places if not place.exists())
     place.parent.mkdir(exist_ok=True)
     folder.rename(place)
     get_console().print(f"{folder.name}: unfinished, moved to {place}", markup=False)
 
 
-def _manifest(folder: Path) -> dict[str, Any] | None:
-    try:
-        facts: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return facts
-    except (OSError, ValueError):
-        return None
-
-
 def _differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """Return the keys that differ, each with both values; if they are many, the first few."""
-    flat, flat_other = (dict(_flat(with_effect(values), "")) for values in (one, other))
-    absent = "nothing"
-    pairs = {
-        key: (flat.get(key, absent), flat_other.get(key, absent)) for key in {**flat, **flat_other}
-    }
-    keys = [key for key, (value, other_value) in pairs.items() if value != other_value]
-    shown = [
-        f"{key} {pairs[key][1]} where the sweep has {pairs[key][0]}"
-        for key in keys[:SHOWN_DIFFERENCES]
+    mine, others = (dict(flat(with_effect(values))) for values in (one, other))
+    found = [
+        f"{key} {other_value} where the sweep has {value}"
+        for key in {**mine, **others}
+        if (value := mine.get(key, "nothing")) != (other_value := others.get(key, "nothing"))
     ]
-    return [*shown, *(["..."] if len(keys) > SHOWN_DIFFERENCES else [])]
+    return [*found[:SHOWN_DIFFERENCES], *(["..."] if len(found) > SHOWN_DIFFERENCES else [])]
 
 
-def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys and their values; a list, or an empty mapping, is a value."""
     for name, value in values.items():
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flat(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
 
@@ -220,6 +205,6 @@ def _other(path: Path, got: str) -> LmolError:
     return RunFolderError(
         path,
         got=got,
-        expected="jobs that differ in the fold and the swept keys alone",
-        remedy="repeat the command that began the sweep, or choose another hydra.sweep.dir=...",
+        expected="jobs that differ only in the fold and the swept keys",
+        remedy="repeat the command that started the sweep, or choose another hydra.sweep.dir=...",
     )

@@ -1,21 +1,27 @@
-"""The jobs of a sweep, read from their folders, whatever processes they ran in."""
+"""The jobs of a sweep, read from their folders: any process may have run them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from lmol.config.sweeping import FOLD, Cell
 from lmol.errors import RunFolderError
+from lmol.runs.environment import process_lives
 from lmol.runs.job_record import Costs, Failure, costs, failures
-from lmol.runs.run_folder import DONE, FAILED, MANIFEST
+from lmol.runs.run_folder import DONE, FAILED, MANIFEST, RUNNING
 from lmol.runs.sweep_folder import KILLED, MISSING, SweepRecord, job_status
+from lmol.system.files import read_mapping
+from lmol.system.job_process import LONGEST_END, POLL
 
 METRICS = "metrics.json"
-KILLED_ERROR = "its process ended without a word: killed, or out of memory"
+KILLED_ERROR = "its process ended without a message: killed, or out of memory"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +36,18 @@ class SweptJob:
     fold: int
     values: Cell
     status: str
-    validation: float | None
-    error: str | None
-    costs: Costs | None
+    validation: float | None = None
+    error: str | None = None
+    costs: Costs | None = None
 
     @property
     def done(self) -> bool:
         return self.status == DONE
+
+    @property
+    def cell(self) -> Cell:
+        """Return the values of the swept keys, with the fold."""
+        return {FOLD: self.fold, **self.values}
 
     def metrics(self) -> dict[str, Any]:
         """Return the metrics of the held-out fold; empty if the job is not done.
@@ -46,8 +57,7 @@ class SweptJob:
         if not self.done or self.folder is None:
             return {}
         try:
-            found: dict[str, Any] = json.loads((self.folder / METRICS).read_text(encoding="utf-8"))
-            return found
+            return json.loads((self.folder / METRICS).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise _damaged(self.folder, error) from error
 
@@ -63,24 +73,14 @@ def _damaged(folder: Path, error: Exception) -> RunFolderError:
 
 def sweep_jobs(sweep: Path, record: SweepRecord) -> list[SweptJob]:
     """Return all jobs that were wanted or started: in the order of the wanted, then by folder."""
-    taken = costs(sweep)
-    begun = [_begun(path.parent, taken) for path in sorted(sweep.glob("*/" + MANIFEST))]
-    failed = failures(sweep)
-    places = {_key(job.fold, job.values): job for job in begun}
-    wanted = list(_wanted(record, places, failed))
-    return [*wanted, *(job for job in begun if job not in wanted)]
+    taken, failed = costs(sweep), failures(sweep)
+    started = [_started(path.parent, taken) for path in sorted(sweep.glob("*/" + MANIFEST))]
+    by_cell = {_key(job.cell): job for job in started}
+    wanted = [by_cell.get(_key(cell)) or _not_started(cell, failed) for cell in record.wanted]
+    return [*wanted, *(job for job in started if job not in wanted)]
 
 
-def _wanted(
-    record: SweepRecord, begun: dict[str, SweptJob], failed: list[Failure]
-) -> Iterator[SweptJob]:
-    for cell in record.wanted:
-        values = {key: value for key, value in cell.items() if key != FOLD}
-        job = begun.get(_key(cell[FOLD], values))
-        yield job or _not_begun(cell, values, failed)
-
-
-def _begun(folder: Path, taken: dict[str, Costs]) -> SweptJob:
+def _started(folder: Path, taken: dict[str, Costs]) -> SweptJob:
     status, facts = job_status(folder)
     return SweptJob(
         folder=folder,
@@ -93,19 +93,35 @@ def _begun(folder: Path, taken: dict[str, Costs]) -> SweptJob:
     )
 
 
-def _not_begun(cell: Cell, values: Cell, failed: list[Failure]) -> SweptJob:
+def _not_started(cell: Cell, failed: list[Failure]) -> SweptJob:
     """Return a job without a folder: it was refused before it wrote anything, or never launched."""
     errors = [failure.text for failure in failed if failure.is_of(cell)]
     return SweptJob(
         folder=None,
         fold=cell[FOLD],
-        values=values,
+        values={key: value for key, value in cell.items() if key != FOLD},
         status=FAILED if errors else MISSING,
-        validation=None,
         error=errors[0] if errors else None,
-        costs=None,
     )
 
 
-def _key(fold: int, values: Cell) -> str:
-    return json.dumps([fold, values], sort_keys=True)
+def _key(cell: Cell) -> str:
+    return json.dumps(cell, sort_keys=True)
+
+
+def wait_for_jobs(sweeps: Sequence[Path]) -> None:
+    """Send SIGTERM to jobs in child processes; wait until their manifests say how they ended."""
+    for process in _running(sweeps):
+        process.terminate()
+    deadline = time.monotonic() + LONGEST_END
+    while _running(sweeps) and time.monotonic() < deadline:
+        time.sleep(POLL)
+
+
+def _running(sweeps: Sequence[Path]) -> list[psutil.Process]:
+    """Return the child processes whose job is running according to its manifest."""
+    paths = [path for sweep in sweeps for path in sweep.glob("*/" + MANIFEST)]
+    running = [facts for facts in map(read_mapping, paths) if facts.get("status") == RUNNING]
+    pids = {facts["pid"] for facts in running if process_lives(facts)}
+    children = psutil.Process().children(recursive=True) if pids else []
+    return [child for child in children if child.pid in pids]

@@ -19,7 +19,6 @@ UNWRITABLE = {
 _IN_TEXT = re.compile(r"\(os error (\d+)\)")
 """Error number in a message: Rust libraries, such as safetensors, give it only there."""
 
-
 ANY_SPACE = "space for results and checkpoints"
 
 

@@ -12,6 +12,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ALL_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -19,7 +21,7 @@ ALL_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path; its file replaces `path` if the block ends well.
 
-    The file gets the mode that the umask gives, also if a library makes it for its owner alone.
+    The file gets the mode that the umask gives, also if a library makes it private to its owner.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -35,7 +37,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def follow_umask(folder: Path) -> None:
     """Give all files below a folder the mode that the umask gives to a new one.
 
-    safetensors and W&B make theirs for the owner alone. Files that the owner may not write stay so.
+    safetensors and W&B make theirs private to the owner. Read-only files stay read-only.
     """
     probe = folder / f".mode.{os.getpid()}.part"
     mode = _mode_of_new(probe)
@@ -64,6 +66,16 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_bytes(text.encode())
 
 
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Return the mapping in a JSON or YAML file; empty if the file is missing or damaged."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """Return JSON of values that may hold NumPy values, paths, enums, NaN or infinity (null)."""
     return json.dumps(plain(value), indent=indent, allow_nan=False)
@@ -81,5 +93,5 @@ def plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    # The method alone identifies NumPy and torch: neither is imported for a JSON file.
+    # Values of NumPy and torch have this method; neither library is imported for a JSON file.
     return plain(value.tolist()) if hasattr(value, "tolist") else value

@@ -125,7 +125,7 @@ def _install() -> dict[int, Any]:
 
 
 def end_with_parent(parent: int) -> None:
-    """Send SIGTERM to this process once its parent is gone, from a thread of its own."""
+    """Send SIGTERM to this process once its parent is gone, from a separate thread."""
 
     def watch() -> None:
         while os.getppid() == parent:

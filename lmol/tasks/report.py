@@ -15,8 +15,8 @@ from lmol.errors import ConfigError, LmolError
 from lmol.report.listing import listed_runs, table_of_runs
 from lmol.report.online import online_report, spec, upload
 from lmol.report.page import render_page
+from lmol.report.recipes import Subject, subject_of
 from lmol.report.runs import reported_runs
-from lmol.report.subject import Subject, subject_of
 from lmol.runs.past_runs import OUTPUTS
 from lmol.runs.run_folder import RunFolder
 from lmol.system.files import write_text

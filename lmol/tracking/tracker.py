@@ -32,7 +32,7 @@ class Tracker:
         """Add facts of the manifest to those noted before."""
 
     def artifact(self, folder: Path, name: str) -> None:
-        """Log a folder such as a checkpoint, which stays as it is and is not copied."""
+        """Log a folder such as a checkpoint, which must not change and is not copied."""
 
     def finish(self, failed: bool) -> None:
         """End tracking; store or upload everything that is left."""

@@ -35,7 +35,7 @@ def load(mode: TrackingMode) -> None:
 def _start_process() -> None:
     import wandb
 
-    with suppress(Exception):  # init meets it again, and reports it
+    with suppress(Exception):  # init raises it again, and reports it
         wandb.setup(wandb.Settings(mode="offline", silent=True, console="off"))
 
 
@@ -57,7 +57,7 @@ def missing_key() -> str | None:
             host=host, source="lmol", prompt=False, update_session=False
         )
     except AuthenticationError as error:
-        return f"a key that is none ({error})"
+        return f"an invalid key ({error})"
     finally:
         wandb.teardown()
     return None if found else f"no key for {host}"
@@ -111,15 +111,15 @@ def explained(mode: TrackingMode) -> Iterator[None]:
     except (wandb.Error, OSError) as error:
         raise _refused(mode, str(error)) from error
     except ValidationError as error:
-        said = [f"{'.'.join(map(str, d['loc']))}: {d['msg']}" for d in error.errors()]
-        raise _refused(mode, ", ".join(said)) from error
+        messages = [f"{'.'.join(map(str, d['loc']))}: {d['msg']}" for d in error.errors()]
+        raise _refused(mode, ", ".join(messages)) from error
 
 
-def _refused(mode: TrackingMode, said: str) -> LmolError:
+def _refused(mode: TrackingMode, message: str) -> LmolError:
     return LmolError(
         "tracking.mode",
-        got=f"{mode.value}, and W&B says: {said}",
-        expected="a run that W&B takes",
+        got=f"{mode.value}, and W&B says: {message}",
+        expected="a run that W&B accepts",
         remedy="check network, key, tracking.entity, tracking.project and the environment's WANDB_*"
         "; or set tracking=offline, or off",
     )

@@ -100,13 +100,13 @@ def shown_metrics(jobs: Sequence[SweptJob]) -> dict[str, OverFolds]:
 def validation(done: Sequence[SweptJob]) -> str:
     """Return the mean over folds of the validation metric, by which a setting is chosen."""
     values = [job.validation for job in done if job.validation is not None]
-    return cell(over_folds(values)["mean"]) if values else ""
+    return cell(over_folds(values)["mean"])
 
 
 def interval(over: OverFolds) -> str:
     """Return mean ± half of the interval."""
     high, mean = over["high"], over["mean"]
-    return cell(mean) + ("" if high is None else f" ± {high - mean:.3f}")
+    return cell(mean) + ("" if mean is None or high is None else f" ± {high - mean:.3f}")
 
 
 def cell(value: float | None) -> str:

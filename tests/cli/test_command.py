@@ -127,7 +127,7 @@ def test_a_used_run_folder_is_refused_untouched(command) -> None:
     assert left() == ["mine", "mine/manifest.json"]
 
 
-def test_every_failed_job_of_a_multirun_is_told(command) -> None:
+def test_every_failed_job_of_a_multirun_is_reported(command) -> None:
     code, _, err = command("-m", "fold=8,9", "task=prepare")
     assert code == 2
     for fold in (8, 9):
@@ -146,7 +146,7 @@ class TaskThatFailsOnFoldTwo:
         return 1.0
 
 
-def test_a_failed_job_stops_no_other_and_is_told_where_it_ran(
+def test_a_failed_job_stops_no_other_and_is_reported_where_it_ran(
     command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lmol.run.import_module", lambda name: TaskThatFailsOnFoldTwo)
@@ -161,7 +161,7 @@ def test_a_failed_job_stops_no_other_and_is_told_where_it_ran(
     assert "Run folder" in (sweep / "fold_3/run.log").read_text()
 
 
-def test_a_recipe_that_overrides_an_unknown_group_is_told(command) -> None:
+def test_a_recipe_that_overrides_an_unknown_group_is_reported(command) -> None:
     Path("recipe").mkdir()
     Path("recipe/mine.yaml").write_text("# @package _global_\ndefaults:\n- override /modle: tiny\n")
     code, _, err = command("+recipe=mine", "--config-dir", ".")
@@ -171,7 +171,7 @@ def test_a_recipe_that_overrides_an_unknown_group_is_told(command) -> None:
     assert left() == ["recipe", "recipe/mine.yaml"]
 
 
-def test_a_recipe_that_chooses_an_unknown_option_is_told(command) -> None:
+def test_a_recipe_that_chooses_an_unknown_option_is_reported(command) -> None:
     Path("recipe").mkdir()
     Path("recipe/mine.yaml").write_text(
         "# @package _global_\ndefaults:\n- override /model: tinny\n"
@@ -215,7 +215,7 @@ def test_a_group_is_not_taken_away(command) -> None:
     assert "fold: got 'null'" in err
 
 
-def test_a_recipe_that_is_no_yaml_is_told(command) -> None:
+def test_a_recipe_that_is_no_yaml_is_reported(command) -> None:
     Path("recipe").mkdir()
     Path("recipe/mine.yaml").write_text("a: [")
     code, _, err = command("+recipe=mine", "--config-dir", ".")
@@ -225,7 +225,7 @@ def test_a_recipe_that_is_no_yaml_is_told(command) -> None:
 
 
 @pytest.mark.parametrize("where", ["hydra.run.dir", "hydra.sweep.dir"])
-def test_a_run_folder_that_cannot_be_made_is_told(command, where: str) -> None:
+def test_a_run_folder_that_cannot_be_made_is_reported(command, where: str) -> None:
     Path("file").write_text("")
     sweep = ["-m", "fold=1,2"] if "sweep" in where else []
     code, _, err = command(*sweep, "task=prepare", f"{where}=file/below")

@@ -85,7 +85,7 @@ def test_an_older_run_s_folder_is_refused_beside_it(command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ("hydra.job.chdir=true", "relative paths are read from the folder of the command"),
         ("data.schedule=uniform", "data/schedule=uniform"),
@@ -98,10 +98,10 @@ def test_an_older_run_s_folder_is_refused_beside_it(command) -> None:
         ("--config-name=nope", "--config-name: got 'nope'"),
     ],
 )
-def test_what_does_not_work_is_told_by_its_name(command, given: str, told: str) -> None:
+def test_what_does_not_work_is_reported_by_its_name(command, given: str, message: str) -> None:
     code, _, err = command(*SMALL, given)
     assert code == 2
-    assert told in err
+    assert message in err
     assert "Traceback" not in err
     assert "Warning" not in err
     assert list(Path().iterdir()) == []
@@ -116,7 +116,7 @@ def test_long_names_and_swept_texts_are_cut(command) -> None:
     assert all(len(name) < 120 for name in (sweep.name, *jobs))
 
 
-def test_a_name_that_no_file_system_takes_is_told(command) -> None:
+def test_a_name_that_no_file_system_takes_is_reported(command) -> None:
     code, _, err = command(*SMALL, "-m", "fold=1,2", f"hydra.sweep.subdir={LONG}")
     assert code == 2
     assert "hydra.sweep.subdir=" in err
@@ -139,7 +139,7 @@ def test_a_primary_config_of_ones_own_builds_upon_ours(command) -> None:
 
 
 @pytest.mark.parametrize("multirun", [[], ["-m"]])
-def test_a_primary_config_without_ours_is_told_what_it_lacks(command, multirun: list[str]) -> None:
+def test_a_primary_config_that_lacks_ours_is_reported(command, multirun: list[str]) -> None:
     Path("mine").mkdir()
     Path("mine/bare.yaml").write_text("defaults: [{task: prepare}, {data: synthetic}, _self_]\n")
     code, _, err = command(*multirun, "--config-dir=mine", "--config-name=bare")

@@ -25,6 +25,10 @@ def test_one_fold_has_no_spread():
     assert (found["mean"], found["sd"], found["low"], found["high"]) == (0.8, None, None, None)
 
 
+def test_without_folds_there_is_no_mean():
+    assert (over_folds([])["folds"], over_folds([])["mean"]) == (0, None)
+
+
 def test_a_metric_that_a_fold_lacks_has_no_mean():
     folds: list[dict[str, object]] = [
         {"accuracy": 0.5, "pearson": 0.1},

@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 import pytest
 
 from lmol.report.page import render_page
+from lmol.report.recipes import subject_of
 from lmol.report.runs import reported_runs
-from lmol.report.subject import subject_of
 from tests.report.run_folders import make_run, make_sweep
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

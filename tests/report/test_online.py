@@ -10,8 +10,8 @@ import wandb_workspaces.reports.v2.interface as wr
 from lmol.errors import LmolError
 from lmol.report.numbers import METRICS
 from lmol.report.online import CURVES, online_report, spec
+from lmol.report.recipes import subject_of
 from lmol.report.runs import reported_runs
-from lmol.report.subject import subject_of
 from tests.report.run_folders import make_sweep
 
 

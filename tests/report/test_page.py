@@ -9,11 +9,11 @@ import pytest
 
 from lmol.report.numbers import METRICS, fixed, probability, signed
 from lmol.report.page import render_page
+from lmol.report.recipes import subject_of
 from lmol.report.runs import reported_runs
 from lmol.report.sections import SECTIONS
 from lmol.report.sections.comparing import conclusion
 from lmol.report.statistics import compare
-from lmol.report.subject import subject_of
 from lmol.report.svg import Axis, Plot, thinned
 from tests.report.run_folders import make_run, make_sweep
 
@@ -57,14 +57,14 @@ def test_every_section_is_there_and_linked(two):
     assert len(anchors) == len(SECTIONS)
 
 
-def test_means_intervals_and_missing_folds_are_told(two):
+def test_means_intervals_and_missing_folds_are_reported(two):
     text = Tags(page_of(*two)).text
     assert "0.810 ± 0.010" in text
     assert "0.785 to 0.835" in text
-    assert "no_swap: no finished run of fold 3; its means are over folds 1 and 2 alone." in text
+    assert "no_swap: no finished run of fold 3; its means are over folds 1 and 2 only." in text
 
 
-def test_the_test_is_named_and_its_ratio_told(two):
+def test_the_test_is_named_and_its_ratio_given(two):
     text = Tags(page_of(*two)).text
     assert "corrected resampled t-test (Nadeau and Bengio 2003" in text
     assert "a ratio of held-out to training images of 1.00" in text
@@ -83,8 +83,8 @@ def test_a_refused_comparison_is_on_the_page_with_its_reason(two, tmp_path):
     text = Tags(page_of(*two, other)).text
     assert "other: refused" in text
     assert "other data (data_hash)" in text
-    assert "other less default" not in text
-    assert "no_swap less default" in text
+    assert "other minus default" not in text
+    assert "no_swap minus default" in text
 
 
 def test_nothing_is_fetched(two):
@@ -132,7 +132,7 @@ def test_an_image_that_is_gone_is_named_instead(tmp_path):
     assert "d.png" in text
 
 
-def test_findings_of_all_runs_are_told(tmp_path):
+def test_findings_of_all_runs_are_reported(tmp_path):
     found = {
         "rule": "loss_spike",
         "severity": "warning",
@@ -147,8 +147,8 @@ def test_findings_of_all_runs_are_told(tmp_path):
     health = {"steps": 9, "skipped_steps": 0, "findings": [found]}
     run = make_run(tmp_path / "x", status="failed: health", error="HealthError: x", health=health)
     text = Tags(page_of(run)).text
-    for told in ("loss_spike", "step 7, 2 times until step 9", "done: rolled back", "Lower it."):
-        assert told in text
+    for part in ("loss_spike", "step 7, 2 times until step 9", "done: rolled back", "Lower it."):
+        assert part in text
 
 
 def test_folds_are_pooled_by_their_pairs(tmp_path):
@@ -173,10 +173,10 @@ def concluded(first, second):
 def test_a_conclusion_says_what_follows_and_what_does_not():
     clear = concluded([0.5, 0.51, 0.5], [0.7, 0.71, 0.701])
     assert "b is 0.200 higher than a" in clear
-    assert "It rests on folds 1, 2 and 3 alone" in clear
+    assert "It is based only on folds 1, 2 and 3" in clear
     unclear = concluded([0.5, 0.6, 0.7], [0.6, 0.5, 0.72])
-    assert "do not tell the two apart" in unclear
-    assert "no evidence that they are equal" in unclear
+    assert "The difference is not significant" in unclear
+    assert "no evidence that the two are equal" in unclear
     for few in ([0.5], [0.5, 0.6]):
         untested = concluded(few, [value - 0.1 for value in few])
         assert "0.100 lower than" in untested
@@ -186,7 +186,7 @@ def test_a_conclusion_says_what_follows_and_what_does_not():
     assert "is to three digits equal to" in concluded([0.5], [0.5])
 
 
-def test_a_metric_that_stands_out_gets_a_sentence_of_its_own(tmp_path):
+def test_a_metric_with_a_significant_difference_gets_its_own_sentence(tmp_path):
     first = make_sweep(tmp_path / "a", (0.5, 0.5, 0.5))
     second = make_sweep(tmp_path / "b", (0.5, 0.5, 0.5), name="b", lr=1.0)
     assert "Spearman: over 3 shared folds" not in Tags(page_of(first, second)).text
@@ -209,8 +209,7 @@ def test_a_drawing_places_points_to_scale_and_escapes_texts():
     plot.dots([(1, 0.5)], "s0", ["a & b"])
     markup = plot.markup("what")
     assert 'cx="196.0" cy="119.0"' in markup  # the middle of 52 to 340 and of 10 to 228
-    plot.names()
-    assert "&lt;x&gt;" in plot.markup("what")
+    assert "&lt;x&gt;" in markup
     assert "a &amp; b" in markup
 
 

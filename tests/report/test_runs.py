@@ -10,9 +10,8 @@ from lmol.config import as_dict, load_config
 from lmol.config.schema import RunStatus
 from lmol.config.signature import WITHOUT_EFFECT, digest
 from lmol.errors import ConfigError
-from lmol.report.recipes import recipes_of
+from lmol.report.recipes import recipes_of, subject_of
 from lmol.report.runs import ReportedRun, reported_runs
-from lmol.report.subject import subject_of
 from tests.report.run_folders import make_run, make_sweep
 
 
@@ -51,8 +50,8 @@ def damaged(path, how):
     elif how == "no config":
         (run / "config.yaml").unlink()
     elif how == "running":
-        told = json.loads((run / "manifest.json").read_text()) | {"status": "running", "end": None}
-        (run / "manifest.json").write_text(json.dumps(told))
+        facts = json.loads((run / "manifest.json").read_text()) | {"status": "running", "end": None}
+        (run / "manifest.json").write_text(json.dumps(facts))
     return run
 
 
@@ -134,7 +133,7 @@ def test_a_repeated_fold_counts_once_the_latest(tmp_path):
     assert "a later run" in left_out[0].reason
 
 
-def test_recipes_of_one_name_are_told_apart_by_what_differs(tmp_path):
+def test_recipes_of_one_name_are_named_by_what_differs(tmp_path):
     folders = [make_run(tmp_path / f"{lr}", lr=lr) for lr in (0.1, 0.2)]
     sweeps = [make_sweep(tmp_path / name, (0.5,), lr=0.1) for name in ("x", "y")]
     recipes, _ = recipes_of(reported_runs([str(place) for place in (*folders, *sweeps)]))
@@ -179,7 +178,7 @@ def test_an_undefined_metric_is_no_zero(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reason"),
     [
         ({"data_hash": "other"}, "data_hash"),
         ({"split_hash": "other"}, r"fold 1 \(split_hash\)"),
@@ -187,11 +186,11 @@ def test_an_undefined_metric_is_no_zero(tmp_path):
         ({"fold": 2}, "other folds"),
     ],
 )
-def test_a_comparison_of_different_data_or_folds_is_refused(tmp_path, changes, told):
+def test_a_comparison_of_different_data_or_folds_is_refused(tmp_path, changes, reason):
     runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b", name="b", **changes)]
     subject = subject_of(reported_runs([str(run) for run in runs]))
     assert set(subject.refusals) == {"b"}
-    assert re.search(told, subject.refusals["b"])
+    assert re.search(reason, subject.refusals["b"])
 
 
 def test_recipes_of_the_same_data_and_folds_are_compared(tmp_path):

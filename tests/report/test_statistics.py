@@ -1,4 +1,4 @@
-"""Means, intervals and the corrected test against numbers solved by hand, and against SciPy."""
+"""The corrected test against numbers solved by hand, and against SciPy."""
 
 import math
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lmol.report.statistics import Comparison, compare, summarise
+from lmol.report.statistics import PairedDifference, compare
 
 
 def by_fold(values):
@@ -17,21 +17,8 @@ def by_fold(values):
 def compared(first, second, test_by_train) -> Any:
     """A comparison of recipes that share a fold."""
     found = compare(first, second, test_by_train)
-    assert isinstance(found, Comparison)
+    assert isinstance(found, PairedDifference)
     return found
-
-
-def test_mean_sd_and_interval_of_three_values():
-    found = summarise([1.0, 2.0, 3.0])
-    half = 4.302653 / math.sqrt(3)  # t of .975 with 2 degrees of freedom, from a printed table
-    assert (found.num, found.mean, found.sd) == (3, 2.0, 1.0)
-    assert (found.low, found.high) == pytest.approx((2 - half, 2 + half), abs=1e-6)
-
-
-def test_one_value_has_no_interval_and_none_has_no_mean():
-    assert summarise([0.5]) == summarise((0.5,))
-    assert (summarise([0.5]).mean, summarise([0.5]).sd, summarise([0.5]).low) == (0.5, None, None)
-    assert (summarise([]).num, summarise([]).mean) == (0, None)
 
 
 def test_the_corrected_test_of_a_case_solved_by_hand():

@@ -1,4 +1,4 @@
-"""A run folder is claimed once, tells how the run ended, and holds no half-written file."""
+"""A run folder is claimed once, records how the run ended, and holds no half-written file."""
 
 import json
 import logging

@@ -6,7 +6,7 @@ from lmol.errors import RunFolderError
 from lmol.runs import sweep_folder
 
 
-def test_a_lock_that_is_held_without_an_end_is_told(tmp_path, monkeypatch):
+def test_a_lock_that_is_held_without_an_end_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep_folder, "LOCK_PATIENCE", 0.2)
     with (
         sweep_folder.locked(tmp_path),

@@ -40,12 +40,12 @@ def test_what_caused_an_error_counts(tmp_path):
     assert isinstance(disk_error(error, tmp_path), DiskError)
 
 
-def test_too_little_space_is_told_beforehand_with_what_is_needed(tmp_path):
+def test_too_little_space_is_reported_beforehand_with_what_is_needed(tmp_path):
     free = shutil.disk_usage(tmp_path).free
     with pytest.raises(DiskError, match=r"too little space .* expected about .* for a checkpoint"):
         require_space(tmp_path, 2 * free, "a checkpoint")
-    told = require_space(tmp_path, 3_000_000, "a checkpoint")
-    found = disk_error(OSError(errno.ENOSPC, "text"), tmp_path, told)
+    expected = require_space(tmp_path, 3_000_000, "a checkpoint")
+    found = disk_error(OSError(errno.ENOSPC, "text"), tmp_path, expected)
     assert found is not None
     assert found.expected == "about 3.0 MB for a checkpoint"
 

@@ -166,7 +166,7 @@ def test_a_sweep_with_a_missing_fold_is_not_evaluated(command, quick):
     [
         ("seed=3", "seed 3 where the sweep has 42"),
         ("+ablation=no_swap", "train.loss.swap_ce_weight 0.0 where the sweep has 1.0"),
-        ("optim.lr_lora=1e-3,2e-3", "a sweep over folds alone"),
+        ("optim.lr_lora=1e-3,2e-3", "a sweep over folds only"),
     ],
 )
 def test_another_sweep_in_the_folder_is_refused_untouched(command, quick, other, message):

@@ -1,4 +1,4 @@
-"""W&B is told everything about a run, offline, and what it stored is read back from its file."""
+"""W&B receives all records of a run, offline, and its stored file is read back."""
 
 import json
 import math
@@ -18,8 +18,7 @@ from PIL import Image
 from lmol.config import Config, as_dict, load_config
 from lmol.config.schema import TrackingMode
 from lmol.errors import ConfigError, LmolError
-from lmol.runs.run_folder import RunFolder
-from lmol.runs.silent_folder import SilentFolder
+from lmol.runs.run_folder import RunFolder, SilentFolder
 from lmol.tracking.opening import open_tracker, require_tracking
 from lmol.tracking.tracker import Tracker
 from lmol.tracking.wandb import run_id
@@ -79,17 +78,17 @@ def test_a_job_of_a_sweep_stands_in_its_group(config: Config, tmp_path: Path) ->
 
 
 def test_no_number_of_a_step_is_lost(config: Config, run: RunFolder) -> None:
-    told: list[tuple[int, dict[str, float]]] = [
+    logged: list[tuple[int, dict[str, float]]] = [
         (20, {"loss": 0.5, "lr/lora": 1e-3}),
         (20, {"accuracy": 0.75}),
         (10, {"late": 1.0}),
         (30, {"loss": 0.25}),
     ]
     with open_tracker(config, run) as tracker:
-        for step, scalars in told:
+        for step, scalars in logged:
             tracker.log(step, scalars)
     stored = stored_run(run.path)
-    assert stored.records() == [scalars | {"step": step} for step, scalars in told]
+    assert stored.records() == [scalars | {"step": step} for step, scalars in logged]
     assert [(m.name, m.glob_name, m.step_metric) for m in stored.metrics] == [
         ("step", "", ""),
         ("", "*", "step"),
@@ -124,8 +123,8 @@ def test_a_table_comes_back_with_its_pictures(
         tracker.table("audit/gradients", 7, columns)
         picture.unlink()
     stored = stored_run(run.path)
-    told = stored.one("audit/gradients")
-    assert (told["_type"], told["nrows"], stored.one("step")) == ("table-file", 2, 7)
+    logged = stored.one("audit/gradients")
+    assert (logged["_type"], logged["nrows"], stored.one("step")) == ("table-file", 2, 7)
     [artifact] = stored.artifacts
     files = {entry.path: Path(entry.local_path) for entry in artifact.manifest.contents}
     table = json.loads(files["audit/gradients.table.json"].read_text())
@@ -160,22 +159,22 @@ def test_a_picture_comes_back_with_its_caption(
     with open_tracker(config, run) as tracker:
         tracker.image("audit/flow", 3, picture, caption="step 3")
         picture.unlink()
-    told = stored_run(run.path).one("audit/flow")
-    assert (told["caption"], told["width"], told["height"]) == ("step 3", 6, 4)
-    assert (stored_run(run.path).files / told["path"]).read_bytes() == before
+    logged = stored_run(run.path).one("audit/flow")
+    assert (logged["caption"], logged["width"], logged["height"]) == ("step 3", 6, 4)
+    assert (stored_run(run.path).files / logged["path"]).read_bytes() == before
 
 
-def test_results_and_manifest_are_told(config: Config, run: RunFolder, tmp_path: Path) -> None:
+def test_results_and_manifest_are_reported(config: Config, run: RunFolder, tmp_path: Path) -> None:
     with open_tracker(config, run) as tracker:
         tracker.summary({"test": {"accuracy": 0.8, "mode": TrackingMode.OFF}})
         tracker.note({"data_hash": "abc"})
         tracker.note({"split_hash": "def"})
     stored = stored_run(run.path)
     assert stored.summary["test"] == {"accuracy": 0.8, "mode": "off"}
-    told = stored.config["manifest"]
-    assert (told["data_hash"], told["split_hash"]) == ("abc", "def")
-    assert told["signature"] == run.facts["signature"]
-    assert not {"status", "end", "error"} & set(told)
+    logged = stored.config["manifest"]
+    assert (logged["data_hash"], logged["split_hash"]) == ("abc", "def")
+    assert logged["signature"] == run.facts["signature"]
+    assert not {"status", "end", "error"} & set(logged)
 
 
 def test_a_checkpoint_is_an_artifact_without_a_second_copy(config: Config, run: RunFolder) -> None:
@@ -189,7 +188,7 @@ def test_a_checkpoint_is_an_artifact_without_a_second_copy(config: Config, run: 
     assert entry.local_path == str(run.path / "checkpoints" / "best" / "weights.bin")
 
 
-def test_a_run_that_ends_well_is_told(config: Config, run: RunFolder) -> None:
+def test_a_run_that_ends_well_is_reported(config: Config, run: RunFolder) -> None:
     with open_tracker(config, run):
         pass
     assert stored_run(run.path).exit_code == 0
@@ -202,7 +201,7 @@ def fail(config: Config, run: RunFolder, error: BaseException) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(0)])
-def test_a_run_that_fails_is_told(config: Config, run: RunFolder, error: BaseException) -> None:
+def test_a_run_that_fails_is_reported(config: Config, run: RunFolder, error: BaseException) -> None:
     with pytest.raises(type(error)):
         fail(config, run, error)
     stored = stored_run(run.path)
@@ -231,7 +230,7 @@ with open_tracker(config, RunFolder.claim(Path(sys.argv[1]), config)) as tracker
 
 
 def start(folder: Path, seconds: float) -> subprocess.Popen[str]:
-    """The script on its own, which tells each host that Python asks for."""
+    """The script in a process that prints each host that Python asks for."""
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(folder), str(seconds)],
         stdin=subprocess.DEVNULL,
@@ -327,7 +326,7 @@ def test_everything_stands_in_the_run_folder(config: Config, run: RunFolder) -> 
     assert "WANDB_DATA_DIR" not in os.environ
 
 
-def test_settings_that_wandb_does_not_take_are_told(
+def test_settings_that_wandb_does_not_take_are_reported(
     config: Config, run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "sometimes")
@@ -336,7 +335,7 @@ def test_settings_that_wandb_does_not_take_are_told(
     assert "WANDB_DATA_DIR" not in os.environ
 
 
-def test_settings_that_wandb_does_not_take_are_told_before_training(
+def test_settings_that_wandb_does_not_take_are_reported_before_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "not a server")
@@ -344,7 +343,7 @@ def test_settings_that_wandb_does_not_take_are_told_before_training(
         require_tracking(load_config("task=train", "tracking=online"))
 
 
-def test_an_upload_that_takes_too_long_is_told(
+def test_an_upload_that_takes_too_long_is_reported(
     config: Config,
     run: RunFolder,
     monkeypatch: pytest.MonkeyPatch,
@@ -361,7 +360,7 @@ def test_an_upload_that_takes_too_long_is_told(
     assert message.startswith(f"W&B: not all is uploaded; wandb sync {run.path}")
 
 
-def test_what_goes_wrong_later_is_told_once_and_ends_nothing(
+def test_what_goes_wrong_later_is_reported_once_and_ends_nothing(
     config: Config, run: RunFolder, picture: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     import wandb
@@ -430,7 +429,7 @@ def test_online_with_a_key_that_is_none_is_refused(
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "secret")
     problem = refusal(online)
-    assert "a key that is none" in problem.got
+    assert "an invalid key" in problem.got
     assert "secret" not in str(problem)
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lmol.report.blocks import Section
+from lmol.report.recipes import Subject
 from lmol.report.sections.answers import calibration_section, confusion_section, gap_section
 from lmol.report.sections.comparing import comparison_section
 from lmol.report.sections.curves import curves_section
 from lmol.report.sections.environment import environment_section
 from lmol.report.sections.hardest import hardest_section
 from lmol.report.sections.headline import headline_section
-from lmol.report.sections.health import watching_section
+from lmol.report.sections.health import health_section
 from lmol.report.sections.images import ranking_section, subgroup_section
 from lmol.report.sections.settings import settings_section
-from lmol.report.subject import Subject
 
 SECTIONS: tuple[Callable[[Subject], Section | None], ...] = (
     headline_section,
@@ -27,7 +27,7 @@ SECTIONS: tuple[Callable[[Subject], Section | None], ...] = (
     ranking_section,
     subgroup_section,
     hardest_section,
-    watching_section,
+    health_section,
     environment_section,
 )
 """A function returns None if its section has no content."""

@@ -7,32 +7,29 @@ from collections.abc import Iterator, Mapping
 from lmol.evaluation.metrics import Metric
 from lmol.report.blocks import Block, Cell, Figure, Figures, Section, Table, Text
 from lmol.report.charts import draw_differences
-from lmol.report.numbers import METRICS, between, fixed, of_folds, probability, signed
-from lmol.report.recipes import Recipe
-from lmol.report.statistics import FEWEST, Comparison, compare
-from lmol.report.subject import Subject
-
-Compared = Mapping[Metric, Comparison]
+from lmol.report.numbers import METRICS, between, fixed, number_cell, of_folds, probability, signed
+from lmol.report.recipes import Recipe, Subject
+from lmol.report.statistics import FEWEST, PairedDifference, compare
 
 METHOD = (
     "Differences are paired by fold. Interval and p are those of the corrected resampled t-test "
-    "(Nadeau and Bengio 2003, Machine Learning 52): training sets of different folds overlap, and "
-    "the ordinary paired t-test, whose p stands beside it for comparison alone, takes them for "
-    "independent and finds too much. With J folds and a ratio of held-out to training images of "
+    "(Nadeau and Bengio 2003, Machine Learning 52): training sets of different folds overlap, but "
+    "the ordinary paired t-test assumes independent folds and finds too many differences; its p is "
+    "given only for comparison. With J folds and a ratio of held-out to training images of "
     "{ratio}, the variance of the mean difference is (1/J + {ratio}) s², with J − 1 degrees of "
-    "freedom. p is of both sides and not adjusted for the number of metrics and recipes looked at: "
-    "of twenty comparisons without a difference, one is expected below .05."
+    "freedom. p is two-sided and not adjusted for the number of metrics and recipes: of twenty "
+    "comparisons without a true difference, one is expected to have p < .05."
 )
 
-TABLE = "Mean difference to {first}, by metric; below 0 is less than {first}."
+TABLE = "Mean difference from {first}, by metric; negative values are below {first}."
 
 FIGURE = (
     "A small dot is a fold, the large one the mean, the bar its 95 % interval (corrected resampled "
-    "t-test). A bar across the line at 0 is a difference that these folds do not show."
+    "t-test). If the bar crosses the line at 0, the difference is not significant."
 )
 
 SHOWN = ("accuracy", "pearson")
-"""Metrics that always get a sentence; another metric gets one if its difference stands out."""
+"""Metrics that always get a sentence; another metric gets one if its difference is significant."""
 
 ALPHA = 0.05
 FEW = 5
@@ -77,40 +74,39 @@ def _compared(first: Recipe, other: Recipe) -> Iterator[Block]:
         for metric in METRICS
         if (comparison := compare(first.values(metric.key), other.values(metric.key), ratio))
     }
-    shown = [pair for pair in found.items() if pair[0].key in SHOWN or _stands_out(pair[1])]
+    shown = [pair for pair in found.items() if pair[0].key in SHOWN or _is_significant(pair[1])]
     sentences = [conclusion(first.label, other.label, *pair) for pair in shown]
     yield Text(sentences=sentences, heading=f"{other.label} against {first.label}")
     yield _table(first, found)
-    drawing = draw_differences({metric.title: found[metric] for metric in found})
-    title = f"{other.label} less {first.label}"
+    drawing = draw_differences({metric.title: comparison for metric, comparison in found.items()})
+    title = f"{other.label} minus {first.label}"
     yield Figures(caption=FIGURE, figures=[Figure(title=title, drawing=drawing, wide=True)])
 
 
-def _table(first: Recipe, found: Compared) -> Table:
+def _table(first: Recipe, found: Mapping[Metric, PairedDifference]) -> Table:
     folds = sorted({fold for comparison in found.values() for fold in comparison.by_fold})
     by_fold = [f"fold {fold}" for fold in folds]
     columns = ("metric", "folds", *by_fold, "mean", "95 % interval", "p", "p, uncorrected")
     rows = [_row(metric, comparison, folds) for metric, comparison in found.items()]
     caption = TABLE.format(first=first.label)
-    numeric = frozenset(range(1, len(columns)))
-    return Table(caption=caption, columns=columns, rows=rows, numeric=numeric)
+    return Table(caption=caption, columns=columns, rows=rows, numeric=range(1, len(columns)))
 
 
-def _row(metric: Metric, found: Comparison, folds: list[int]) -> list[Cell]:
+def _row(metric: Metric, found: PairedDifference, folds: list[int]) -> list[Cell]:
     differences = [found.by_fold.get(fold) for fold in folds]
     return [
         Cell(text=metric.title),
         Cell(text=str(found.num), value=found.num),
-        *(Cell(text=signed(value), value=value) for value in differences),
+        *(number_cell(value, signed) for value in differences),
         Cell(text=signed(found.mean), value=found.mean, strong=True),
         Cell(text=between(found.low, found.high, sign=True), value=found.low),
-        Cell(text=probability(found.p), value=found.p),
-        Cell(text=probability(found.p_uncorrected), value=found.p_uncorrected),
+        number_cell(found.p, probability),
+        number_cell(found.p_uncorrected, probability),
     ]
 
 
-def conclusion(first: str, other: str, metric: Metric, found: Comparison) -> str:
-    """State in plain words which conclusion about one metric is possible, and which is not."""
+def conclusion(first: str, other: str, metric: Metric, found: PairedDifference) -> str:
+    """Return sentences about one metric: which conclusion is possible, and which is not."""
     folds = f"{found.num} shared folds" if found.num > 1 else "the one shared fold"
     title = metric.title[0].upper() + metric.title[1:]
     opening = f"{title}: over {folds} {other} {_is(found.mean)} {first}"
@@ -124,37 +120,37 @@ def _is(mean: float) -> str:
     return f"is {size} {'higher' if mean > 0 else 'lower'} than"
 
 
-def _what_follows(found: Comparison) -> str:
+def _what_follows(found: PairedDifference) -> str:
     if found.low is None or found.high is None:
         return (
             f"A test needs {FEWEST} shared folds or more, as fewer do not show how much the "
-            "difference varies between folds: neither interval nor p is given, and nothing follows "
-            "about other folds or other data."
+            "difference varies between folds: neither interval nor p is given, and no conclusion "
+            "about other folds or other data is possible."
         )
     if found.p is None:
         return (
-            "All folds differ by exactly as much, so that there is no scatter to measure the "
-            "difference by: no test is made."
+            "The difference is the same in all folds, so that there is no variance to test it "
+            "against: no test is made."
         )
     interval = f"95 % interval {between(found.low, found.high, sign=True)}, p = "
     interval = (interval + probability(found.p)).replace("= <", "<")
-    if _stands_out(found):
-        return f"The difference stands out of the scatter between folds ({interval}). {_few(found)}"
+    if _is_significant(found):
+        return f"The difference is significant ({interval}). {_limits(found)}"
     reach = fixed((found.high - found.low) / 2)
     return (
-        f"These folds do not tell the two apart ({interval}): with this scatter, only a mean "
-        f"difference beyond {reach} would have stood out. That is no evidence that they are equal."
+        f"The difference is not significant ({interval}): given the variation between folds, only "
+        f"a mean difference beyond {reach} would be. This is no evidence that the two are equal."
     )
 
 
-def _stands_out(found: Comparison) -> bool:
+def _is_significant(found: PairedDifference) -> bool:
     return found.p is not None and found.p < ALPHA
 
 
-def _few(found: Comparison) -> str:
+def _limits(found: PairedDifference) -> str:
     if found.num < FEW:
         return (
-            f"It rests on {of_folds(sorted(found.by_fold))} alone: run all folds "
-            "before it is relied on."
+            f"It is based only on {of_folds(sorted(found.by_fold))}: run all folds before you "
+            "rely on it."
         )
-    return "It speaks of this data set and these seeds; another data set may differ."
+    return "It holds for this data set and these seeds; another data set may differ."

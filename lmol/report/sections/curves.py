@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 from lmol.report.blocks import Block, Figure, Figures, Section, Text
 from lmol.report.charts import Curves, draw_curves
 from lmol.report.numbers import of_folds
-from lmol.report.recipes import Recipe
-from lmol.report.subject import Subject
+from lmol.report.recipes import Recipe, Subject
 from lmol.report.svg import Axis, Limits, limits_of
 
 CAPTION = (
-    "A line a fold: training (thin, of single batches, smoothed where there are many) and "
-    "validation (with dots, of training-fold images that are not trained on). Cross-entropy of "
-    "validation is on training's scale: gaps as common, Similar weighed as in training. All "
-    "recipes have the same scales. A validation curve that turns upwards in cross-entropy while "
-    "training goes down is overfitting."
+    "One line per fold: training (thin, of single batches, long curves smoothed) and validation "
+    "(with dots, of training-fold images that are not trained on). Validation cross-entropy is on "
+    "the scale of training: with score gaps as frequent, and Similar weighted, as in training. All "
+    "recipes have the same scales. If validation cross-entropy rises while that of training falls, "
+    "the model is overfitting."
 )
 LEGEND = (("training", "training"), ("validation", "validation"))
 QUANTITIES = (

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lmol.report.blocks import Block, Cell, Section, Table, Text
-from lmol.report.numbers import DASH, seconds
+from lmol.report.numbers import DASH, number_cell, seconds
+from lmol.report.recipes import Subject
 from lmol.report.runs import ReportedRun
-from lmol.report.subject import Subject
 
 RUNS = (
     "Training and evaluation are wall-clock times, memory is the peak of the process. A plus "
@@ -21,11 +21,8 @@ VERSIONS = "Machine and versions of packages; bold where they are not the same i
 def environment_section(subject: Subject) -> Section:
     """Return a row per run, and the versions of packages."""
     runs = [run for recipe in subject.recipes for run in recipe.runs]
-    blocks: list[Block] = []
-    if runs:
-        blocks = [_runs(subject), *_versions(runs)]
-    else:
-        blocks = [Text(sentences=["No run is finished."])]
+    nothing: list[Block] = [Text(sentences=["No run is finished."])]
+    blocks = [_runs(subject), *_versions(runs)] if runs else nothing
     return Section(key="environment", title="Environment", blocks=blocks)
 
 
@@ -35,7 +32,7 @@ def _runs(subject: Subject) -> Table:
         "recipe", "fold", "training", "evaluation", "memory", "began (UTC)", "seed", "commit",
         "folder",
     )  # fmt: skip
-    return Table(caption=RUNS, columns=columns, rows=rows, numeric=frozenset(range(1, 7)))
+    return Table(caption=RUNS, columns=columns, rows=rows, numeric=range(1, 7))
 
 
 def _row(label: str, run: ReportedRun) -> list[Cell]:
@@ -43,18 +40,14 @@ def _row(label: str, run: ReportedRun) -> list[Cell]:
     return [
         Cell(text=label),
         Cell(text=str(run.fold), value=run.fold),
-        _seconds(run.metrics.get("train_seconds")),
-        _seconds(run.metrics.get("eval_seconds")),
+        number_cell(run.metrics.get("train_seconds"), seconds),
+        number_cell(run.metrics.get("eval_seconds"), seconds),
         _memory(manifest),
         Cell(text=str(manifest.get("start", DASH))[:16].replace("T", " ")),
         Cell(text=str(manifest.get("seed", DASH)), value=manifest.get("seed")),
         Cell(text=_commit(manifest)),
         Cell(text=f"{run.path.parent.name}/{run.path.name}"),
     ]
-
-
-def _seconds(value: float | None) -> Cell:
-    return Cell(text=DASH if value is None else seconds(value), value=value)
 
 
 def _memory(manifest: Mapping[str, Any]) -> Cell:
@@ -72,17 +65,14 @@ def _commit(manifest: Mapping[str, Any]) -> str:
 
 
 def _versions(runs: Sequence[ReportedRun]) -> list[Table]:
-    found = [_installed(run.manifest) for run in runs]
+    """Return a row for the platform, for Python, and for each package."""
+    machines = [{key: run.manifest.get(key) for key in ("platform", "python")} for run in runs]
+    packages = [run.manifest.get("versions") or {} for run in runs]
+    found = [machine | versions for machine, versions in zip(machines, packages, strict=True)]
     names = list(dict.fromkeys(name for versions in found for name in versions))
     rows = [[Cell(text=name), _version([v.get(name) for v in found])] for name in names]
     table = Table(caption=VERSIONS, columns=("what", "version"), rows=rows, folded=True)
     return [table] if rows else []
-
-
-def _installed(manifest: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return platform, Python, and the version of each package."""
-    machine = {name: manifest.get(name) for name in ("platform", "python")}
-    return machine | dict(manifest.get("versions") or {})
 
 
 def _version(values: Sequence[str | None]) -> Cell:

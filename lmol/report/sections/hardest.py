@@ -1,4 +1,4 @@
-"""The gravest mistakes of each recipe, with pictures where the files are still there."""
+"""The gravest mistakes of each recipe, with pictures if the image files still exist."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import pandas as pd
 from lmol.evaluation.hardest_pairs import gravest
 from lmol.report.blocks import Block, Gallery, Photo, PhotoPair, Section, Text
 from lmol.report.pictures import photo_uri
-from lmol.report.recipes import Recipe
+from lmol.report.recipes import Recipe, Subject
 from lmol.report.runs import ReportedRun
-from lmol.report.subject import Subject
 from lmol.verdict import TITLES
 
 SHOWN = 6
 """Pairs per recipe."""
 
 CAPTION = (
-    "Wrong answers of all folds: first where the worse image was taken for the better one, then by "
+    "Wrong answers of all folds: first those that prefer the image with the lower score, then by "
     "the gap of the scores, no image twice. Each shows the label, the answer of the model, "
     "and its probabilities of First, Second and Similar (both orders averaged)."
 )
@@ -32,23 +31,17 @@ def hardest_section(subject: Subject) -> Section | None:
     ]
     if not galleries:
         return None
-    return Section(
-        key="hardest", title="Hardest pairs", blocks=[*galleries, Text(sentences=[CAPTION])]
-    )
+    blocks = [*galleries, Text(sentences=[CAPTION])]
+    return Section(key="hardest", title="Hardest pairs", blocks=blocks)
 
 
 def hardest(recipe: Recipe) -> list[PhotoPair]:
     """Return the gravest mistakes over all folds."""
-    tables = {
-        number: table
-        for number, run in enumerate(recipe.runs)
-        if (table := run.table("diagnosis/hardest_pairs.csv")) is not None
-    }
-    if not tables:
+    found = recipe.table("diagnosis/hardest_pairs.csv")
+    if found is None:
         return []
-    found = pd.concat([table.assign(run=number) for number, table in tables.items()])
     chosen = gravest(found, SHOWN)
-    files = {number: _files(recipe.runs[number]) for number in chosen["run"].unique()}
+    files = {place: _files(recipe.runs[place]) for place in chosen["run"].unique()}
     rows = [row for _, row in chosen.iterrows()]
     return [_pair(recipe.runs[row["run"]], row, files[row["run"]]) for row in rows]
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lmol.report.blocks import Block, Cell, Image, Section, Table, Text
 from lmol.report.pictures import chart_uri
-from lmol.report.recipes import Recipe
+from lmol.report.recipes import Recipe, Subject
 from lmol.report.runs import ReportedRun
-from lmol.report.subject import Subject
 
-FINDINGS = "What rules of health and audit found in each run, with what usually helps."
+FINDINGS = "Findings of the health and audit rules in each run, with what usually helps."
 FLOW = (
     "Gradient flow: sizes of the elements and norms of the gradients of every trained tensor, from "
     "left to right as images pass through the model; heights are logarithmic. Points of one colour "
@@ -23,31 +22,26 @@ FLOW = (
 STEP = re.compile(r"gradient_flow_step_(\d+)\.png")
 
 
-def watching_section(subject: Subject) -> Section:
+def health_section(subject: Subject) -> Section:
     """Return findings of all runs, including those left out, and a picture per recipe."""
     runs = [run for recipe in subject.finished for run in recipe.runs]
     everything = [*runs, *(found.run for found in subject.left_out)]
-    flows = list(_flows(subject))
+    flows = [flow for recipe in subject.finished if (flow := _flow(recipe)) is not None]
     blocks: list[Block] = [_findings(everything), *flows]
     if flows:
         blocks.append(Text(sentences=[FLOW]))
     return Section(key="health", title="Health and gradients", blocks=blocks)
 
 
-def findings_of(run: ReportedRun) -> Sequence[Mapping[str, Any]]:
-    """Return the findings in the manifest, which the audit's summary repeats."""
-    return (run.manifest.get("health") or {}).get("findings") or ()
-
-
 def _findings(runs: Sequence[ReportedRun]) -> Block:
-    watched = [run for run in runs if run.manifest.get("health")]
-    rows = [_row(run, finding) for run in watched for finding in findings_of(run)]
-    steps = sum(int(run.manifest["health"].get("steps", 0)) for run in watched)
-    looked = f"{len(watched)} of {len(runs)} runs were watched, {steps:,} steps in all"
+    monitored = [(run, health) for run in runs if (health := run.manifest.get("health"))]
+    rows = [_row(run, one) for run, health in monitored for one in health.get("findings") or ()]
+    steps = sum(int(health.get("steps", 0)) for _, health in monitored)
+    extent = f"{len(monitored)} of {len(runs)} runs were monitored, {steps:,} steps in all"
     if not rows:
-        return Text(sentences=[f"{looked}; no rule found anything."])
+        return Text(sentences=[f"{extent}; no rule found anything."])
     columns = ("run", "severity", "rule", "found", "since", "usually helps")
-    return Table(caption=f"{FINDINGS} {looked}.", columns=columns, rows=rows)
+    return Table(caption=f"{FINDINGS} {extent}.", columns=columns, rows=rows)
 
 
 def _row(run: ReportedRun, finding: Mapping[str, Any]) -> list[Cell]:
@@ -65,27 +59,16 @@ def _row(run: ReportedRun, finding: Mapping[str, Any]) -> list[Cell]:
     ]
 
 
-def _flows(subject: Subject) -> Iterator[Image]:
-    for recipe in subject.finished:
-        image = _flow(recipe)
-        if image is not None:
-            yield image
-
-
 def _flow(recipe: Recipe) -> Image | None:
     """Return the latest picture of the recipe's first fold that has one."""
     for run in recipe.runs:
-        path = latest_flow(run.path)
+        pictures = (run.path / "audit").glob("gradient_flow_step_*.png")
+        path = max(pictures, key=_step, default=None)
         uri = chart_uri(path) if path else None
         if path and uri:
             caption = f"Fold {run.fold}, step {_step(path)}, the last that was drawn."
             return Image(title=f"{recipe.label}: gradient flow", uri=uri, caption=caption)
     return None
-
-
-def latest_flow(run: Path) -> Path | None:
-    """Return the gradient flow of the last step that was drawn."""
-    return max((run / "audit").glob("gradient_flow_step_*.png"), key=_step, default=None)
 
 
 def _step(path: Path) -> int:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pandas as pd
 
+from lmol.evaluation.over_folds import over_folds
 from lmol.report.blocks import Cell, Figure, Figures, Section, Table
 from lmol.report.charts import draw_ranking
-from lmol.report.numbers import fixed, signed
-from lmol.report.recipes import Recipe
-from lmol.report.statistics import summarise
-from lmol.report.subject import Subject
+from lmol.report.numbers import number_cell, signed
+from lmol.report.recipes import Recipe, Subject
 from lmol.report.svg import Point, limits_of
 
 RANKING = (
@@ -21,7 +20,7 @@ RANKING = (
 )
 GROUPS = (
     "Pairs within one group of images: accuracy over all folds (weighted by pairs), its SD over "
-    "folds, and the mean of estimate less score. Groups of few pairs scatter by chance alone."
+    "folds, and the mean of estimate minus score. Groups with few pairs vary by chance."
 )
 
 
@@ -46,10 +45,10 @@ def ranking_section(subject: Subject) -> Section | None:
 
 def ranked(recipe: Recipe) -> list[Point]:
     """Return score and estimate of the held-out images of all folds."""
-    tables = [run.table("ranking.csv") for run in recipe.runs]
-    whole = [t for t in tables if t is not None and {"score", "estimate"} <= set(t.columns)]
-    known = [table[["score", "estimate"]].dropna() for table in whole]
-    return [(float(x), float(y)) for table in known for x, y in table.itertuples(index=False)]
+    table, columns = recipe.table("ranking.csv"), ["score", "estimate"]
+    if table is None or not set(columns) <= set(table):
+        return []
+    return [(float(x), float(y)) for x, y in table[columns].dropna().itertuples(index=False)]
 
 
 def subgroup_section(subject: Subject) -> Section | None:
@@ -58,29 +57,26 @@ def subgroup_section(subject: Subject) -> Section | None:
     if not rows:
         return None
     columns = ("recipe", "group", "folds", "pairs", "accuracy", "SD", "mean error (points)")
-    table = Table(caption=GROUPS, columns=columns, rows=rows, numeric=frozenset(range(2, 7)))
+    table = Table(caption=GROUPS, columns=columns, rows=rows, numeric=range(2, 7))
     return Section(key="groups", title="Groups of images", blocks=[table])
 
 
-def _rows(recipe: Recipe) -> Iterator[Sequence[Cell]]:
-    found = [run.table("diagnosis/subgroups.csv") for run in recipe.runs]
-    tables = [table[table["kind"] == "within"] for table in found if table is not None]
-    if tables:
-        for group, rows in pd.concat(tables, ignore_index=True).groupby("group", sort=True):
+def _rows(recipe: Recipe) -> Iterator[list[Cell]]:
+    table = recipe.table("diagnosis/subgroups.csv")
+    if table is not None:
+        for group, rows in table[table["kind"] == "within"].groupby("group", sort=True):
             yield _row(recipe.label, str(group), rows[rows["pairs"] > 0])
 
 
 def _row(label: str, group: str, rows: pd.DataFrame) -> list[Cell]:
     pairs = int(rows["pairs"].sum())
     accuracy = float((rows["accuracy"] * rows["pairs"]).sum() / pairs) if pairs else None
-    sd = summarise(rows["accuracy"].dropna().tolist()).sd
-    error = summarise(rows["mean_error"].dropna().tolist()).mean
     return [
         Cell(text=label),
         Cell(text=group),
         Cell(text=str(len(rows)), value=len(rows)),
         Cell(text=f"{pairs:,}", value=pairs),
-        Cell(text=fixed(accuracy), value=accuracy),
-        Cell(text=fixed(sd), value=sd),
-        Cell(text=signed(error), value=error),
+        number_cell(accuracy),
+        number_cell(over_folds(rows["accuracy"].dropna().tolist())["sd"]),
+        number_cell(over_folds(rows["mean_error"].dropna().tolist())["mean"], signed),
     ]

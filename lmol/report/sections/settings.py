@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from lmol.report.blocks import Cell, Section, Table, Text
 from lmol.report.numbers import DASH
-from lmol.report.subject import Subject
+from lmol.report.recipes import Subject
 
 DIFFERENT = (
     "Settings that are not the same in all recipes; bold where a recipe differs from the first. "
-    "All others are equal. Folds, paths of results, tracking and what is only shown are left out."
+    "All others are equal. Folds, paths of results, tracking and display settings are left out."
 )
 ABSENT = object()
 
@@ -25,15 +25,12 @@ def settings_section(subject: Subject) -> Section:
     if rows:
         columns = ("setting", *(recipe.label for recipe in recipes))
         block: Table | Text = Table(caption=DIFFERENT, columns=columns, rows=rows)
+    elif len(recipes) > 1:
+        block = Text(sentences=["All recipes have the same settings."])
     else:
-        several = "All recipes have the same settings." if len(recipes) > 1 else _only_one(subject)
-        block = Text(sentences=[several])
+        name = recipes[0].label if recipes else "none"
+        block = Text(sentences=[f"One recipe, {name}: nothing to compare its settings with."])
     return Section(key="settings", title="Settings that differ", blocks=[block])
-
-
-def _only_one(subject: Subject) -> str:
-    name = subject.recipes[0].label if subject.recipes else "none"
-    return f"One recipe, {name}: nothing to compare its settings with."
 
 
 def _cell(value: object, first: object) -> Cell:
