@@ -38,7 +38,7 @@ def _metric(recipe: Recipe, key: str) -> Cell:
     found = recipe.over_folds(key)
     note = between(found["low"], found["high"]) if found["low"] is not None else ""
     if found["folds"] < len(recipe.runs):
-        note = f"{note} (defined in {found["folds"]} of {len(recipe.runs)} folds)".strip()
+        note = f"{note} (defined in {found['folds']} of {len(recipe.runs)} folds)".strip()
     return Cell(text=mean_and_sd(found), value=found["mean"], note=note)
 
 
