@@ -23,7 +23,7 @@ from lmol.system.distributed import set_environment
 def job(values: DictConfig) -> float | None:
     """One job: check its values, claim its folder, run its task, return the metric to a sweeper."""
     config = check(with_saved(values, task_overrides(), saved_runs))
-    with open_run(job_place(), config) as folder:
+    with open_run(job_place(values), config) as folder:
         name = f"lmol.tasks.{config.task.name}"
         return folder.result_of(lambda: import_module(name).run(config, folder))
 

@@ -6,8 +6,8 @@ A cell holds one job's values of the swept keys, as plain values by key or group
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +50,14 @@ class SweepPlan:
 class JobPlace:
     """The folder of a job.
 
-    sweep: the folder of its multirun, None outside of one. hydras: names of the files and folders
-    that Hydra itself writes into the job's folder.
+    sweep: the folder of its multirun, None outside of one. values: the job's configuration as
+    Hydra composed it. hydras: names of the files and folders that Hydra itself writes into the
+    job's folder.
     """
 
     path: Path
     sweep: Path | None
+    values: DictConfig = field(default_factory=lambda: DictConfig({}))
     hydras: frozenset[str] = frozenset()
 
     def is_used(self) -> bool:
@@ -100,13 +102,14 @@ def _wanted(overrides: list[Override], keys: list[str], fold: object) -> list[Ce
     return [{FOLD: fold} | _cell(_parsed(job), [FOLD, *keys]) for job in jobs]
 
 
-def job_place() -> JobPlace:
-    """Return the folder of the running job."""
+def job_place(values: DictConfig) -> JobPlace:
+    """Return the folder of the running job. values: its configuration."""
     hydra = HydraConfig.get()
     multirun = hydra.mode is RunMode.MULTIRUN
     sweep = Path(hydra.sweep.dir).absolute() if multirun else None
     path = Path(hydra.runtime.output_dir)
-    return JobPlace(path=path, sweep=sweep, hydras=frozenset(_written_by_hydra(hydra, path)))
+    hydras = frozenset(_written_by_hydra(hydra, path))
+    return JobPlace(path=path, sweep=sweep, values=values, hydras=hydras)
 
 
 def _written_by_hydra(hydra: Any, folder: Path) -> Iterator[str]:
@@ -140,13 +143,17 @@ def job_cell(keys: Iterable[str]) -> Cell:
     return _cell(_parsed(task_overrides()), keys)
 
 
-def job_base(keys: Iterable[str]) -> dict[str, Any]:
-    """Return the values that the running job shares with all of its sweep, composed anew."""
+def job_base(values: DictConfig, keys: Sequence[str]) -> dict[str, Any]:
+    """Return what the running job shares with its sweep. values: its configuration.
+
+    A swept group changes other values too, so its job is composed again without it.
+    """
+    if all("." in key for key in keys):
+        return base_values(values, keys)
     hydra = HydraConfig.get()
     kept = [o.input_line for o in _parsed(task_overrides()) if o.key_or_group not in keys]
     lines = [line for line in kept if line is not None]
-    values = compose(hydra.job.config_name, [*hydra.overrides.hydra, *lines])
-    return base_values(values, keys)
+    return base_values(compose(hydra.job.config_name, [*hydra.overrides.hydra, *lines]), keys)
 
 
 def base_values(values: DictConfig, keys: Iterable[str]) -> dict[str, Any]:

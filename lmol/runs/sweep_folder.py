@@ -102,7 +102,7 @@ def open_job(place: JobPlace, sweep: Path, record: SweepRecord, config: Config) 
 
     Raises RunFolderError if the job is of another experiment than the sweep.
     """
-    record.refuse_other(sweep, job_base(record.keys))
+    record.refuse_other(sweep, job_base(place.values, record.keys))
     with locked(sweep):
         left = _left(place.path, sweep, config)
         if left is not None:
