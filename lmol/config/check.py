@@ -31,11 +31,11 @@ REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 """An interpolation that is the value of another setting."""
 
 
-def check(values: DictConfig) -> Config:
+def check(values: DictConfig, *, quick: bool = False) -> Config:
     """Return the typed configuration. Raises ConfigError with all problems of the values.
 
-    If there are other problems, classes that import torch (which takes seconds) are not checked;
-    problems of their arguments are reported once the other values are valid.
+    quick, or if there are other problems: classes that import torch (which takes seconds) are not
+    checked; problems of their arguments are reported once the other values are valid.
     """
     problems: list[LmolError] = []
     plain = _resolved(values, "", problems)
@@ -44,7 +44,7 @@ def check(values: DictConfig) -> Config:
     config, mistyped = _typed(plain)
     problems += _without_repeats(mistyped, problems)
     problems += broken_rules(_valid_groups(plain))
-    problems += _of_targets(plain, heavy=not problems or "torch" in sys.modules)
+    problems += _of_targets(plain, heavy="torch" in sys.modules or not (problems or quick))
     if problems or config is None:
         raise ConfigError(_causes(problems, values))
     return replace(config, model=normalised(config.model))

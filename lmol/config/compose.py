@@ -44,17 +44,19 @@ def hydra_arguments(arguments: Sequence[str]) -> list[str]:
     return flags + found.rewritten
 
 
-def _composed(overrides: Sequence[str], saved: Find | None = None) -> Config:
+def _composed(
+    overrides: Sequence[str], saved: Find | None = None, *, quick: bool = False
+) -> Config:
     with _hydra_of_others_aside(), initialize_config_module(CONF, version_base="1.3"):
         values = compose("config", list(overrides))
-        return check(values if saved is None else with_saved(values, overrides, saved))
+        return check(with_saved(values, overrides, saved) if saved else values, quick=quick)
 
 
 def _of_values(overrides: Sequence[str]) -> list[LmolError]:
     """Return the wrong values of the right keys; a wrong key may have meant a missing value."""
     ours = [override for override in overrides if not override.startswith("hydra")]
     try:
-        _composed(ours)
+        _composed(ours, quick=True)
     except ConfigError as error:
         return [problem for problem in error.problems if problem.got not in ("???", "nothing")]
     except (HydraException, OmegaConfBaseException):

@@ -130,6 +130,7 @@ def test_the_job_folder_is_named_after_all_that_is_swept() -> None:
 
 def test_wrong_keys_and_wrong_values_are_reported_together_before_torch_is_loaded(tmp_path):
     wrong = ["optim.lr_loar=1", "optim.lr_lora=-1", "fold.k=0", "train.batch_pairs=two"]
+    keys = ["optim.lr_loar=1", "modle=tiny"]
     code = "import sys; from lmol.run import main\ntry: main()\nexcept SystemExit: pass\n"
     code += "print('torch' in sys.modules)"
     ended = subprocess.run(
@@ -147,11 +148,12 @@ def test_wrong_keys_and_wrong_values_are_reported_together_before_torch_is_loade
     ):
         assert key in ended.stderr
     assert ended.stdout == "False\n"
-    only_values = subprocess.run(
-        [sys.executable, "-c", code, *wrong[1:]], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert "optim.lr_lora: got -1" in only_values.stderr
-    assert only_values.stdout.endswith("False\n")
+    for some, message in ((wrong[1:], "optim.lr_lora: got -1"), (keys, "did you mean model?")):
+        ended = subprocess.run(
+            [sys.executable, "-c", code, *some], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert message in ended.stderr
+        assert ended.stdout.endswith("False\n")
 
 
 def test_a_value_that_a_wrong_key_was_meant_to_give_is_not_missed_as_well():
