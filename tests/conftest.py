@@ -1,24 +1,27 @@
-"""What many tests share: no network, one thread, blank pictures, the embedded base, a few faces."""
+"""What many tests share: no network, one thread, blank pictures, the embedded base, a few faces.
+
+The process that hands out tests imports this too: torch and transformers wait for fixtures.
+"""
 
 import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from matplotlib.figure import Figure, FigureBase
 from PIL import Image
 
 from lmol.audit.plots import FlowPicture
 from lmol.data.sources.synthetic import SyntheticFaces
-from lmol.model.vlm.comparer import Comparer
-from tests.tiny import build_tiny
+
+if TYPE_CHECKING:
+    from lmol.model.vlm.comparer import Comparer
 
 
 class BlankAxes:
@@ -114,13 +117,19 @@ def _pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
+    import torch
+
     torch.set_num_threads(1)
     torch.manual_seed(0)
 
 
 @pytest.fixture
-def comparer() -> Comparer:
+def comparer() -> "Comparer":
     """A fresh comparer on the embedded base, whose adapters already do something."""
+    import torch
+
+    from tests.tiny import build_tiny
+
     built = build_tiny()
     with torch.no_grad():
         for name, parameter in built.named_parameters():

@@ -12,6 +12,8 @@ import pytest
 from tests import voting_source
 from tests.tasks.conftest import SMALL, run_in
 
+pytestmark = pytest.mark.xdist_group("second_source")
+
 DATA = """\
 defaults:
   - schedule: votes

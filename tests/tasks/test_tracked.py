@@ -18,6 +18,8 @@ from tests.tracking.wandb_file import stored_run
 RARE = "validation/accuracy_similar"
 """Of few validation pairs none is Similar."""
 
+pytestmark = pytest.mark.xdist_group("tracked")
+
 OFFLINE = tuple("tracking=offline" if one == "tracking=off" else one for one in SMALL)
 
 

@@ -57,7 +57,7 @@ class Ending(Dataset[Any]):
     ("how", "silence", "message"),
     [
         (signal.SIGKILL, 3600, "exited unexpectedly|killed by signal"),
-        (signal.SIGSTOP, 2, "timed out after"),
+        pytest.param(signal.SIGSTOP, 2, "timed out after", marks=pytest.mark.slow),
     ],
 )
 def test_a_dead_or_silent_worker_ends_the_training(
