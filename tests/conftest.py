@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class BlankAxes:
-    """Axes that take every call and draw nothing; whatever they return does the same."""
+    """Axes that take every call and draw nothing; what they return does the same."""
 
     def __getattr__(self, name: str) -> "BlankAxes":
         if name.startswith("__"):  # what NumPy and copy ask for is not drawing

@@ -43,7 +43,7 @@ def test_statistics_are_those_of_the_gradients(tensors):
         assert table["zero_share"][row] == pytest.approx(zeros, abs=1e-9)
 
 
-def test_no_gradient_is_told_from_a_gradient_of_zero(tensors):
+def test_no_gradient_differs_from_a_gradient_of_zero(tensors):
     tensors[0].parameter.grad = None
     tensors[1].parameter.grad.zero_()
     table = table_of(tensors)

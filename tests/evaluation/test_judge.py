@@ -249,7 +249,7 @@ def test_rounds_of_questions_share_the_embedded_images(comparer, pairs, images):
     np.testing.assert_allclose(np.concatenate(parts), expected, atol=1e-6)
 
 
-def test_a_model_that_diverged_is_told(comparer, pairs, images):
+def test_a_model_that_diverged_is_reported(comparer, pairs, images):
     with torch.no_grad():
         comparer.base.model.model.multi_modal_projector.linear_1.weight.fill_(float("nan"))
     with pytest.raises(TrainingError, match="probabilities that are not finite"):

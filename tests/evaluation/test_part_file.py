@@ -74,7 +74,7 @@ def test_a_second_command_on_the_same_questions_is_refused(tmp_path):
         pass
 
 
-def test_a_place_that_cannot_be_written_to_is_told(tmp_path):
+def test_a_place_that_cannot_be_written_to_is_reported(tmp_path):
     (tmp_path / "judged").write_text("a file where the folder should be")
     with (
         pytest.raises(RunFolderError, match="cannot be written to"),

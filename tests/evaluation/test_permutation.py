@@ -1,4 +1,4 @@
-"""Groups without a meaning are told from groups that matter."""
+"""Groups without an effect are distinguished from groups that matter."""
 
 import numpy as np
 import pandas as pd

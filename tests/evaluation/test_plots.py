@@ -198,5 +198,7 @@ def test_pyplot_and_torch_are_not_imported() -> None:
     code = (
         "import sys, lmol.evaluation.plots; print({'matplotlib.pyplot', 'torch'} & {*sys.modules})"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout == "set()\n"
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert printed.stdout == "set()\n"

@@ -131,7 +131,7 @@ def test_a_group_that_is_placed_too_high_is_found() -> None:
     assert bias == pytest.approx(0.8, abs=0.35)
 
 
-def test_groups_without_a_difference_are_told_apart_by_chance_alone() -> None:
+def test_groups_without_a_difference_differ_by_chance_only() -> None:
     """Of two such groups, the interval of the gap reaches 0 about as often as not too sure."""
     reached = 0
     for seed in range(30):

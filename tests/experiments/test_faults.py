@@ -36,7 +36,9 @@ def test_a_planted_fault_is_found(fault, tmp_path, monkeypatch):
         assert finding["first_step"] >= fault.since or finding["first_step"] == 0
         assert finding["helps"]
     acted = [entry["actions"] for entry in result["findings"].values()]
-    assert (result["ended"] == "stopped") == any("stopped" in told for a in acted for told in a)
+    assert (result["ended"] == "stopped") == any(
+        "stopped" in printed for a in acted for printed in a
+    )
 
 
 @pytest.mark.slow

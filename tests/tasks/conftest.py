@@ -65,11 +65,11 @@ def sweep(command: Command, swept_once: Path) -> Path:
 
 
 def untracked(arguments: tuple[str, ...]) -> list[str]:
-    """tracking=off, for tasks that are tracked where they are told nothing."""
+    """Return tracking=off for a task that would be tracked, unless the arguments set tracking."""
     tasks = [argument for argument in arguments if argument.startswith("task=")]
-    told = any(argument.startswith("tracking") for argument in arguments)
+    given = any(argument.startswith("tracking") for argument in arguments)
     tracked = not tasks or tasks[-1].removeprefix("task=") in TRACKED
-    return ["tracking=off"] if tracked and not told else []
+    return ["tracking=off"] if tracked and not given else []
 
 
 @pytest.fixture

@@ -282,7 +282,7 @@ def damaged_references(trained):
 
 
 @pytest.mark.parametrize("damage", [damaged_validation, damaged_references])
-def test_a_damaged_file_of_a_checkpoint_is_told(command, trained, damage):
+def test_a_damaged_file_of_a_checkpoint_is_reported(command, trained, damage):
     task, message = damage(trained)
     code, errors = command(task)
     assert code == 2
@@ -337,7 +337,7 @@ BAD = (
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_run_that_cannot_be_used_is_told_in_one_message(command, trained, bad):
+def test_a_run_that_cannot_be_used_is_reported_in_one_message(command, trained, bad):
     message = bad(trained)
     code, errors = command("task=evaluate", "hydra.run.dir=again")
     assert code == 2

@@ -61,7 +61,7 @@ def test_processes_go_on_with_a_sweep_and_tell_how_it_ended(command):
     metrics, manifest = read("sweep/fold_1/metrics.json"), Path("sweep/fold_1/manifest.json")
     one, two = '"num_processes": 1', '"num_processes": 2'
     manifest.write_text(manifest.read_text().replace(one, two))
-    # Fold 1 is left alone by both. Fold 9 of 5 fails in both: neither waits for the other, and the
+    # Both leave fold 1 as it is. Fold 9 of 5 fails in both: neither waits for the other, and the
     # one that writes is not ended before it has written.
     ended = two_processes("-m", "fold=1,9", *settings)
     assert ended.returncode != 0

@@ -168,7 +168,7 @@ BAD = (
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_images_that_cannot_be_ranked_are_told_in_one_message(command, photos, bad):
+def test_images_that_cannot_be_ranked_are_reported_in_one_message(command, photos, bad):
     images, message = bad()
     code, errors = command("task=rank", images, "ranking.references=0", "hydra.run.dir=rank")
     assert code == 2

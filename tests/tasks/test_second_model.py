@@ -98,7 +98,7 @@ def test_what_it_cannot_do_is_refused(run, command):
     assert "true with ScoreModel, which keeps its activations" in errors
 
 
-def test_a_wrong_setting_of_it_is_told_with_the_right_one(run, command):
+def test_a_wrong_setting_of_it_is_reported_with_the_right_one(run, command):
     code, errors = command(*SECOND, "model.widht=3")
     assert code == 2
     assert "did you mean model.width?" in errors

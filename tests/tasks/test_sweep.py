@@ -1,4 +1,4 @@
-"""A sweep of trainings is one result: resumed, told, and never averaged over missing folds."""
+"""A sweep of trainings is one result: resumed, reported, and never averaged over missing folds."""
 
 import json
 import os
@@ -100,10 +100,10 @@ def test_the_same_sweep_again_does_what_is_left(command, quick, capsys):
 def test_a_failed_fold_is_named_and_not_averaged_away(command, quick, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     quick(2)
-    code, told = command("-m", "fold=1,2,3", SWEEP)
+    code, printed = command("-m", "fold=1,2,3", SWEEP)
     assert code == 1
-    assert told.count("Failed: ") == 1
-    assert "ZeroDivisionError: a fault in fold 2" in told
+    assert printed.count("Failed: ") == 1
+    assert "ZeroDivisionError: a fault in fold 2" in printed
     assert "a fault in fold 2" in (FOLDER / "fold_2/run.log").read_text()
     found = read("sweep.json")
     [folds] = found["groups"]
@@ -144,9 +144,9 @@ def test_fail_fast_begins_no_job_after_a_failure(command, quick):
 
 def test_mistakes_alone_end_with_code_2(command, quick):
     quick()
-    code, told = command("-m", "fold=1,9", SWEEP)
+    code, printed = command("-m", "fold=1,9", SWEEP)
     assert code == 2
-    assert "Traceback" not in told
+    assert "Traceback" not in printed
     assert not (FOLDER / "fold_9").exists()
     assert command("-m", "fold=1,2", SWEEP) == (0, "")
     assert read("sweep.json")["groups"][0]["folds_wanted"] == [1, 2]
@@ -156,9 +156,9 @@ def test_a_sweep_with_a_missing_fold_is_not_evaluated(command, quick):
     quick()
     assert command("-m", "fold=1,2", SWEEP) == (0, "")
     shutil.rmtree(FOLDER / "fold_2")
-    code, told = command("task=evaluate", f"run={FOLDER}")
+    code, printed = command("task=evaluate", f"run={FOLDER}")
     assert code == 2
-    assert "a sweep in which fold 2 did not finish" in told
+    assert "a sweep in which fold 2 did not finish" in printed
 
 
 @pytest.mark.parametrize(
@@ -173,10 +173,10 @@ def test_another_sweep_in_the_folder_is_refused_untouched(command, quick, other,
     task = quick()
     assert command("-m", "fold=1", SWEEP) == (0, "")
     before = {path: path.read_bytes() for path in FOLDER.rglob("*") if path.is_file()}
-    code, told = command("-m", "fold=1,2", other, SWEEP)
+    code, printed = command("-m", "fold=1,2", other, SWEEP)
     assert code == 2
-    assert message in told
-    assert told.count("\n") == 2
+    assert message in printed
+    assert printed.count("\n") == 2
     assert {path: path.read_bytes() for path in FOLDER.rglob("*") if path.is_file()} == before
     assert task.ran == [1]
 
@@ -193,9 +193,9 @@ def test_a_job_refuses_to_run_beside_others_of_another_base(command, quick):
         return whole(config, folder)
 
     task.run = changed
-    code, told = command("-m", "fold=1,2", SWEEP)
+    code, printed = command("-m", "fold=1,2", SWEEP)
     assert code == 2
-    assert "seed 42 where the sweep has 3" in told
+    assert "seed 42 where the sweep has 3" in printed
     assert not (FOLDER / "fold_2").exists()
 
 
@@ -211,9 +211,9 @@ def test_a_job_that_another_process_does_is_left_alone(command, quick):
     manifest = {"status": "running", "fold": 1, "swept": {}, **describe_process()}
     (FOLDER / "fold_1/manifest.json").write_text(json.dumps(manifest))
     task = quick()
-    code, told = command("-m", "fold=1,2", SWEEP)
+    code, printed = command("-m", "fold=1,2", SWEEP)
     assert code == 3  # not all that was asked for is there
-    assert "1 of 2 jobs are not done: fold_1 (running)" in told
+    assert "1 of 2 jobs are not done: fold_1 (running)" in printed
     assert task.ran == [2]
     assert [path.name for path in (FOLDER / "fold_1").iterdir()] == ["manifest.json"]
     assert read("sweep.json")["groups"][0]["folds_missing"] == [1]
@@ -258,26 +258,26 @@ def test_all_ablations_are_swept_over_all_folds(command, quick):
 
 
 def test_a_sweep_of_no_jobs_is_refused(command):
-    code, told = command("-m", "+ablation=glob(nothing*)", SWEEP)
+    code, printed = command("-m", "+ablation=glob(nothing*)", SWEEP)
     assert code == 2
-    assert "a sweep of no job" in told
+    assert "a sweep of no job" in printed
     assert list(Path().rglob("*")) == []
 
 
 @pytest.mark.parametrize("name", ["a b", "../up", "näh'", ""])
-def test_a_name_with_odd_characters_is_told_once_and_leaves_nothing(command, quick, name):
+def test_a_name_with_odd_characters_is_reported_once_and_leaves_nothing(command, quick, name):
     quick()
-    code, told = command("-m", "fold=1,2", f'name="{name}"')
+    code, printed = command("-m", "fold=1,2", f'name="{name}"')
     assert code == 2
-    assert told.count("name: got") == 1
+    assert printed.count("name: got") == 1
     assert list(Path().rglob("*")) == []
 
 
 def test_a_sweep_over_an_unknown_key_is_refused_before_it_begins(command, quick):
     quick()
-    code, told = command("-m", "optim.lr_loar=1,2", SWEEP)
+    code, printed = command("-m", "optim.lr_loar=1,2", SWEEP)
     assert code == 2
-    assert "did you mean optim.lr_lora?" in told
+    assert "did you mean optim.lr_lora?" in printed
     assert list(Path().rglob("*")) == []
 
 
@@ -294,9 +294,9 @@ def test_a_launcher_that_is_not_installed_names_its_extra(command):
 @pytest.mark.parametrize("launcher", ["joblib", "slurm_local"])
 def test_launchers_run_the_jobs_in_their_own_processes(command, launcher):
     ended = lmol("-m", "fold=1,9", f"+launcher={launcher}", *REAL, SWEEP)
-    _, told = ended.communicate(timeout=180)
-    assert ended.returncode == 2, told
-    assert "got 9, a fold index outside 1..k" in told
+    _, printed = ended.communicate(timeout=180)
+    assert ended.returncode == 2, printed
+    assert "got 9, a fold index outside 1..k" in printed
     found = read("sweep.json")
     assert [job["status"] for job in found["jobs"]] == ["done", "failed"]
     assert found["jobs"][0]["rss_after_bytes"] > 10e6
@@ -326,13 +326,13 @@ def test_a_killed_sweep_goes_on(command):
 def test_two_commands_in_one_folder_share_its_folds(command):
     settings = ("-m", "fold=1,2", *REAL, SWEEP)
     both = [lmol(*settings) for _ in range(2)]
-    told = [ended.communicate(timeout=240) for ended in both]
+    printed = [ended.communicate(timeout=240) for ended in both]
     codes = sorted(ended.returncode for ended in both)
-    assert codes in ([0, 0], [0, 3]), told  # 3: it ended while the other was still at a fold
+    assert codes in ([0, 0], [0, 3]), printed  # 3: it ended while the other was still at a fold
     assert not (FOLDER / "unfinished").exists()
     assert command(*settings) == (0, "")
     assert read("sweep.json")["status"] == "done"
-    out = "".join(out for out, _ in told)
+    out = "".join(out for out, _ in printed)
     assert out.count("Run folder:") == 2
 
 
@@ -340,8 +340,8 @@ def test_two_commands_in_one_folder_share_its_folds(command):
 def test_optuna_goes_by_the_validation_metric(command):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs lmol[optuna]")
     ended = lmol("+sweep=optuna", "hydra.sweeper.n_trials=2", *REAL, SWEEP)
-    _, told = ended.communicate(timeout=240)
-    assert ended.returncode == 0, told
+    _, printed = ended.communicate(timeout=240)
+    assert ended.returncode == 0, printed
     results = yaml.safe_load((FOLDER / "optimization_results.yaml").read_text())
     validated = [job["validation"] for job in read("sweep.json")["jobs"]]
     assert results["best_value"] == max(validated)
@@ -353,6 +353,6 @@ def test_optuna_goes_by_the_validation_metric(command):
 def test_ray_runs_the_jobs(command):
     pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="needs lmol[ray]")
     ended = lmol("-m", "fold=1,2", "+launcher=ray", *REAL, SWEEP)
-    _, told = ended.communicate(timeout=300)
-    assert ended.returncode == 0, told
+    _, printed = ended.communicate(timeout=300)
+    assert ended.returncode == 0, printed
     assert read("sweep.json")["status"] == "done"

@@ -41,7 +41,7 @@ def stored(command, tracked_once, monkeypatch):
     return stored_run(Path("run"))
 
 
-def test_a_run_is_tracked_offline_unless_told_otherwise():
+def test_a_run_is_tracked_offline_by_default():
     assert load_config("task=train").tracking.mode.value == "offline"
 
 
@@ -82,7 +82,7 @@ def table_of(stored, name):
     return pd.DataFrame(found["data"], columns=found["columns"]), files
 
 
-def test_the_held_out_fold_is_told_as_the_folder_has_it(stored):
+def test_the_held_out_fold_is_reported_as_the_folder_has_it(stored):
     results = read("run/metrics.json")
     assert {name: stored.summary[name] for name in results} == pytest.approx(results, nan_ok=True)
     confusion, _ = table_of(stored, "held_out/confusion_table")

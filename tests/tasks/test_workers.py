@@ -20,15 +20,15 @@ def weights(run):
 
 def test_the_number_of_workers_changes_no_result(command):
     for workers in (0, 2):
-        told = command(*FROM_FILES, f"train.workers={workers}", f"hydra.run.dir=run{workers}")
-        assert told == (0, "")
+        settings = (f"train.workers={workers}", f"hydra.run.dir=run{workers}")
+        assert command(*FROM_FILES, *settings) == (0, "")
     assert weights("run0") == weights("run2")
 
 
 def test_workers_and_a_launcher_with_processes_of_its_own_go_together(command):
     few = ("data.schedule.num_pairs=24", "train.workers=1", "hydra.sweep.dir=sweep")
-    told = command("-m", "+launcher=joblib", "fold=1", *FROM_FILES, *few)
-    assert told == (0, "")
+    sweep = ("-m", "+launcher=joblib", "fold=1")
+    assert command(*sweep, *FROM_FILES, *few) == (0, "")
     assert pd.read_csv("sweep/sweep.csv")["status"].tolist() == ["done"]
     assert json.loads(Path("sweep/fold_1/manifest.json").read_text())["pid"] != os.getpid()
 
