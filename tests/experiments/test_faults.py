@@ -35,10 +35,8 @@ def test_a_planted_fault_is_found(fault, tmp_path, monkeypatch):
         finding = result["findings"][rule]
         assert finding["first_step"] >= fault.since or finding["first_step"] == 0
         assert finding["helps"]
-    acted = [entry["actions"] for entry in result["findings"].values()]
-    assert (result["ended"] == "stopped") == any(
-        "stopped" in printed for a in acted for printed in a
-    )
+    actions = [action for entry in result["findings"].values() for action in entry["actions"]]
+    assert (result["ended"] == "stopped") == any("stopped" in action for action in actions)
 
 
 @pytest.mark.slow

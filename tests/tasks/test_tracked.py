@@ -16,7 +16,7 @@ from tests.tasks.conftest import SMALL, run_in
 from tests.tracking.wandb_file import stored_run
 
 RARE = "validation/accuracy_similar"
-"""Of few validation pairs none is Similar."""
+"""Not logged: no validation pair of the small run is labelled Similar."""
 
 pytestmark = pytest.mark.xdist_group("tracked")
 
