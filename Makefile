@@ -26,7 +26,7 @@ test: $(READY)  ## ruff, mypy, pytest
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-all: $(READY)  ## also the slow tests: launchers, several processes, signals, benchmarks
 	$(MAKE) test ARGS="--all $(ARGS)"

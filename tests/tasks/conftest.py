@@ -46,10 +46,6 @@ def trained(command: Command, trained_once: Path) -> Path:
     return Path("outputs/one/run")
 
 
-SWEPT = pytest.mark.xdist_group("swept")
-"""For tests that use `sweep`: one process trains it for all of them."""
-
-
 @pytest.fixture(scope="session")
 def swept_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which a sweep over two folds was trained to its end, once for all tests."""

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from lmol.data.pairs import IntervalPairs
 from lmol.evaluation.part_file import PartFile
-from tests.tasks.conftest import SMALL, SWEPT
+from tests.tasks.conftest import SMALL
 
 TIMES = ("train_seconds", "eval_seconds")
 
@@ -156,7 +156,6 @@ def test_two_processes_are_one(command, trained):
 
 
 @pytest.mark.slow
-@SWEPT
 def test_two_processes_generate_and_share_a_sweep(command, sweep):
     settings = ["task=evaluate", f"run={sweep}", "eval.decode=generate", "eval.pairs=11"]
     two_processes(*settings, "threads=1", "hydra.run.dir=two")
@@ -166,7 +165,6 @@ def test_two_processes_generate_and_share_a_sweep(command, sweep):
     assert not list(Path("outputs").glob("2*"))
 
 
-@SWEPT
 def test_all_folds_of_a_sweep_have_one_confusion_matrix(command, sweep):
     assert command("task=evaluate", f"run={sweep}", "hydra.run.dir=all") == (0, "")
     parts = [pd.read_csv(f"all/fold_{k}/confusion.csv", index_col=0) for k in (1, 2)]
@@ -179,7 +177,6 @@ def test_all_folds_of_a_sweep_have_one_confusion_matrix(command, sweep):
     assert len(pd.read_csv("all/folds.csv")) == 2
 
 
-@SWEPT
 def test_one_fold_of_a_sweep_is_chosen_by_its_number(command, sweep):
     assert command("task=evaluate", f"run={sweep}", "fold=2", "hydra.run.dir=two") == (0, "")
     assert metrics("two") == metrics(sweep / "fold_2")

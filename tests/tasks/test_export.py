@@ -18,9 +18,6 @@ QUESTION = "Which face looks more attractive?"
 NF4 = ("model.backbone={quantization: nf4, dtype: bf16}", "train.precision=bf16")
 
 
-EXPORTED = pytest.mark.xdist_group("exported")
-
-
 @pytest.fixture(scope="module")
 def merged(tmp_path_factory, trained_once):
     """The model of a trained run, exported once for all tests that only read it."""
@@ -29,7 +26,6 @@ def merged(tmp_path_factory, trained_once):
     return run_in(folder, *settings) / "model"
 
 
-@EXPORTED
 @torch.no_grad()
 def test_plain_transformers_gives_the_same_logits(merged, trained, faces):
     comparer: Any = load_comparer(trained).model
@@ -46,7 +42,6 @@ def test_plain_transformers_gives_the_same_logits(merged, trained, faces):
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
 
-@EXPORTED
 def test_the_image_text_pipeline_answers(merged, faces):
     ask: Any = pipeline("image-text-to-text", model=str(merged))
     content = [{"type": "image", "url": path} for path in faces["path"][:2]]
@@ -63,7 +58,6 @@ def test_a_picture_shows_that_both_answer_alike(command, trained):
     assert json.loads(Path("export/manifest.json").read_text())["largest_logit_difference"] < 1e-4
 
 
-@EXPORTED
 def test_the_card_is_filled_from_the_run(merged, trained):
     card = (merged / "README.md").read_text()
     metrics = json.loads((trained / "metrics.json").read_text())

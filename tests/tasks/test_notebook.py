@@ -11,8 +11,6 @@ from lmol.workflow import validation
 from tests.tasks.conftest import SMALL
 from tests.tasks.test_evaluate import metrics, read
 
-pytestmark = pytest.mark.xdist_group("notebook")
-
 
 @pytest.fixture(scope="module")
 def trained_here(tmp_path_factory):

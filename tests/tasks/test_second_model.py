@@ -14,8 +14,6 @@ from lmol.run import main
 from tests import second_model
 from tests.tasks.conftest import SMALL
 
-pytestmark = pytest.mark.xdist_group("second_model")
-
 MODEL = """\
 _target_: lmol.model.second.ScoreModelSpec
 width: 16

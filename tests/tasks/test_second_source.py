@@ -12,8 +12,6 @@ import pytest
 from tests import voting_source
 from tests.tasks.conftest import SMALL, run_in
 
-pytestmark = pytest.mark.xdist_group("second_source")
-
 DATA = """\
 defaults:
   - schedule: votes

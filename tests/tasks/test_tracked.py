@@ -18,8 +18,6 @@ from tests.tracking.wandb_file import stored_run
 RARE = "validation/accuracy_similar"
 """Not logged: no validation pair of the small run is labelled Similar."""
 
-pytestmark = pytest.mark.xdist_group("tracked")
-
 OFFLINE = tuple("tracking=offline" if one == "tracking=off" else one for one in SMALL)
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from lmol.data.sources.synthetic import SyntheticFaces
 from lmol.model.checkpoint import load_checkpoint
-from tests.tasks.conftest import SMALL, SWEPT
+from tests.tasks.conftest import SMALL
 from tests.tiny import build_tiny
 
 TIMES = ("train_seconds", "eval_seconds")
@@ -132,7 +132,6 @@ def test_the_metric_that_a_sweeper_gets_is_of_validation_pairs(finished):
     assert best in [record[name] for record in records if name in record]
 
 
-@SWEPT
 def test_a_multirun_writes_a_folder_for_each_fold(sweep):
     held_out = []
     for fold in (1, 2):
