@@ -19,7 +19,7 @@ CHECKOUT_FIRST := -c 'import pathlib, sysconfig; \
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-run: $(READY)  ## prepare, train, judge and rank with the embedded default (ARGS="fold=3" adds overrides)
+run: $(READY)  ## prepare, train, judge and rank with the built-in example (ARGS="fold=3" adds overrides)
 	$(BIN)/python -m lmol.run $(ARGS)
 
 test: $(READY)  ## ruff, mypy, pytest

@@ -4,9 +4,9 @@
 
 steps: the time that an audit adds to a step, within one run (audit_steps.py), and from it the share
 of training for the default audit and for an audit at every step.
-overhead: full trainings of the embedded default without audit, with the default audit, and with one
+overhead: full trainings of the built-in example without audit, with the default audit, and with one
 at every step, in turn; the result is the median ratio over the turns. Needs an idle machine.
-faults: lmol.experiments.bench.faults. healthy: the embedded default's five folds.
+faults: lmol.experiments.bench.faults. healthy: the built-in example's five folds.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def main() -> None:
     arguments = parser.parse_args()
     measures: dict[str, Callable[[], list[Row]]] = {
         "overhead": lambda: overhead(
-            "embedded default", ("threads=1",), default_model, list(WAYS), arguments.turns
+            "built-in example", ("threads=1",), default_model, list(WAYS), arguments.turns
         ),
         "steps": step_rows,
         "faults": fault_rows,

@@ -29,7 +29,7 @@ from lmol.runs.run_folder import RunFolder
 LARGE_STEPS, LARGE_IMAGES = 12, 12
 
 DEFAULT_STEPS, DEFAULT_AUDITS, DEFAULT_PICTURES = 1000, 12, 11
-"""Counts of the embedded default: audits at steps 1, 2, 100, 200 ... 1,000; no picture at 2."""
+"""Counts of the built-in example: audits at steps 1, 2, 100, 200 ... 1,000; no picture at 2."""
 
 RECIPE_STEPS, RECIPE_AUDITS, RECIPE_PICTURES = 4218, 45, 44
 """Counts of recipe/scut_llava: 45,000 pairs, 32 per step, three epochs."""
@@ -103,7 +103,7 @@ def large_comparer(config: Config, prepared: PreparedFold) -> tuple[PairModel, I
 
 
 def step_rows() -> list[Row]:
-    """Measure the embedded default, the same with audit=full, and a model of 111 M parameters."""
+    """Measure the built-in example, the same with audit=full, and a model of 111 M parameters."""
     every_other = ("audit.interval=2", "threads=1")
     default = (DEFAULT_STEPS, DEFAULT_AUDITS, DEFAULT_PICTURES)
     large = (
@@ -116,8 +116,8 @@ def step_rows() -> list[Row]:
         "audit.picture_interval=4",
     )
     return [
-        measure("embedded default", load_config(*every_other), default_model, default),
-        measure("embedded default, audit=full", load_config("audit=full", *every_other),
+        measure("built-in example", load_config(*every_other), default_model, default),
+        measure("built-in example, audit=full", load_config("audit=full", *every_other),
                 default_model, default),
         measure("111 M", load_config(*large), large_comparer,
                 (RECIPE_STEPS, RECIPE_AUDITS, RECIPE_PICTURES)),

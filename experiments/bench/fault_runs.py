@@ -1,4 +1,4 @@
-"""A run of the embedded default that a fault can be planted in, and what is found in it.
+"""A run of the built-in example that a fault can be planted in, and what is found in it.
 
 The fault stands in the real thing: its configuration, pairs, model, or Trainer.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +97,14 @@ class Fault:
     since: int = 0
 
 
+configuration = cache(load_config)
+
+
 def prepare(*overrides: str) -> Case:
-    """Return the embedded default, small, ready to be trained."""
-    config = load_config(*SMALL, *overrides)
-    return Case(bench_session(config, SilentFolder(Path(tempfile.gettempdir()))))
+    """Return the built-in example, small, ready to be trained."""
+    return Case(
+        bench_session(configuration(*SMALL, *overrides), SilentFolder(Path(tempfile.gettempdir())))
+    )
 
 
 Build = Callable[[Config, PreparedFold], tuple[PairModel, ImageStore]]

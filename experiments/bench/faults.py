@@ -1,4 +1,4 @@
-"""Faults that can be planted in a run of the embedded default, and what ought to find each."""
+"""Faults that can be planted in a run of the built-in example, and what ought to find each."""
 
 from __future__ import annotations
 

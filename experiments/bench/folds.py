@@ -1,4 +1,4 @@
-"""The embedded default over five folds and several data seeds: accuracy, ranking, time, memory.
+"""The built-in example over five folds and several data seeds: accuracy, ranking, time, memory.
 
     python -m lmol.experiments.bench.folds --data-seeds 42 101 102 --json rows.json
 

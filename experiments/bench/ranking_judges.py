@@ -22,13 +22,13 @@ IMAGE_ERROR, PAIR_ERROR = 0.27, 0.25
 """SD, in points of score, of a judge's error for an image and of its further error for a pair.
 
 With the first, its ranking from all pairs has a Pearson correlation of .93 with the scores. The
-second is a cautious guess: it is far smaller in the embedded default, where fewer comparisons are
+second is a cautious guess: it is far smaller in the built-in example, where fewer comparisons are
 enough.
 """
 
 SOFTNESS = 0.13
 """Scale of the ordered logit, in points of score: with the pair errors, the average win share at a
-gap of .57 is .95; that of the embedded default is .96."""
+gap of .57 is .95; that of the built-in example is .96."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

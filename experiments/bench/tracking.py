@@ -1,4 +1,4 @@
-"""Cost of offline tracking with W&B in a run of the embedded default.
+"""Cost of offline tracking with W&B in a run of the built-in example.
 
     python -m lmol.experiments.bench.tracking [--turns 3] [--json PATH] [overrides ...]
 

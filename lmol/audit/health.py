@@ -77,9 +77,7 @@ class HealthCallback(TrainerCallback):
         finite = math.isfinite(signals.loss) and math.isfinite(signals.grad_norm)
         broken = not finite and not self._course.scaled  # a loss scaler skips such steps itself
         if self._act(**kwargs) or broken:
-            kwargs["optimizer"].zero_grad(
-                set_to_none=True
-            )  # without gradients the step changes nothing
+            kwargs["optimizer"].zero_grad(set_to_none=True)  # then the step changes nothing
             self._history.skipped.add(step)
 
     def _check(
@@ -101,7 +99,7 @@ class HealthCallback(TrainerCallback):
         broken = [t.short for t, known in zip(self._tensors, finite, strict=False) if not known]
         if not broken:
             return images
-        return f"{images}; of {len(broken)} gradients, {broken[0]} first, so is the norm"
+        return f"{images}; not finite are {len(broken)} gradients, the first of {broken[0]}"
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         step = state.global_step + 1
@@ -142,7 +140,7 @@ class HealthCallback(TrainerCallback):
     def _act(self, optimizer: Any, lr_scheduler: Any, **kwargs: Any) -> bool:
         """Apply one intervention: the most severe of the pending actions, the last in Action.
 
-        Return True if the present gradients must be dropped: the step is left out, or weights were
+        Return True if the present gradients must be dropped: the step is skipped, or weights were
         rolled back and the gradients belong to other weights.
         """
         severity = list(Action).index

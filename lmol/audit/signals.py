@@ -114,7 +114,7 @@ class History:
     def __init__(self) -> None:
         self.steps: list[StepSignals] = []
         self.skipped: set[int] = set()
-        """Steps that were left out for any reason."""
+        """Steps that were skipped for any reason."""
         self.overflowed: set[int] = set()
         """Steps among them that were lost to fp16 overflow."""
         self._start = 0

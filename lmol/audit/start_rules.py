@@ -45,4 +45,7 @@ def contradictory_labels(training: MonitoredTraining, threshold: float) -> Itera
     labels = pairs["label"].map(TITLES.index).to_numpy()
     wrong = int((labels != label_pairs(pairs["score1"], pairs["score2"], training.theta)).sum())
     if wrong > threshold * len(pairs):
-        yield f"{wrong} of {len(pairs)} training pairs have a label that their scores deny", ()
+        yield (
+            f"{wrong} of {len(pairs)} training pairs have a label that contradicts their scores",
+            (),
+        )

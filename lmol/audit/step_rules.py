@@ -79,13 +79,13 @@ def collapsed_attention(record: AuditRecord, threshold: float) -> Iterator[Obser
 
 
 def skipped_steps(record: AuditRecord, threshold: float) -> Iterator[Observation]:
-    """Report steps that were left out because of fp16 overflow."""
+    """Report steps that were skipped because of fp16 overflow."""
     num = len(record.since)
     if record.precision["scale"] is not None and num >= FEWEST_STEPS:
         share = record.num_overflowed / num
         if share > threshold:
             yield (
-                f"{record.num_overflowed} of the last {num} steps overflowed and were left out",
+                f"{record.num_overflowed} of the last {num} steps overflowed and were skipped",
                 (),
             )
 

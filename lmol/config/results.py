@@ -17,7 +17,9 @@ class EvalConfig:
     pairs: Annotated[
         Count | Literal["all"], Field(description="'all', or the size of a seeded sample")
     ]
-    batch_pairs: Annotated[Count, Field(description="ordered pairs a forward, at most")]
+    batch_pairs: Annotated[
+        Count, Field(description="maximum number of ordered pairs per forward pass")
+    ]
     decode: Annotated[
         Decoding, Field(description="read the answers' logits, or generate the answer's token")
     ]
@@ -37,7 +39,8 @@ class RankingConfig:
     ]
     pairing: Annotated[Pairing, Field(description="which pairs are compared")]
     pairs_per_image: Annotated[
-        Count, Field(description="comparisons an image of random and adaptive pairing, at most")
+        Count,
+        Field(description="maximum number of comparisons per image in random and adaptive pairing"),
     ]
     stable: Annotated[
         Share,

@@ -101,9 +101,8 @@ def _refuse_unused(overridden: Sequence[str], task: object) -> None:
 def _refuse(overridden: Sequence[str], task: str, free: Sequence[str]) -> None:
     _refuse_keys(
         [key for key in overridden if not _within(key, free)],
-        got=f"a value for task={task}, which uses a finished run or not this setting",
-        expected=f"only {', '.join(f for f in free if f != FOLD)}: the run's own configuration "
-        "holds",
+        got=f"a value for task={task}, which takes it from the finished run, or does not use it",
+        expected=f"only {', '.join(f for f in free if f != FOLD)}",
         remedy="leave it out, or train with it",
     )
 

@@ -107,7 +107,12 @@ def _upright(opened: Image.Image) -> Image.Image:
     """
     opened.load()  # a PNG may carry its EXIF data behind the pixels
     turn = UPRIGHT.get(opened.getexif().get(ExifTags.Base.Orientation, 1))
-    return opened if turn is None else opened.transpose(turn)
+    if turn is None:
+        return opened
+    upright = opened.transpose(turn)
+    # Without the metadata, whose orientation would turn the image again when it is opened again.
+    upright.info = {key: upright.info[key] for key in ("transparency",) if key in upright.info}
+    return upright
 
 
 def _from_array(array: NDArray[Any]) -> Image.Image:

@@ -151,4 +151,8 @@ def _tie_groups(values: Floats, counts: Floats) -> tuple[Indices, Floats]:
 
 def _concordance(x: Floats, y: Floats) -> Floats:
     """Return 1 if x and y agree on the order of two images, -1 if not, 0 for a tie: (n, n)."""
-    return np.sign(np.subtract.outer(x, x)) * np.sign(np.subtract.outer(y, y))
+    order_of_x, order_of_y = (
+        np.greater.outer(values, values).astype(np.int8) - np.less.outer(values, values)
+        for values in (x, y)
+    )
+    return (order_of_x * order_of_y).astype(np.float64)

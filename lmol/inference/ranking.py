@@ -70,6 +70,10 @@ class Ranker:
     references: References | None
     validation: Validation | None
 
+    def __post_init__(self) -> None:
+        """Raise DataError if reference pairing has no references, before images are read."""
+        assert self._chosen is None or len(self._chosen)
+
     def rank(self, images: pd.DataFrame) -> RankedImages:
         """Rank images; those of the same content are judged once and share rank and strength.
 

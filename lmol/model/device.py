@@ -39,8 +39,8 @@ def _precision_problems(config: Config) -> Iterator[LmolError]:
             expected="bf16 or fp32, in which a CPU can train",
             remedy="set train.precision=bf16",
         )
-    bf16 = not cuda or torch.cuda.is_bf16_supported(including_emulation=False)
-    if config.train.precision is Precision.BF16 and not bf16:
+    wants_bf16 = config.train.precision is Precision.BF16
+    if wants_bf16 and cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
         yield LmolError(
             "train.precision",
             got="bf16 on a CUDA device that does not compute in it",

@@ -26,7 +26,7 @@ SHOWN = tuple(metric.key for metric in shown_in(Shown.FOLDS))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class SweptSetting:
     """One setting of the swept keys, with its jobs in the order of their folds."""
 
     values: Cell
@@ -68,13 +68,13 @@ class Setting:
         }
 
 
-def by_setting(jobs: Sequence[SweptJob]) -> list[Setting]:
+def by_setting(jobs: Sequence[SweptJob]) -> list[SweptSetting]:
     """Group jobs by their setting of the swept keys, in the order of the jobs; sort folds."""
     groups: dict[str, list[SweptJob]] = {}
     for job in jobs:
         groups.setdefault(json.dumps(job.values, sort_keys=True), []).append(job)
     return [
-        Setting(values=group[0].values, jobs=sorted(group, key=lambda job: job.fold))
+        SweptSetting(values=group[0].values, jobs=sorted(group, key=lambda job: job.fold))
         for group in groups.values()
     ]
 

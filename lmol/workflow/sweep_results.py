@@ -14,7 +14,7 @@ from lmol.evaluation.plots import plot_confusion
 from lmol.runs.result_folder import ResultFolder
 from lmol.runs.sweep_folder import SweepRecord
 from lmol.runs.sweep_jobs import SweptJob
-from lmol.workflow.overall import Setting, by_setting, confusion_of
+from lmol.workflow.overall import SweptSetting, by_setting, confusion_of
 from lmol.workflow.sweep_tables import (
     job_messages,
     table_of_folds,
@@ -74,7 +74,7 @@ def job_table(jobs: Sequence[SweptJob]) -> pd.DataFrame:
     return table[[*(name for name in table if name != "error"), "error"]]
 
 
-def save_confusions(results: ResultFolder, settings: Sequence[Setting]) -> None:
+def save_confusions(results: ResultFolder, settings: Sequence[SweptSetting]) -> None:
     """Write confusion.csv, and a picture per setting, over the finished folds."""
     tables = []
     for setting in filter(lambda setting: setting.done, settings):
@@ -106,7 +106,7 @@ def seconds_of(jobs: Sequence[SweptJob], start: float) -> dict[str, float]:
 def show(
     results: ResultFolder,
     record: SweepRecord,
-    settings: Sequence[Setting],
+    settings: Sequence[SweptSetting],
     seconds: dict[str, float],
 ) -> None:
     """Print the table, each unfinished job with its reason, and the sweep folder."""

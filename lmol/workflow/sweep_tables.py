@@ -12,7 +12,7 @@ from rich.table import Table
 from lmol.evaluation.metrics import Shown, shown_in
 from lmol.evaluation.over_folds import OverFolds, metrics_over_folds, over_folds
 from lmol.runs.sweep_jobs import SweptJob
-from lmol.workflow.overall import SHOWN, Setting
+from lmol.workflow.overall import SHOWN, SweptSetting
 
 OF_SETTINGS = tuple(metric.key for metric in shown_in(Shown.SETTINGS))
 
@@ -40,7 +40,7 @@ def table_of_folds(jobs: Sequence[SweptJob]) -> Table:
     return table
 
 
-def table_of_settings(settings: Sequence[Setting]) -> Table:
+def table_of_settings(settings: Sequence[SweptSetting]) -> Table:
     """Return a row per setting: mean ± half of the 95 % interval over its finished folds."""
     shown = shown_metrics([job for setting in settings for job in setting.jobs])
     metrics = [name for name in shown if name in OF_SETTINGS]

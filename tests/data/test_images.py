@@ -96,7 +96,9 @@ def test_the_orientation_of_the_camera_is_applied(tmp_path):
     exif = image.getexif()
     exif[0x0112] = 6  # turned by a quarter
     image.save(tmp_path / "turned.jpg", exif=exif)
-    assert open_rgb(tmp_path / "turned.jpg").size == (4, 8)
+    upright = open_rgb(tmp_path / "turned.jpg")
+    assert upright.size == (4, 8)
+    assert open_rgb(upright).size == (4, 8), "an opened image is turned again"
 
 
 def with_orientation(image, path, number, resolution):

@@ -64,6 +64,6 @@ def test_mistakes_are_the_errors_of_the_command(trained_here, tmp_path, monkeypa
         lmol.train(lmol.load_config(*SMALL), folder)
     with pytest.raises(LmolError, match="task: got audit; expected train"):
         lmol.train(lmol.load_config("task=audit"), tmp_path / "run")
-    with pytest.raises(LmolError, match=r"optim\.lr_lora: .*which uses a finished run"):
+    with pytest.raises(LmolError, match=r"optim\.lr_lora: .*which takes it from the finished run"):
         lmol.evaluate(folder, tmp_path / "other", "optim.lr_lora=1")
     assert list(Path().iterdir()) == []

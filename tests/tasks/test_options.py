@@ -86,7 +86,7 @@ def test_bf16_computes_with_fewer_digits(run_with, plain):
 
 @pytest.mark.parametrize("kind", ["nf4", "int8"])
 def test_quantisation_changes_the_frozen_weights(run_with, plain, kind):
-    quantised = run_with(f"model.backbone={{quantization: {kind}, dtype: bf16}}", BF16)
+    quantised = run_with(f"model.backbone={{quantization: {kind}, dtype: bf16}}", BF16, AUDITED)
     assert quantised.base().keys() == {"unquantized"}
     assert plain.base().keys() == {"unquantized", "whole"}
     assert not same_weights(quantised, plain)
@@ -113,7 +113,7 @@ def test_pixels_are_read_by_workers(run_with, plain, monkeypatch):
         return stock(loader)
 
     monkeypatch.setattr("lmol.training.trainer.guarded", remembered)
-    read = run_with("model.cache_features=false", "train.workers=2")
+    read = run_with("model.cache_features=false", "train.workers=2", AUDITED)
     assert [loader.num_workers for loader in loaders] == [2]
     assert next(iter(loaders[0].dataset))[0].dim() == 3  # pixels: channels, height, width
     np.testing.assert_allclose(read.column("loss"), plain.column("loss"), atol=1e-4)

@@ -12,6 +12,7 @@ import pytest
 from lmol import load_comparer
 from lmol.run import main
 from tests import second_model
+from tests.blank_pictures import draw_in_earnest
 from tests.tasks.conftest import SMALL
 
 MODEL = """\
@@ -31,6 +32,7 @@ def trained(tmp_path_factory):
     (folder / "mine/model/second.yaml").write_text(MODEL)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        draw_in_earnest(patch)
         patch.setitem(sys.modules, "lmol.model.second", second_model)
         arguments = (*SECOND, "audit.interval=20", "hydra.run.dir=run")
         patch.setattr(sys, "argv", ["lmol", *arguments])

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from tests import voting_source
+from tests.blank_pictures import draw_in_earnest
 from tests.tasks.conftest import SMALL, run_in
 
 DATA = """\
@@ -23,7 +24,7 @@ question: Which face looks more attractive?
 answers: {first: First, second: Second, similar: Similar}
 """
 MODULE = "lmol.data.sources.voting"
-VOTED = ("--config-dir=mine", "data=voted", "train.epochs=3", "audit=off",
+VOTED = ("--config-dir=mine", "data=voted", "train.epochs=3",
          *(s for s in SMALL if not s.startswith("data.")))  # fmt: skip
 
 
@@ -33,6 +34,7 @@ def trained(tmp_path_factory):
     (folder / "mine/data").mkdir(parents=True)
     (folder / "mine/data/voted.yaml").write_text(DATA)
     with pytest.MonkeyPatch.context() as patch:
+        draw_in_earnest(patch)
         patch.setitem(sys.modules, MODULE, voting_source)
         return run_in(folder, *VOTED, "hydra.run.dir=run")
 

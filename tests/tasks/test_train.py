@@ -179,6 +179,7 @@ def test_only_true_scores_can_be_learnt(command, tmp_path, change, learns):
         assert abs(found["pearson"]) < 0.45  # its SD over 40 unrelated images is .16
 
 
+@pytest.mark.pictures
 def test_images_that_are_all_the_same_get_no_order(command, tmp_path):
     def one_picture(faces):
         for path in faces["path"][1:]:

@@ -25,11 +25,12 @@ def test_the_number_of_workers_changes_no_result(command):
     assert weights("run0") == weights("run2")
 
 
-def test_workers_and_a_launcher_with_processes_of_its_own_go_together(command):
+@pytest.mark.parametrize("folds", ["1", pytest.param("1,2", marks=pytest.mark.slow)])
+def test_workers_and_a_launcher_with_processes_of_its_own_go_together(command, folds):
     few = ("data.schedule.num_pairs=24", "train.workers=1", "hydra.sweep.dir=sweep")
-    sweep = ("-m", "+launcher=joblib", "fold=1")
+    sweep = ("-m", "+launcher=joblib", f"fold={folds}")
     assert command(*sweep, *FROM_FILES, *few) == (0, "")
-    assert pd.read_csv("sweep/sweep.csv")["status"].tolist() == ["done"]
+    assert pd.read_csv("sweep/sweep.csv")["status"].eq("done").all()
     assert json.loads(Path("sweep/fold_1/manifest.json").read_text())["pid"] != os.getpid()
 
 

@@ -44,7 +44,7 @@ START_RULES = (
         share=True,
         severity=Severity.ERROR,
         action=Action.STOP,
-        advice=("Prepare the pairs again, and check which program wrote the column label."),
+        advice="Prepare the pairs again, and check which program wrote the column label.",
     ),
 )
 

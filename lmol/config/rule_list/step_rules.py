@@ -39,7 +39,7 @@ STEP_RULES = (
         advice="Its inputs are too negative: lower the learning rate; check the bias before it.",
     ),
     # Pre-norm models learn with images well above the size of text, if more slowly (Li et al. 2025,
-    # arXiv 2512.08374): 24 times in the embedded default. An order of magnitude beyond that,
+    # arXiv 2512.08374): 24 times in the built-in example. An order of magnitude beyond that,
     # one dominates the other.
     Rule(
         name="scale_mismatch",
