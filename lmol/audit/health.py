@@ -99,7 +99,7 @@ class HealthCallback(TrainerCallback):
         broken = [t.short for t, known in zip(self._tensors, finite, strict=False) if not known]
         if not broken:
             return images
-        return f"{images}; not finite are {len(broken)} gradients, the first of {broken[0]}"
+        return f"{images}; {len(broken)} gradient(s) are not finite, the first of {broken[0]}"
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         step = state.global_step + 1
