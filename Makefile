@@ -19,7 +19,7 @@ CHECKOUT_FIRST := -c 'import pathlib, sysconfig; \
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-run: $(READY)  ## prepare, train, judge and rank with the built-in example (ARGS="fold=3" adds overrides)
+run: $(READY)  ## train and evaluate the built-in example (ARGS="fold=3" adds overrides)
 	$(BIN)/python -m lmol.run $(ARGS)
 
 test: $(READY)  ## ruff, mypy, pytest

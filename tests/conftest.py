@@ -1,4 +1,4 @@
-"""What many tests share: no network, one thread, blank pictures, the embedded base, a few faces.
+"""What many tests share: no network, one thread, blank pictures, the tiny base, a few faces.
 
 The process that hands out tests imports this too: torch and transformers wait for fixtures.
 """
@@ -64,7 +64,7 @@ def _one_thread() -> None:
 
 @pytest.fixture
 def comparer() -> "Comparer":
-    """A fresh comparer on the embedded base, whose adapters already do something."""
+    """A fresh comparer on the tiny base, whose adapters already do something."""
     import torch
 
     from tests.tiny import build_tiny

@@ -1,4 +1,4 @@
-"""A comparer on the embedded base, as small as tests want it."""
+"""A comparer on the tiny base, as small as tests want it."""
 
 from dataclasses import replace
 from typing import Any

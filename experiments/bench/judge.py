@@ -56,7 +56,7 @@ these, the largest difference of a probability, and the number with another answ
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A model to measure: a shape of llava_shape, or None for the embedded base.
+    """A model to measure: a shape of llava_shape, or None for the tiny base.
 
     num_images: number of images whose pairs are judged; num_trial: the same in the trial of the
     batch sizes.

@@ -66,7 +66,7 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def write_random_llava(shape: str, folder: Path) -> None:
-    """Write a LLaVA of the shape with random bf16 weights and the embedded base's tokeniser."""
+    """Write a LLaVA of the shape with random bf16 weights and the tiny base's tokeniser."""
     vision, text = SHAPES[shape]
     processor = backbone(EMBEDDED, "none").load().processor
     side = vision["image_size"]

@@ -1,1 +1,1 @@
-"""The program that makes the embedded base model."""
+"""The program that makes the tiny base model."""

@@ -1,4 +1,4 @@
-"""Make the embedded base, lmol/model/tiny_base: a stock LLaVA small enough for a CPU and a package.
+"""Make the tiny base, lmol/model/tiny_base: a stock LLaVA small enough for a CPU and a package.
 
     python -m lmol.experiments.tiny_base.make --folder lmol/model/tiny_base
 

@@ -1,4 +1,4 @@
-"""The embedded base's processor: a word-level tokeniser, CLIP's image transform, LLaVA's turns."""
+"""The tiny base's processor: a word-level tokeniser, CLIP's image transform, LLaVA's turns."""
 
 from __future__ import annotations
 

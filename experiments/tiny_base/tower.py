@@ -1,4 +1,4 @@
-"""Training of the embedded base's vision tower to predict the drawing parameters of drawn faces.
+"""Training of the tiny base's vision tower to predict the drawing parameters of drawn faces.
 
 No data set contains these faces (their seeds are far away), and the targets are the drawing
 parameters, never a score: the tower learns to see faces, like CLIP's, and not to judge them.

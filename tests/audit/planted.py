@@ -58,7 +58,7 @@ def sharp_attention(case):
 
 
 def write_deep_base(folder: Path) -> str:
-    """The embedded base with 8 layers in its language model, random."""
+    """The tiny base with 8 layers in its language model, random."""
     base = tiny_backbone().load()
     config: Any = base.model.config
     config.text_config.num_hidden_layers = LAYERS

@@ -26,7 +26,7 @@ def test_a_model_of_another_kind_is_an_error(tmp_path):
 
 @pytest.fixture
 def copied(tmp_path):
-    """The embedded base in a folder that may be damaged."""
+    """The tiny base in a folder that may be damaged."""
     return Path(shutil.copytree(TINY.location, tmp_path / "base"))
 
 

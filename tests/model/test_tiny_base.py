@@ -1,4 +1,4 @@
-"""The embedded base is a stock LLaVA in every respect but size."""
+"""The tiny base is a stock LLaVA in every respect but size."""
 
 from importlib.resources import files
 from pathlib import Path
