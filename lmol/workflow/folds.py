@@ -14,7 +14,6 @@ from lmol.data.folds import Split, split_folds, split_hash
 from lmol.data.pairs_table import pairs_csv
 from lmol.data.preparation import PairPlan, PreparedFold, load_data
 from lmol.errors import ConfigError, DataError, LmolError, RunFolderError
-from lmol.evaluation.metrics import METRICS
 from lmol.runs.past_runs import PastRun
 from lmol.runs.run_folder import RunFolder
 
@@ -42,8 +41,11 @@ def load_folds(config: Config, run: RunFolder) -> list[PreparedFold]:
 
 def _require_scores(config: Config, data: DataSet) -> None:
     """Raise ConfigError if the best checkpoint is chosen by a metric that needs missing scores."""
-    needing = {metric.key for metric in METRICS if metric.needs}
-    if "score" not in data.images and config.train.metric.value in needing:
+    if "score" in data.images:
+        return
+    from lmol.evaluation.metrics import METRICS  # scikit-learn takes a second to import
+
+    if config.train.metric.value in {metric.key for metric in METRICS if metric.needs}:
         problem = LmolError(
             "train.metric",
             got=f"{config.train.metric.value}, for images without scores",

@@ -72,6 +72,19 @@ def test_help_and_cfg_import_nothing_heavy() -> None:
     assert ended.stdout.endswith("HEAVY []\n")
 
 
+def test_preparing_imports_neither_torch_nor_scikit_learn() -> None:
+    heavy = ["torch", "sklearn", "scipy.stats", "matplotlib"]
+    settings = ["task=prepare", "data.source.num_images=60", "data.schedule.num_pairs=96"]
+    program = (
+        f"import sys, atexit; sys.argv = ['lmol', *{settings}];"
+        f"atexit.register(lambda: print('HEAVY', [m for m in {heavy} if m in sys.modules]));"
+        "import lmol.run; lmol.run.main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 0
+    assert ended.stdout.endswith("HEAVY []\n")
+
+
 def test_help_shows_groups_and_six_examples(command) -> None:
     code, out, _ = command("--help")
     assert code == 0
