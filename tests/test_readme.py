@@ -49,3 +49,17 @@ def test_links_lead_somewhere(page):
         target = (page.parent / file).resolve() if file else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+TABLE = re.compile(r"^\| `(\+?[a-z/]+)=?` \| ([^|]+) \|", re.MULTILINE)
+
+
+def test_the_table_of_groups_has_every_option():
+    """Groups of conf/ and experiments/ and their options, as docs/configuration.md lists them."""
+    text = (ROOT / "docs/configuration.md").read_text()
+    listed = {group.lstrip("+"): set(names.split(", ")) for group, names in TABLE.findall(text)}
+    assert {"task", "model", "train/health", "ablation"} <= listed.keys()
+    for group, names in listed.items():
+        folders = [ROOT / top / group for top in ("conf", "experiments")]
+        files = {path.stem for folder in folders for path in folder.glob("*.yaml")}
+        assert names == files, group

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from lmol.evaluation.metrics import Shown, shown_in
+from lmol.evaluation.metric import Shown
+from lmol.evaluation.metrics import shown_in
 from lmol.evaluation.over_folds import OverFolds
 from lmol.report.blocks import Cell
 

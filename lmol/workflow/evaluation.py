@@ -21,13 +21,8 @@ from lmol.evaluation.diagnosis import (
 )
 from lmol.evaluation.generation import GeneratingJudge
 from lmol.evaluation.judge import Judge, fingerprint
-from lmol.evaluation.metrics import (
-    Metrics,
-    Shown,
-    classification_metrics,
-    correlation_metrics,
-    shown_in,
-)
+from lmol.evaluation.metric import Shown
+from lmol.evaluation.metrics import Metrics, classification_metrics, correlation_metrics, shown_in
 from lmol.evaluation.part_file import PartFile
 from lmol.evaluation.plots import plot_confusion, plot_overview, plot_ranking
 from lmol.evaluation.questions import rows_of

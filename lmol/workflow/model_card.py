@@ -7,7 +7,8 @@ from typing import Any
 
 from lmol.config import Config, instantiate
 from lmol.config.schema import ExportForm, PromptForm, Quantization
-from lmol.evaluation.metrics import Shown, shown_in
+from lmol.evaluation.metric import Shown
+from lmol.evaluation.metrics import shown_in
 from lmol.model.checkpoint import read_meta
 from lmol.model.vlm.spec import VisionLanguageModel
 from lmol.runs.past_runs import PastRun

@@ -13,7 +13,8 @@ import pandas as pd
 
 from lmol.config.sweeping import Cell
 from lmol.evaluation.answers import confusion_table
-from lmol.evaluation.metrics import Shown, shown_in
+from lmol.evaluation.metric import Shown
+from lmol.evaluation.metrics import shown_in
 from lmol.evaluation.over_folds import metrics_over_folds
 from lmol.evaluation.plots import plot_confusion
 from lmol.runs.result_folder import ResultFolder

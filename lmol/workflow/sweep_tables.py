@@ -9,7 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from lmol.evaluation.metrics import Shown, shown_in
+from lmol.evaluation.metric import Shown
+from lmol.evaluation.metrics import shown_in
 from lmol.evaluation.over_folds import OverFolds, metrics_over_folds, over_folds
 from lmol.runs.sweep_jobs import SweptJob
 from lmol.workflow.overall import SHOWN, SweptSetting

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from lmol.evaluation.judge import judge
-from lmol.evaluation.metrics import Shown, classification_metrics, correlation_metrics, shown_in
+from lmol.evaluation.metric import Shown
+from lmol.evaluation.metrics import classification_metrics, correlation_metrics, shown_in
 from lmol.evaluation.ranked import Validation, rank_pairs
 from lmol.training.comparable import comparable_cross_entropy
 from lmol.verdict import Verdict

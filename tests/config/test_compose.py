@@ -21,6 +21,7 @@ def host_state() -> tuple[object, ...]:
 
 def test_the_hydra_of_a_notebook_stays_as_it_was(tmp_path):
     (tmp_path / "mine.yaml").write_text("value: 3\n")
+    load_config()  # the first call imports libraries, which add warning filters
     with initialize_config_dir(str(tmp_path), version_base="1.2"):
         hydra, base, state = GlobalHydra.instance().hydra, getbase(), host_state()
         assert load_config("seed=7").seed == 7

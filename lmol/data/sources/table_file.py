@@ -56,7 +56,7 @@ def _header(text: str, delimiter: str) -> list[str]:
 
 def _whole(row: dict[str, str | None], required: Sequence[str]) -> Row:
     """Return the row; raise BadLine if a required column has no value or a value is left over."""
-    if None in row or row["image"] == "" or any(row[name] is None for name in required):
+    if None in row or row.get("image") == "" or any(row[name] is None for name in required):
         raise BadLine(
             "a row without exactly one value for each column",
             expected="as many values as the header has columns",

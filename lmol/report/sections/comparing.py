@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lmol.evaluation.metrics import Metric
+from lmol.evaluation.metric import Metric
 from lmol.report.blocks import Block, Cell, Figure, Figures, Section, Table, Text
 from lmol.report.charts import draw_differences
 from lmol.report.numbers import METRICS, between, fixed, number_cell, of_folds, probability, signed
