@@ -8,9 +8,9 @@ from importlib import import_module
 import hydra
 from omegaconf import DictConfig
 
+from lmol.cli.early import checked
 from lmol.cli.exit_codes import command_ending, reported
 from lmol.cli.open_run import open_run
-from lmol.config import check
 from lmol.config.compose import hydra_arguments
 from lmol.config.saved import with_saved
 from lmol.config.sweeping import job_place, task_overrides
@@ -22,7 +22,7 @@ from lmol.system.distributed import set_environment
 @reported
 def job(values: DictConfig) -> float | None:
     """One job: check its values, claim its folder, run its task, return the metric to a sweeper."""
-    config = check(with_saved(values, task_overrides(), saved_runs))
+    config = checked(with_saved(values, task_overrides(), saved_runs))
     with open_run(job_place(values), config) as folder:
         name = f"lmol.tasks.{config.task.name}"
         return folder.result_of(lambda: import_module(name).run(config, folder))

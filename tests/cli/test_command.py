@@ -50,7 +50,7 @@ def test_a_real_command_ends_with_code_2_and_says_why() -> None:
 
 
 def test_the_first_line_of_a_training_comes_before_the_libraries() -> None:
-    """Printed by a callback that is silent once torch is loaded; a help text has no such line."""
+    """It is not printed if torch is already loaded; a help text has no such line."""
     arguments = [sys.executable, "-m", "lmol.run", "tracking=off"]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as training:
         assert training.stdout is not None
@@ -204,7 +204,7 @@ def test_an_interrupt_ends_with_130(command, monkeypatch: pytest.MonkeyPatch) ->
     def interrupted(values: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lmol.run.check", interrupted)
+    monkeypatch.setattr("lmol.run.checked", interrupted)
     code, _, err = command("task=prepare")
     assert (code, err) == (130, "interrupted\n")
     assert left() == []
@@ -214,7 +214,7 @@ def test_a_fault_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def faulty(values: object) -> None:
         raise ZeroDivisionError("a fault")
 
-    monkeypatch.setattr("lmol.run.check", faulty)
+    monkeypatch.setattr("lmol.run.checked", faulty)
     monkeypatch.setattr(sys, "argv", ["lmol", "task=prepare"])
     with pytest.raises(ZeroDivisionError, match="a fault"):
         main()

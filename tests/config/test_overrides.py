@@ -148,7 +148,13 @@ def test_wrong_keys_and_wrong_values_are_reported_together_before_torch_is_loade
     ):
         assert key in ended.stderr
     assert ended.stdout == "False\n"
-    for some, message in ((wrong[1:], "optim.lr_lora: got -1"), (keys, "did you mean model?")):
+    others = (
+        (wrong[1:], "optim.lr_lora: got -1"),
+        (keys, "did you mean model?"),
+        (["model.sidde=3"], "model.sidde: got"),
+        (["model.lora.r=-1"], "model.lora.r: got -1"),
+    )
+    for some, message in others:
         ended = subprocess.run(
             [sys.executable, "-c", code, *some], cwd=tmp_path, capture_output=True, text=True
         )
