@@ -65,7 +65,7 @@ def test_processes_go_on_with_a_sweep_and_tell_how_it_ended(command):
     # one that writes is not ended before it has written.
     ended = two_processes("-m", "fold=1,9", *settings)
     assert ended.returncode != 0
-    assert "fold_1: finished before" in ended.stdout
+    assert "fold_1: finished earlier" in ended.stdout
     assert "fold.index: got 9" in ended.stderr
     assert read("sweep/fold_1/metrics.json") == metrics
     assert [(job["fold"], job["status"]) for job in read("sweep/sweep.json")["jobs"]] == [

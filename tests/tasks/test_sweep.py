@@ -346,7 +346,7 @@ def test_optuna_goes_by_the_validation_metric(command):
     validated = [job["validation"] for job in read("sweep.json")["jobs"]]
     assert results["best_value"] == max(validated)
     again = lmol("+sweep=optuna", "hydra.sweeper.n_trials=2", *REAL, SWEEP)
-    assert again.communicate(timeout=240)[0].count("finished before") == 2
+    assert again.communicate(timeout=240)[0].count("finished earlier") == 2
 
 
 @pytest.mark.slow
