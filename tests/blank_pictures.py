@@ -59,7 +59,7 @@ BLANK = {
     (Figure, "savefig"): save_blank,
     (FlowPicture, "draw"): draw_blank,
 }
-"""What figures do in tests that are not about pictures; drawing takes a third of a training."""
+"""Blank methods of figures for tests that check no picture; drawing takes a third of a training."""
 
 DRAWING = {(kind, name): getattr(kind, name) for kind, name in BLANK}
 

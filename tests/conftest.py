@@ -1,4 +1,4 @@
-"""What many tests share: no network, one thread, blank pictures, the tiny base, a few faces.
+"""Fixtures shared by many tests: one thread, blank pictures, the tiny base, a few faces.
 
 The process that hands out tests imports this too: torch and transformers wait for fixtures.
 """

@@ -1,4 +1,4 @@
-"""What a job does before its slow imports: its first line, W&B first, quiet libraries."""
+"""Start of a job before its slow imports: first line, W&B, quiet libraries."""
 
 from __future__ import annotations
 

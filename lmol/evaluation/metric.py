@@ -1,4 +1,4 @@
-"""What a metric is: its name, the places that show it, and what it is computed from.
+"""Record of a metric: name, places that show it, and the data it is computed from.
 
 P pairs, n images.
 """

@@ -71,8 +71,19 @@ class Ranker:
     validation: Validation | None
 
     def __post_init__(self) -> None:
-        """Raise DataError if reference pairing has no references, before images are read."""
-        assert self._chosen is None or len(self._chosen)
+        """Raise DataError if reference pairing has no references."""
+        if self.settings.pairing is Kind.REFERENCE and not self._num_references:
+            raise DataError(
+                "ranking.references",
+                got=f"{self.settings.references}, of a checkpoint that carries "
+                f"{len(self.references or ())}",
+                expected="at least one reference for ranking.pairing=reference",
+                remedy="train with ranking.references=20, or choose another ranking.pairing",
+            )
+
+    @property
+    def _num_references(self) -> int:
+        return min(self.settings.references, len(self.references or ()))
 
     def rank(self, images: pd.DataFrame) -> RankedImages:
         """Rank images; those of the same content are judged once and share rank and strength.
@@ -98,22 +109,11 @@ class Ranker:
 
     @cached_property
     def _chosen(self) -> References | None:
-        """Return up to settings.references of the references; None without any.
-
-        Raises DataError if reference pairing has none.
-        """
-        wanted, known = self.settings.references, self.references
-        num = min(wanted, len(known or ()))
-        if num == 0 and self.settings.pairing is Kind.REFERENCE:
-            raise DataError(
-                "ranking.references",
-                got=f"{wanted}, of a checkpoint that carries {len(known or ())}",
-                expected="at least one reference for ranking.pairing=reference",
-                remedy="train with ranking.references=20, or choose another ranking.pairing",
-            )
-        return (
-            None if known is None or num == 0 else known.take(spread_references(known.scores, num))
-        )
+        """Return up to settings.references of the references; None without any."""
+        known, num = self.references, self._num_references
+        if known is None or num == 0:
+            return None
+        return known.take(spread_references(known.scores, num))
 
     def _ask(self, images: pd.DataFrame) -> tuple[BradleyTerryFit, pd.DataFrame]:
         """Return the joint fit of images and references, images first, and the comparisons."""

@@ -213,7 +213,7 @@ def test_the_default_run_is_diagnosed_within_two_seconds(images: pd.DataFrame) -
 
 
 def test_pyplot_and_torch_are_not_imported() -> None:
-    """In a new process, as another test may import them."""
+    """Run a new process, because other tests import both libraries."""
     code = (
         "import sys, lmol.evaluation.diagnosis;"
         "print({'matplotlib.pyplot', 'torch'} & {*sys.modules})"

@@ -118,6 +118,11 @@ def test_with_reference_pairing_other_images_play_no_part(asked, faces, referenc
     np.testing.assert_allclose(merged["p_first"], merged["p_first_many"], atol=1e-6)
 
 
+def test_reference_pairing_without_references_is_refused_before_images_are_read(asked):
+    with pytest.raises(DataError, match="of a checkpoint that carries 0"):
+        asked.rank(["no_such_file.png", "nor_this.png"], pairing="reference")
+
+
 def test_references_are_saved_exactly(references, tmp_path):
     references.save(tmp_path)
     loaded = References.load(tmp_path)

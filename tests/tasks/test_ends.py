@@ -1,4 +1,4 @@
-"""How a command ends after a signal, or when the disk is full."""
+"""Endings of a command: after a signal, or when the disk is full."""
 
 import json
 import os

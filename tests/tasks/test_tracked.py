@@ -34,7 +34,7 @@ def tracked_once(tmp_path_factory):
 
 @pytest.fixture
 def stored(command, tracked_once, monkeypatch):
-    """What W&B stored of that run, in whose folder the test runs."""
+    """Return W&B's record of that run; the test runs in its folder."""
     monkeypatch.chdir(tracked_once)
     return stored_run(Path("run"))
 
