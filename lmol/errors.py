@@ -36,6 +36,10 @@ class CheckpointError(LmolError):
     """A checkpoint folder that does not fit the model that it is loaded into."""
 
 
+class StateError(LmolError):
+    """A training state that cannot be continued."""
+
+
 class TrainingError(LmolError):
     """Training that cannot go on, such as a non-finite loss."""
 

@@ -10,11 +10,9 @@ from omegaconf import DictConfig
 
 from lmol.cli.early import checked
 from lmol.cli.exit_codes import command_ending, reported
-from lmol.cli.open_run import open_run
+from lmol.cli.open_run import open_run, with_past
 from lmol.config.compose import hydra_arguments
-from lmol.config.saved import with_saved
-from lmol.config.sweeping import job_place, task_overrides
-from lmol.runs.past_runs import saved_runs
+from lmol.config.sweeping import job_place
 from lmol.system.distributed import set_environment
 
 
@@ -22,7 +20,7 @@ from lmol.system.distributed import set_environment
 @reported
 def job(values: DictConfig) -> float | None:
     """One job: check its values, claim its folder, run its task, return the metric to a sweeper."""
-    config = checked(with_saved(values, task_overrides(), saved_runs))
+    config = checked(with_past(values))
     with open_run(job_place(values), config) as folder:
         name = f"lmol.tasks.{config.task.name}"
         return folder.result_of(lambda: import_module(name).run(config, folder))
@@ -31,7 +29,7 @@ def job(values: DictConfig) -> float | None:
 def main() -> None:
     """Run the command line; exit codes are those of lmol.cli.exit_codes."""
     set_environment()
-    with command_ending(debug="debug=true" in sys.argv):
+    with command_ending(sys.argv[1:]):
         sys.argv[1:] = hydra_arguments(sys.argv[1:])
         job()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -74,6 +74,14 @@ class AuditCallback(TrainerCallback):
         self._frozen = frozen_hashes(self._model)
         for finding in rules.of_start(self._training):
             self._findings.add(finding)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"last": self._last, "frozen": self._frozen}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        device = self._model.device
+        self._last = state["last"]
+        self._frozen = {name: known.to(device) for name, known in state["frozen"].items()}
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         step = state.global_step + 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lmol.config.rule_list import ADVICE
@@ -57,6 +58,12 @@ def _in_places(places: tuple[str, ...]) -> str:
     return f" ({', '.join(places[:SHOWN_PLACES])}{further})"
 
 
+def _finding(stored: Mapping[str, Any]) -> Finding:
+    """Return a finding from the values that asdict made of it."""
+    kinds = {"severity": Severity(stored["severity"]), "action": Action(stored["action"])}
+    return Finding(**{**stored, **kinds, "places": tuple(stored["places"])})
+
+
 @dataclass
 class Entry:
     """All findings of one rule: the first, the step of the last, their number, places, actions."""
@@ -88,6 +95,15 @@ class Findings:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self._pending: list[Finding] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        entries = [asdict(entry) for entry in self.entries.values()]
+        return {"entries": entries, "pending": [asdict(finding) for finding in self._pending]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        entries = [Entry(**{**one, "first": _finding(one["first"])}) for one in state["entries"]]
+        self.entries = {entry.first.rule: entry for entry in entries}
+        self._pending = [_finding(one) for one in state["pending"]]
 
     def add(self, finding: Finding) -> None:
         """Add a finding; log the first one of a rule together with the rule's advice."""

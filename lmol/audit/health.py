@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,14 @@ class HealthCallback(TrainerCallback):
             scaled=getattr(optimizer, "scaler", None) is not None,
         )
         self._began = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        validations = [asdict(validated) for validated in self._validations]
+        return {"validations": validations, "clean_since_good": self._clean_since_good}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._validations = [Validated(**validated) for validated in state["validations"]]
+        self._clean_since_good = state["clean_since_good"]
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         # Findings from before the first step or from a validation.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +50,15 @@ class LastGood:
                 groups = [dict(group) for group in optimizer.state_dict()["param_groups"]]
                 optimizer.load_state_dict({**_on_host(self.optimizer), "param_groups": groups})
 
+    def state_dict(self) -> dict[str, Any]:
+        moments = {str(number): one for number, one in self.optimizer["state"].items()}
+        position = {"step": self.step, "epoch": self.epoch}
+        return {**position, "weights": self.weights, "optimizer": moments}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.step, self.epoch, self.weights = state["step"], state["epoch"], state["weights"]
+        self.optimizer = {"state": {int(n): one for n, one in state["optimizer"].items()}}
+
 
 def _trained(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
     return [(name, p) for name, p in model.named_parameters() if p.requires_grad]
@@ -71,6 +81,14 @@ class Interventions:
         self.last_good = LastGood()
         self._num_interventions = 0
         self._skipped_in_a_row = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        counts = {"interventions": self._num_interventions, "skipped": self._skipped_in_a_row}
+        return {**counts, "last_good": self.last_good.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._num_interventions, self._skipped_in_a_row = state["interventions"], state["skipped"]
+        self.last_good.load_state_dict(state["last_good"])
 
     def keep(self, optimizer: Optimizer, step: int, epoch: float) -> None:
         """Save the present state as the last good one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
@@ -21,6 +21,7 @@ from lmol.audit.plots import Marks
 from lmol.audit.signals import History, StepSums
 from lmol.config.schema import Action, AuditLevel, AuditRules, HealthRules
 from lmol.runs.result_folder import ResultFolder
+from lmol.system.resumable import Resumable
 from lmol.tracking.tracker import Tracker
 
 
@@ -41,6 +42,24 @@ class Monitor:
     def callbacks(self) -> list[TrainerCallback]:
         """Return the callbacks; health first: it decides before the update, the audit observes."""
         return [self.health, *([] if self.audit is None else [self.audit])]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Resumable]:
+        named: dict[str, Resumable | None] = {
+            "history": self.history,
+            "findings": self.findings,
+            "interventions": self.interventions,
+            "health": self.health,
+            "audit": self.audit,
+            "output": self.output,
+        }
+        return {name: part for name, part in named.items() if part is not None}
 
     @contextmanager
     def forward(self) -> Iterator[None]:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from lmol.audit.plots import FlowPicture, Marks
 from lmol.audit.record import AuditRecord
 from lmol.audit.signals import StepSignals
@@ -79,6 +81,28 @@ class AuditOutput:
                 self._run.append(f"{AUDIT}/{name}.csv", text)
                 self._begun.add(name)
                 rows.clear()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state; rows that wait are written first."""
+        self._flush()
+        return {
+            "begun": sorted(self._begun),
+            "tables": {name: [step for step, _ in kept] for name, kept in self._tables.items()},
+            "memory": self.memory,
+            "audited": self._audited,
+            "saved_bytes": self.saved_bytes,
+            "next_picture": self._next_picture,
+            "limits": self._picture.limits,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the state; tables of earlier steps are read from the run folder."""
+        self._begun, self._audited = set(state["begun"]), list(state["audited"])
+        for name, steps in state["tables"].items() if self._run.writes else ():
+            files = {step: self._run.path / f"{name}_step_{step}.csv" for step in steps}
+            self._tables[name] = [(step, dict(pd.read_csv(file))) for step, file in files.items()]
+        self.memory, self.saved_bytes = state["memory"], state["saved_bytes"]
+        self._next_picture, self._picture.limits = state["next_picture"], state["limits"]
 
     def close(
         self, steps: Sequence[StepSignals], report: Mapping[str, Any], num_rules: int

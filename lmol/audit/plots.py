@@ -56,7 +56,8 @@ class FlowPicture:
 
     def __init__(self, marks: Marks) -> None:
         self._marks = marks
-        self._limits: tuple[tuple[float, float], tuple[float, float]] | None = None
+        self.limits: Any = None
+        """Limits of both axes, which only grow; None before the first picture."""
         self._canvas: FigureCanvasAgg | None = None
         self._background: Any = None
         self._moving: list[Artist] = []
@@ -72,8 +73,10 @@ class FlowPicture:
                 (group[name] for group in groups.values() for name in ("norm", "clipped")), common
             ),
         )
-        if self._canvas is None or not within(limits, self._limits):
-            self._limits = joined(limits, self._limits)
+        fits = within(limits, self.limits)
+        if not fits:
+            self.limits = joined(limits, self.limits)
+        if self._canvas is None or not fits:
             self._begin(columns, list(groups))
         self._move(groups, step, common, len(columns))
         self._save(path)
@@ -94,9 +97,9 @@ class FlowPicture:
         self._background = self._canvas.copy_from_bbox(figure.bbox)
 
     def _stay(self, elements: Axes, norms: Axes, columns: list[str]) -> None:
-        assert self._limits is not None
+        assert self.limits is not None
         marks = self._marks
-        for axes, (low, high) in zip((elements, norms), self._limits, strict=True):
+        for axes, (low, high) in zip((elements, norms), self.limits, strict=True):
             axes.set_yscale("log")
             axes.minorticks_off()
             axes.set_ylim(low, high)
@@ -145,13 +148,13 @@ class FlowPicture:
         place_of_all: int,
     ) -> None:
         """Move the changing parts. common: the norm of all gradients before and after clipping."""
-        assert self._limits is not None
+        assert self.limits is not None
         title, *artists = self._moving
         title.set(text=f"Gradient flow, step {step}: norm {common[0]:.3g}, clipped {common[1]:.3g}")
         for diamond, value in zip(artists[-2:], common, strict=True):
             shown = np.array([value])[np.array([value]) > 0]
             _put(diamond, np.full(len(shown), float(place_of_all)), shown)
-        floor = self._limits[0][0] * 1.3
+        floor = self.limits[0][0] * 1.3
         for place, name in enumerate(self._colours):
             ranges, mean, missing, zero, norm, clipped = artists[6 * place : 6 * place + 6]
             group = groups[name]

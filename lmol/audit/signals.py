@@ -6,8 +6,9 @@ P pairs, O orders (1 or 2).
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -118,6 +119,23 @@ class History:
         self.overflowed: set[int] = set()
         """Steps among them that were lost to fp16 overflow."""
         self._start = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "steps": [list(astuple(signals)) for signals in self.steps],
+            "skipped": sorted(self.skipped),
+            "overflowed": sorted(self.overflowed),
+            "start": self._start,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        names = [field.name for field in fields(StepSignals)]
+        rows = [dict(zip(names, row, strict=True)) for row in state["steps"]]
+        for row in rows:
+            row |= {name: tuple(row[name]) for name in ("answers", "labels")}
+        self.steps = [StepSignals(**row) for row in rows]
+        self.skipped, self.overflowed = set(state["skipped"]), set(state["overflowed"])
+        self._start = state["start"]
 
     def restart(self) -> None:
         """Start new windows after the present step."""

@@ -2,17 +2,18 @@
 
 0: done. 1: a fault of the program, with its traceback. 2: a mistake of the user's, with a message
 of a line or two. 3: jobs of the sweep are not done because other processes work on them. 130:
-Ctrl-C; 143: SIGTERM; 129: SIGHUP.
+Ctrl-C; 143: SIGTERM; 129: SIGHUP; 138: SIGUSR1; 75: train.max_minutes.
 """
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -30,6 +31,7 @@ from lmol.runs.sweep_jobs import wait_for_jobs
 from lmol.system.distributed import process_index
 from lmol.system.job_process import LONGEST_END
 from lmol.system.signals import (
+    AGAIN,
     BASE_CODE,
     SIGNALS,
     Stopped,
@@ -38,7 +40,7 @@ from lmol.system.signals import (
     exit_code,
 )
 
-BY_SIGNAL = {BASE_CODE + number for number in SIGNALS}
+BY_SIGNAL = {AGAIN, *(BASE_CODE + number for number in SIGNALS)}
 UNFINISHED_SWEEP = 3
 
 OF_A_SWEEP = ("multirun.yaml", "sweep.yaml", ".lock")
@@ -130,18 +132,14 @@ def print_error(error: Exception, debug: bool = False) -> None:
 
 
 @contextmanager
-def command_ending(debug: bool) -> Iterator[None]:
+def command_ending(arguments: Sequence[str]) -> Iterator[None]:
     """Turn an early end of the command into a message and an exit code; remove unused folders.
 
-    Only the first of several processes handles signals: torchrun ends the others. If several
-    processes fail, the others wait until the first has written how the run ended, because torchrun
-    ends all processes when one is gone.
+    arguments: of the command line. If several processes fail, the others wait until the first has
+    written how the run ended, because torchrun ends all processes when one is gone.
     """
-    signals: AbstractContextManager[None] = nullcontext()
-    if process_index() == 0:
-        signals = ending_by_signals(lambda: wait_for_jobs(_sweeps))
     try:
-        with signals, _with_messages(debug):
+        with ending_by_signals(lambda: wait_for_jobs(_sweeps)), _with_messages(arguments):
             yield
     except (Exception, SystemExit) as ended:
         well = isinstance(ended, SystemExit) and ended.code in (None, 0, *BY_SIGNAL)
@@ -151,8 +149,9 @@ def command_ending(debug: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _with_messages(debug: bool) -> Iterator[None]:
+def _with_messages(arguments: Sequence[str]) -> Iterator[None]:
     """Print the message of an early end, and exit with its code."""
+    debug = "debug=true" in arguments
     try:
         try:
             yield
@@ -161,8 +160,8 @@ def _with_messages(debug: bool) -> Iterator[None]:
         _end_with([*_print_failures(), *filter(None, codes)])
     except KeyboardInterrupt as error:
         _print_failures()
-        kept = f"; {error.kept}" if isinstance(error, Stopped) and error.kept else ""
-        print(f"{describe_interrupt(error)}{kept}", file=sys.stderr)
+        if process_index() == 0:
+            print(_last_line(error, arguments), file=sys.stderr)
         raise SystemExit(exit_code(error)) from None
     except JobFailed:
         _end_with(_print_failures())
@@ -179,6 +178,19 @@ def _with_messages(debug: bool) -> Iterator[None]:
         _remove_unused()
         _new_folders.clear()
         _sweeps.clear()
+
+
+def _last_line(error: KeyboardInterrupt, arguments: Sequence[str]) -> str:
+    """Return how the command ended, what was saved, and the command that continues it."""
+    text = describe_interrupt(error)
+    if isinstance(error, Stopped) and error.kept:
+        text += f"; {error.kept}"
+    if not _sweeps:
+        return text
+    given = any(argument.startswith("hydra.sweep.dir=") for argument in arguments)
+    place = [] if given else [f"hydra.sweep.dir={_sweeps[-1]}"]
+    command = shlex.join([*arguments, *place])
+    return f"{text}\nThe sweep goes on with\n  python -m lmol.run {command}"
 
 
 def _end_with(codes: list[int]) -> None:

@@ -7,18 +7,35 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from omegaconf import DictConfig, OmegaConf
 from rich import get_console
 
 from lmol.config import Config
-from lmol.config.sweeping import JobPlace
+from lmol.config.saved import with_resumed, with_saved
+from lmol.config.sweeping import JobPlace, task_overrides
 from lmol.config.task_kinds import SHARED, TRAIN, TRAINING
-from lmol.errors import ConfigError, LmolError
+from lmol.errors import ConfigError, LmolError, RunFolderError
+from lmol.runs.past_runs import saved_runs
 from lmol.runs.run_folder import RunFolder, SilentFolder
-from lmol.runs.sweep_folder import Left, SweepRecord, open_job
+from lmol.runs.state_folder import newest_state
+from lmol.runs.sweep_folder import SweepRecord
+from lmol.runs.swept_job import Left, open_job
+from lmol.runs.unfinished import AUTO, continue_run, newest_unfinished, run_to_resume
 from lmol.system.distributed import num_processes, of_first, process_index
 from lmol.tracking.opening import require_tracking
+
+
+def with_past(values: DictConfig) -> DictConfig:
+    """Return the values of the job, with those of the finished or unfinished run that it uses."""
+    name, overrides = OmegaConf.select(values, "resume"), task_overrides()
+    if name in (None, AUTO):
+        return with_saved(values, overrides, saved_runs)
+    past, _ = run_to_resume(name)
+    cwd = Path(past.manifest.get("cwd", "."))
+    return with_resumed(values, overrides, (Path(name), past.config(), cwd))
 
 
 def open_run(place: JobPlace, config: Config) -> RunFolder:
@@ -33,10 +50,30 @@ def open_run(place: JobPlace, config: Config) -> RunFolder:
 
 def _open(place: JobPlace, config: Config) -> RunFolder | Left:
     require_tracking(config)
+    if config.resume is not None:
+        return _continued(place, config.resume, config)
     record = SweepRecord.read(place.sweep) if place.sweep else None
     if record is None or place.sweep is None or config.task.name != TRAIN:
         return RunFolder.claim(place, config)
     return open_job(place, place.sweep, record, config)
+
+
+def _continued(place: JobPlace, name: str, config: Config) -> RunFolder:
+    """Return the folder of the run to continue, or, with auto and without such a run, a new one."""
+    if place.sweep is not None:
+        problem = LmolError(
+            "resume",
+            got=f"{name}, for a multirun",
+            expected="no value: a multirun continues its own jobs",
+            remedy="repeat its command with the hydra.sweep.dir=... of its folder",
+        )
+        raise ConfigError([problem])
+    if name != AUTO:
+        return continue_run(*run_to_resume(name), config)
+    while newest := newest_unfinished(config):
+        with suppress(RunFolderError):  # another process began to continue it
+            return continue_run(newest, newest_state(newest.path), config)
+    return RunFolder.claim(place, config)
 
 
 def _open_together(place: JobPlace, config: Config) -> RunFolder | Left:
@@ -47,13 +84,13 @@ def _open_together(place: JobPlace, config: Config) -> RunFolder | Left:
             mine = _open(place, config)
         except Exception as error:  # of any kind: the others wait for it
             mine = error if isinstance(error, LmolError) else RuntimeError(repr(error))
-    opened = of_first(mine.path if isinstance(mine, RunFolder) else mine)
+    opened = of_first((mine.path, mine.state) if isinstance(mine, RunFolder) else mine)
     if isinstance(opened, Exception):
         raise opened
     if isinstance(opened, Left):
         return opened
     assert opened is not None, "the first process opened something"
-    return mine if isinstance(mine, RunFolder) else SilentFolder(opened)
+    return mine if isinstance(mine, RunFolder) else SilentFolder(*opened)
 
 
 def _refuse_unshared(config: Config) -> None:

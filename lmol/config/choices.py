@@ -105,4 +105,5 @@ class RunStatus(str, Enum):
 
     DONE = "done"
     FAILED = "failed"
+    INTERRUPTED = "interrupted"
     UNFINISHED = "unfinished"

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from lmol.config.paths import MACHINE
 from lmol.config.signature import without
 from lmol.config.sweeping import FOLD
+from lmol.config.task_kinds import TRAIN
 from lmol.errors import ConfigError, LmolError
 
 HERE = ("debug", "fail_fast", "threads", "tracking", "model.backbone.attention", *MACHINE)
@@ -69,6 +70,27 @@ def with_saved(values: DictConfig, overrides: Sequence[str], find: Find) -> Dict
     merged = _over(values, _located(saved, cwd), [key for key in overridden if key != FOLD])
     merged.task = values.task
     merged.run = str(path if len(found) == 1 else path.parent)
+    return merged
+
+
+def with_resumed(values: DictConfig, overrides: Sequence[str], past: SavedRun) -> DictConfig:
+    """Return the values of the unfinished run that task=train continues, with the overrides.
+
+    Overrides that change a result are refused later, where the run's signature is compared.
+    """
+    task, overridden = OmegaConf.select(values, "task.name"), _keys(overrides)
+    if task != TRAIN:
+        _refuse_keys(
+            ["resume"],
+            got=f"a run to continue, for task={task}",
+            expected="resume only with task=train",
+            remedy="leave it out",
+        )
+    path, saved, cwd = past
+    merged = _over(values, _located(saved, cwd), overridden)
+    if not any(_within(key, ("tracking",)) for key in overridden):
+        merged.tracking = saved["tracking"]
+    merged.resume = str(path)
     return merged
 
 

@@ -30,6 +30,7 @@ from lmol.config.choices import TrackingMode as TrackingMode
 from lmol.config.choices import ValidationMetric as ValidationMetric
 from lmol.config.fields import (
     Count,
+    Interval,
     NonNegative,
     Positive,
     ProperShare,
@@ -158,6 +159,12 @@ class TrainConfig:
     validate_every: Annotated[Share, Field(gt=0, description="as a share of all steps")]
     best_from: Annotated[Share, Field(description="share of steps before any is `best`")]
     log_every: Annotated[Count, Field(description="optimizer steps between log lines")]
+    save_every: Annotated[
+        Interval, Field(description="steps, or minutes as in 15m, between two saved states")
+    ]
+    max_minutes: Annotated[
+        Positive | None, Field(description="save the state and end the training after this time")
+    ]
     early_stopping: Annotated[EarlyStoppingConfig, Field(description="when to give up")]
     health: Annotated[HealthConfig, Field(description="when to intervene in a run, or to stop it")]
     workers: Annotated[int, Field(ge=0, description="processes that read images; 0 = none")]
@@ -196,6 +203,10 @@ class Config:
     images: Annotated[
         str | list[str] | None,
         Field(description="files, a folder, or a table; null: the held-out images of the run"),
+    ]
+    resume: Annotated[
+        str | None,
+        Field(description="unfinished run to continue: its folder, or auto for the newest like it"),
     ]
     runs: Annotated[
         str | list[str] | None,

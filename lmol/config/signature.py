@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from functools import cache
 from typing import Any
@@ -22,8 +22,13 @@ WITHOUT_EFFECT = (
     "tracking",
     "train.workers",
     "train.log_every",
+    "train.save_every",
+    "train.max_minutes",
+    "resume",
 )
 """Keys and groups that change the display or the speed, and never a result."""
+
+SHOWN_DIFFERENCES = 5
 
 
 @cache
@@ -61,3 +66,26 @@ def without(values: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
         group, name = group_of(kept, key)
         group.pop(name, None)
     return kept
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any], owner: str) -> list[str]:
+    """Return the keys with an effect that differ, with both values; if they are many, the first.
+
+    owner: of the first values, in words.
+    """
+    mine, others = (dict(flat(with_effect(dict(values)))) for values in (one, other))
+    found = [
+        f"{key} {other_value} where {owner} has {value}"
+        for key in {**mine, **others}
+        if (value := mine.get(key, "nothing")) != (other_value := others.get(key, "nothing"))
+    ]
+    return [*found[:SHOWN_DIFFERENCES], *(["..."] if len(found) > SHOWN_DIFFERENCES else [])]
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys and their values; a list, or an empty mapping, is a value."""
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

@@ -108,15 +108,6 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
-def kept(folder: Path) -> str:
-    """Return the checkpoints of a stopped run as text for the command's last line."""
-    found = [kind for kind in ("last", "best") if (folder / kind).is_dir()]
-    if not found:
-        return f"no checkpoint was kept in {folder}"
-    steps = ", ".join(f"{kind} of step {read_meta(folder / kind)['step']}" for kind in found)
-    return f"kept: {steps}, in {folder}"
-
-
 def unreadable(folder: Path, reason: object) -> CheckpointError:
     """Return the error about a file of a checkpoint that cannot be read."""
     return CheckpointError(

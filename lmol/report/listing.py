@@ -117,7 +117,7 @@ def _mean(runs: Sequence[ReportedRun], metric: str) -> float | None:
 
 def _status(runs: Sequence[ReportedRun]) -> RunStatus:
     """Return the worst status: a sweep is done only if all of its runs are."""
-    order = (RunStatus.FAILED, RunStatus.UNFINISHED, RunStatus.DONE)
+    order = (RunStatus.FAILED, RunStatus.INTERRUPTED, RunStatus.UNFINISHED, RunStatus.DONE)
     return min((run.status for run in runs), key=order.index)
 
 

@@ -10,11 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from lmol.config.signature import WITHOUT_EFFECT, without
+from lmol.config.signature import WITHOUT_EFFECT, flat, without
 from lmol.evaluation.over_folds import OverFolds, over_folds
 from lmol.report.numbers import listed, of_folds
 from lmol.report.runs import ReportedRun
-from lmol.runs.sweep_folder import flat
 
 NOT_OF_A_RECIPE = (
     *WITHOUT_EFFECT,

@@ -17,7 +17,7 @@ from lmol.config.sweeping import FOLD
 from lmol.config.task_kinds import TRAIN
 from lmol.errors import ConfigError, LmolError, RunFolderError
 from lmol.runs.formats import KEY
-from lmol.runs.run_folder import DONE, FAILED, MANIFEST
+from lmol.runs.run_folder import DONE, FAILED, INTERRUPTED, MANIFEST
 from lmol.runs.sweep_folder import SWEEP
 from lmol.system.files import read_mapping
 
@@ -79,6 +79,8 @@ class ReportedRun:
         status = str(self.manifest.get("status"))
         if status.startswith(FAILED):
             return RunStatus.FAILED
+        if status == INTERRUPTED:
+            return RunStatus.INTERRUPTED
         whole = status == DONE and bool(self.config)
         return RunStatus.DONE if whole and self._results_whole() else RunStatus.UNFINISHED
 

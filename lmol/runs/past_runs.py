@@ -99,8 +99,7 @@ def one_run(run: str | None) -> PastRun:
 
 
 def _latest() -> PastRun:
-    places = [path.parent for depth in (2, 3) for path in OUTPUTS.glob("*/" * depth + MANIFEST)]
-    finished = [past for past in _readable(places) if _finished(past)]
+    finished = [past for past in readable_runs() if _finished(past)]
     if not finished:
         raise RunFolderError(
             "run",
@@ -111,11 +110,11 @@ def _latest() -> PastRun:
     return max(finished, key=lambda past: str(past.manifest["end"]))
 
 
-def _readable(places: list[Path]) -> Iterator[PastRun]:
-    """Yield the runs that can be read; damaged runs, and runs that just begin, are not finished."""
-    for place in places:
+def readable_runs() -> Iterator[PastRun]:
+    """Yield the runs below outputs/ that can be read, not those that are damaged or just begin."""
+    for path in [path for depth in (2, 3) for path in OUTPUTS.glob("*/" * depth + MANIFEST)]:
         with suppress(RunFolderError):
-            yield PastRun.read(place)
+            yield PastRun.read(path.parent)
 
 
 def _named(path: Path) -> PastRun:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lmol.errors import StateError
 from lmol.system.files import replacing, to_json, write_text
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ class ResultFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._sizes: dict[str, int] = {}
 
     def part(self, name: str) -> ResultFolder:
         """Return a folder in this one, for results of a part, such as one fold of a sweep."""
@@ -46,11 +50,30 @@ class ResultFolder:
         return path
 
     def append(self, name: str, text: str) -> Path:
-        """Add whole lines to a file, made if it is missing; they are on disk when this returns."""
+        """Add whole lines to a file, which this object begins; they are on disk on return."""
         path = self._place(name)
-        with path.open("a", encoding="utf-8", newline="\n") as file:
+        with path.open("a" if name in self._sizes else "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
+            self._sizes[name] = file.tell()
         return path
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the sizes of the files that `append` wrote, in bytes."""
+        return dict(self._sizes)
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Cut the appended files of an earlier process to these sizes; `append` continues them."""
+        for name, size in state.items() if self.writes else ():
+            file = self.path / name
+            if not file.is_file() or file.stat().st_size < size:
+                raise StateError(
+                    file,
+                    got="a file that is missing or shorter than when the state was saved",
+                    expected=f"at least {size} bytes",
+                    remedy="restore the run folder as the training left it, or train anew",
+                )
+            os.truncate(file, size)
+        self._sizes = dict(state)
 
     def write_json(self, name: str, value: Any) -> Path:
         """Write JSON; NaN and infinity become null, NumPy values plain ones."""

@@ -22,13 +22,17 @@ from lmol.errors import LmolError, RunFolderError
 from lmol.runs.environment import describe_environment, describe_process, peak_memory
 from lmol.runs.formats import FORMAT, KEY
 from lmol.runs.result_folder import ResultFolder
+from lmol.runs.run_lock import RUNNING, run_lock
 from lmol.runs.run_log import LOGGER, run_log
 from lmol.system.disk import ANY_SPACE, disk_error, require_space
 from lmol.system.files import to_json, write_text
 from lmol.system.signals import describe_interrupt
 
 MANIFEST = "manifest.json"
-RUNNING, DONE, FAILED = "running", "done", "failed"
+DONE, FAILED, INTERRUPTED = "done", "failed", "interrupted"
+
+ATTEMPT = ("start", "end", "status", "error", "host", "pid")
+"""Facts of an earlier attempt that the manifest of a continued run keeps."""
 
 RESERVE = ".reserve"
 RESERVED = 128 * 1024
@@ -48,9 +52,14 @@ class RunFolder(ResultFolder):
     written by `append` grow.
     """
 
+    RESUMABLE = (RUNNING, INTERRUPTED, FAILED)
+    """Status of a run that can be continued; a run that a health rule stopped would stop again."""
+
     def __init__(self, path: Path, facts: dict[str, Any], *, debug: bool) -> None:
         super().__init__(path)
         self._facts, self._debug = facts, debug
+        self.state: Path | None = None
+        """The state to continue from; None for a run that begins."""
         self._space = ANY_SPACE
         self._open = ExitStack()
 
@@ -79,6 +88,7 @@ class RunFolder(ResultFolder):
         try:
             (path / RESERVE).write_bytes(os.urandom(RESERVED))
             folder.note(start=_now(), end=None)
+            folder._open.enter_context(run_lock(path))
             values = {KEY: FORMAT} | as_dict(config)
             write_text(path / "config.yaml", yaml.safe_dump(values, sort_keys=False))
         except OSError as error:
@@ -87,19 +97,35 @@ class RunFolder(ResultFolder):
             raise disk_error(error, path) or error from error
         return folder
 
+    @classmethod
+    def reopen(
+        cls, path: Path, before: dict[str, Any], state: Path | None, config: Config
+    ) -> RunFolder:
+        """Make an unfinished run's folder this process's own. before: its manifest."""
+        known = {key: before.get(key) for key in ATTEMPT}
+        attempts = [*before.get("attempts", []), known]
+        facts = {**before, **describe_process(), "attempts": attempts, "continued": _now()}
+        folder = cls(path, {**facts, "status": RUNNING, "error": None}, debug=config.debug)
+        folder.state = state
+        (path / RESERVE).write_bytes(os.urandom(RESERVED))
+        folder.note(end=None)
+        folder._open.enter_context(run_lock(path))
+        return folder
+
     def __enter__(self) -> RunFolder:
         self._file_handler = self._open.enter_context(
             run_log(self.path / "run.log", debug=self._debug)
         )
         LOGGER.info("Run folder: %s", self.path)
+        if "attempts" in self._facts:
+            LOGGER.info("Continued from %s", self.state.name if self.state else "its beginning")
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         (self.path / RESERVE).unlink(missing_ok=True)
         unwritable = None if error is None else disk_error(error, self.path, self._space)
         shown = unwritable or error
-        failed = shown.status if isinstance(shown, LmolError) else FAILED
-        status = DONE if shown is None else failed
+        status = DONE if shown is None else _status(shown)
         described = None if shown is None else _describe(shown)
         self.note(status=status, error=described, end=_now(), **peak_memory())
         if shown is not None:
@@ -145,8 +171,9 @@ class SilentFolder(RunFolder):
 
     writes = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, state: Path | None = None) -> None:
         super().__init__(path, {}, debug=False)
+        self.state = state
 
     def __enter__(self) -> RunFolder:
         LOGGER.addHandler(_NOWHERE)
@@ -178,6 +205,12 @@ def _exists(path: Path) -> RunFolderError:
         expected="a folder that is new or empty: results are never overwritten",
         remedy="choose another with hydra.run.dir=..., or leave the choice to the program",
     )
+
+
+def _status(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    return error.status if isinstance(error, LmolError) else FAILED
 
 
 def _describe(error: BaseException) -> str:

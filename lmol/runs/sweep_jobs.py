@@ -15,7 +15,8 @@ from lmol.config.sweeping import FOLD, Cell
 from lmol.errors import RunFolderError
 from lmol.runs.environment import process_lives
 from lmol.runs.job_record import Costs, Failure, costs, failures
-from lmol.runs.run_folder import DONE, FAILED, MANIFEST, RUNNING
+from lmol.runs.run_folder import DONE, FAILED, MANIFEST
+from lmol.runs.run_lock import RUNNING
 from lmol.runs.sweep_folder import KILLED, MISSING, SweepRecord, job_status
 from lmol.system.files import read_mapping
 from lmol.system.job_process import LONGEST_END, POLL

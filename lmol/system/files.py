@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -58,6 +59,12 @@ def _mode_of_new(file: Path) -> int:
 def _set_mode(file: Path, mode: int) -> None:
     if file.stat().st_mode != mode:
         file.chmod(stat.S_IMODE(mode))
+
+
+def shown(path: Path) -> str:
+    """Return a path for a command line: relative if it is below the present folder, and quoted."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def write_text(path: Path, text: str) -> None:

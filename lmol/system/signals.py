@@ -14,9 +14,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    *(getattr(signal, name) for name in ("SIGUSR1",) if hasattr(signal, name)),
+)
+"""SIGUSR1 is Slurm's usual warning before a time limit; Windows has none."""
+
 BASE_CODE = 128
 """Number to which a shell adds the signal's: 130 for Ctrl-C, 143 for SIGTERM."""
+
+AGAIN = 75
+"""Exit code of a run that reached its own time limit; sysexits.h means by it: try again later."""
 
 SAME = 2.0
 """Seconds in which further signals count as the first: torchrun and a terminal send one each."""
@@ -28,15 +38,23 @@ POLL = 0.5
 class Stopped(KeyboardInterrupt):
     """Exception of a signal that ends the command. kept: the kept checkpoint, in words."""
 
-    def __init__(self, number: int) -> None:
-        name = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
-        super().__init__(f"interrupted{name}")
-        self.number, self.kept = number, ""
+    def __init__(self, number: int, by: str = "") -> None:
+        name = by or ("" if number == signal.SIGINT else signal.Signals(number).name)
+        super().__init__(f"interrupted by {name}" if name else "interrupted")
+        self.code, self.kept = BASE_CODE + number, ""
+
+
+class TimeLimit(Stopped):
+    """The exception of a training that reached train.max_minutes."""
+
+    def __init__(self) -> None:
+        super().__init__(0, "train.max_minutes")
+        self.code = AGAIN
 
 
 def exit_code(error: KeyboardInterrupt) -> int:
-    """Return the exit code of a command that a signal ended."""
-    return BASE_CODE + (error.number if isinstance(error, Stopped) else signal.SIGINT)
+    """Return the exit code of a command that was interrupted."""
+    return error.code if isinstance(error, Stopped) else BASE_CODE + signal.SIGINT
 
 
 def describe_interrupt(error: KeyboardInterrupt) -> str:
@@ -64,7 +82,17 @@ class Signals:
     def release(self) -> None:
         """Raise the waiting signal, if any, unless another block still holds it."""
         self._depth -= 1
-        if self._depth == 0 and self._pending:
+        if self._depth == 0:
+            self.raise_pending()
+
+    @property
+    def pending(self) -> int:
+        """Return the number of the waiting signal, 0 if there is none."""
+        return self._pending
+
+    def raise_pending(self) -> None:
+        """Raise the waiting signal, if any, also while signals are held."""
+        if self._pending:
             number, self._pending = self._pending, 0
             raise Stopped(number)
 
@@ -94,6 +122,16 @@ def held() -> Iterator[None]:
         yield
     finally:
         SIGNALS_OF_PROCESS.release()
+
+
+@contextmanager
+def let_through() -> Iterator[None]:
+    """Raise signals at once in this block, which is inside of exactly one that holds them."""
+    try:
+        SIGNALS_OF_PROCESS.release()
+        yield
+    finally:
+        SIGNALS_OF_PROCESS.hold()
 
 
 @contextmanager

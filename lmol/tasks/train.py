@@ -6,9 +6,10 @@ import logging
 from pathlib import Path
 
 from lmol.config import Config
-from lmol.model.checkpoint import kept
 from lmol.model.device import require_device
 from lmol.runs.run_folder import RunFolder
+from lmol.runs.state_folder import newest_state, step_of
+from lmol.system.files import shown
 from lmol.system.signals import Stopped
 from lmol.tracking.opening import open_tracker
 from lmol.workflow.training import train_and_evaluate
@@ -23,11 +24,20 @@ def run(config: Config, run: RunFolder) -> float:
         with open_tracker(config, run) as tracker:
             trained = train_and_evaluate(config, run, tracker)
     except Stopped as ended:
-        ended.kept = kept(run.path / "checkpoints")
+        ended.kept = how_to_continue(run)
         raise
     if "swept" not in run.facts:  # after a job of a sweep, the next job starts
         log.info("%s", next_steps(run.path))
     return trained.best
+
+
+def how_to_continue(run: RunFolder) -> str:
+    """Return what was saved of an interrupted run, and the command that continues it, in words."""
+    state = newest_state(run.path)
+    saved = f"saved: the state after step {step_of(state)}" if state else "no state was saved yet"
+    if "swept" in run.facts:  # the sweep's command continues it
+        return saved
+    return f"{saved}. It goes on with\n  python -m lmol.run resume={shown(run.path)}"
 
 
 def next_steps(run: Path) -> str:

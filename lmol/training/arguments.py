@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,22 @@ from transformers import TrainingArguments
 
 from lmol.config.schema import OptimConfig, Precision, TrainConfig, ValidationMetric
 from lmol.system.distributed import PATIENCE
+from lmol.training.states import StateFolder
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerSettings:
-    """Settings of a training, and the folder that receives the checkpoints."""
+    """Settings of a training. folder: receives the checkpoints.
+
+    states: receives the states; None: none are saved. resumed: the state to continue from.
+    """
 
     train: TrainConfig
     optim: OptimConfig
     seed: int
     folder: Path
+    states: StateFolder | None = None
+    resumed: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

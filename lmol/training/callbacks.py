@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -64,7 +64,20 @@ class RunLog(TrainerCallback):
             return
         self.records.append({"step": state.global_step, **logs})
         self._record(self.records[-1])
-        self._tracker.log(state.global_step, {tracked_name(n): v for n, v in logs.items()})
+        self._track(self.records[-1])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"records": self.records}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the records; the tracker receives them again, for a run of its own."""
+        self.records = list(state["records"])
+        for record in self.records:
+            self._track(record)
+
+    def _track(self, record: Mapping[str, Any]) -> None:
+        numbers = {tracked_name(name): value for name, value in record.items() if name != "step"}
+        self._tracker.log(record["step"], numbers)
 
 
 def _validation_line(logs: dict[str, float]) -> str:
@@ -89,24 +102,28 @@ class LastRecord(TrainerCallback):
 
 
 class WholeSteps(TrainerCallback):
-    """Callback that delays signals during an optimizer step, so that kept weights are whole.
+    """Callback that lets signals wait while steps are computed, so that what is kept is whole.
 
-    It is the first of all callbacks. whole: False during a step, or after an error in one.
+    It is the first of all callbacks. whole: False during an update, or after an error in one.
     """
 
     whole = True
+    _held = False
+
+    def on_train_begin(self, *args: Any, **kwargs: Any) -> None:
+        SIGNALS_OF_PROCESS.hold()
+        self._held = True
 
     def on_pre_optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        SIGNALS_OF_PROCESS.hold()
         self.whole = False
 
     def on_step_end(self, *args: Any, **kwargs: Any) -> None:
         self.whole = True
-        SIGNALS_OF_PROCESS.release()
 
     def close(self) -> None:
-        """Release the delayed signals after an error in the middle of a step."""
-        if not self.whole:
+        """Raise the waiting signal, if any, after the training or after an error in it."""
+        if self._held:
+            self._held = False
             SIGNALS_OF_PROCESS.release()
 
 
@@ -129,6 +146,7 @@ class ProgressBar(TrainerCallback):
         if state.is_world_process_zero:
             bar = progress("Training", state.max_steps, "steps")
             self._advance = self._stack.enter_context(bar)
+            self._advance(state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._advance(1)

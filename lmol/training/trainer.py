@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
-from transformers import PrinterCallback, Trainer, TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 
 from lmol.audit.health import early_stopping
 from lmol.audit.monitor import Monitor
@@ -19,11 +20,16 @@ from lmol.errors import CheckpointError
 from lmol.model.checkpoint import save_checkpoint
 from lmol.model.pair_model import PairModel
 from lmol.system.distributed import process_state
+from lmol.system.signals import SIGNALS_OF_PROCESS, Stopped, let_through
 from lmol.training.arguments import TrainerSettings, TrainingData, training_arguments
 from lmol.training.callbacks import LastRecord, OwnDropout, WholeSteps
 from lmol.training.losses import PairTargets, needs_swapped_order, pair_loss
 from lmol.training.optim import build_optimizer, build_scheduler, learning_rates
+from lmol.training.resuming import ResumingTrainer
+from lmol.training.saving import Restoring, StateSaver
 from lmol.training.workers import for_workers, guarded
+
+log = logging.getLogger(__name__)
 
 TARGETS = ("targets", "weights")
 """Keys of a batch that are not images."""
@@ -32,12 +38,13 @@ NOT_USED: Any = ()
 """Placeholder for the validation set that the Trainer requires; `validate` is used instead."""
 
 
-class ComparisonTrainer(Trainer):
+class ComparisonTrainer(ResumingTrainer):
     """Trainer of a PairModel on pairs; it validates on other images of the training fold.
 
     The folder receives `last` at each validation, and `best` whenever the metric is a new best.
     """
 
+    _announced = False
     loss_is_scaled_for_ga = False
     """Our loss is a mean over the micro-batch: the Trainer divides it by the accumulation steps."""
 
@@ -50,9 +57,9 @@ class ComparisonTrainer(Trainer):
         monitor: Monitor,
         callbacks: list[TrainerCallback],
     ) -> None:
-        self._config, self._optim = settings.train, settings.optim
+        self._config, self.settings = settings.train, settings
         self.folder, self.pair_model, self.data = settings.folder, model, data
-        self._monitor, self._logged = monitor, 0
+        self.monitor, self.logged = monitor, 0
         self._both_orders = needs_swapped_order(self._config.loss)
         self._rates: dict[str, float] = {}
         self.steps = WholeSteps()
@@ -70,8 +77,10 @@ class ComparisonTrainer(Trainer):
                 *callbacks,
                 *monitor.callbacks,
                 *early_stopping(self._config.early_stopping),
+                Restoring(self),
             ],
         )
+        self.saver = StateSaver(self)
         self.remove_callback(PrinterCallback)  # it prints every record as a dictionary
 
     def compute_loss(
@@ -83,13 +92,13 @@ class ComparisonTrainer(Trainer):
     ) -> Any:
         """Return the scalar loss of a micro-batch, in nats."""
         images = {key: value for key, value in inputs.items() if key not in TARGETS}
-        with self._monitor.forward():
+        with self.monitor.forward():
             logits = model(**images, both_orders=self._both_orders)
         targets = PairTargets(shares=inputs["targets"], weights=inputs["weights"])
         progress = self.state.global_step / max(self.state.max_steps, 1)
         terms = pair_loss(logits, targets, self._config.loss, progress)
         parts = (terms.total, terms.cross_entropy, terms.consistency)
-        self._monitor.sums.add(parts, logits, targets.labels[:, : logits.shape[1]])
+        self.monitor.sums.add(parts, logits, targets.labels[:, : logits.shape[1]])
         self._rates = learning_rates(self.optimizer) if self.optimizer else {}
         return (terms.total, logits) if return_outputs else terms.total
 
@@ -107,20 +116,23 @@ class ComparisonTrainer(Trainer):
         stay non-finite; the records get it from the signals.
         """
         loss = super().training_step(*args, **kwargs)
+        if SIGNALS_OF_PROCESS.pending and not self._announced:
+            self._announced = True
+            log.info("Ending after this step; another signal ends the run at once")
         if self.accelerator.sync_gradients:
-            self._monitor.backward_done()
+            self.monitor.backward_done()
         return torch.nan_to_num(loss, nan=0.0, posinf=0.0, neginf=0.0)
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
         """Store the norm before clipping, with which the Trainer calls this after clipping."""
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
-        self._monitor.sums.grad_norm = norm
+        self.monitor.sums.grad_norm = norm
         return norm
 
     def create_optimizer(self, model: nn.Module | None = None) -> AdamW:
         """Return AdamW with the named groups of lmol.training.optim."""
         if self.optimizer is None:
-            self.optimizer = build_optimizer(self.pair_model, self._optim)
+            self.optimizer = build_optimizer(self.pair_model, self.settings.optim)
         return cast(AdamW, self.optimizer)
 
     def create_scheduler(
@@ -129,7 +141,7 @@ class ComparisonTrainer(Trainer):
         """Return the schedule of lmol.training.optim."""
         if self.lr_scheduler is None:
             chosen = optimizer or self.create_optimizer()
-            self.lr_scheduler = build_scheduler(chosen, num_training_steps, self._optim)
+            self.lr_scheduler = build_scheduler(chosen, num_training_steps, self.settings.optim)
         return self.lr_scheduler
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -142,20 +154,37 @@ class ComparisonTrainer(Trainer):
 
     def _means(self) -> dict[str, float]:
         """Return the mean loss terms (nats) and accuracy of the steps since the last record."""
-        steps = self._monitor.history.steps[self._logged :]
-        self._logged += len(steps)
+        steps = self.monitor.history.steps[self.logged :]
+        self.logged += len(steps)
         names = ("loss", "cross_entropy", "consistency", "accuracy")
         return {name: float(values(steps, name).mean()) for name in names}
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Evaluate the validation pairs, never the held-out fold."""
-        validated = self.data.validate(self.state.global_step)
+        self.saver.before_validation()
+        try:
+            with let_through():
+                validated = self.data.validate(self.state.global_step)
+        except Stopped:
+            self.saver.save(validation_due=True)
+            raise
         metrics = {f"eval_{name}": value for name, value in validated.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
         return metrics
+
+    def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
+        """Do the stock work at the end of a step or an epoch, then save the state if it is due."""
+        validated = self.control.should_evaluate
+        super()._maybe_log_save_evaluate(*args, **kwargs)
+        self.saver.end_of_step(validated=validated)
+
+    def validate_again(self) -> None:
+        """Do the validation that the continued training was interrupted in."""
+        self.control.should_evaluate = True
+        self._maybe_log_save_evaluate(self._tr_loss, None, self.model, None, 0, None, 0.0)
 
     def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
         """Return True for a new best; before `best_from`, at a high learning rate, it is chance."""
@@ -182,7 +211,7 @@ class ComparisonTrainer(Trainer):
 
         Return False if there are no trained ones.
         """
-        good = self._monitor.interventions.last_good
+        good = self.monitor.interventions.last_good
         if good.step == 0:
             return False
         good.restore(self.pair_model)

@@ -79,40 +79,6 @@ class WorkerCollator:
             return _no_room(sum(tensor.nbytes for tensor in batch.values()), "for one more batch")
 
 
-class WorkerLoader:
-    """Batches of a DataLoader with workers, with a time limit on the wait for them."""
-
-    def __init__(self, loader: Any) -> None:
-        self._loader = loader
-        loader.multiprocessing_context = START_METHOD
-        loader.timeout = SILENCE
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def __len__(self) -> int:
-        return len(self._loader)
-
-    def __iter__(self) -> Iterator[Any]:
-        """Raise in the training process what a worker returned as an error."""
-        batches = iter(self._loader)
-        try:
-            for batch in batches:
-                if isinstance(batch, LmolError):
-                    raise batch
-                yield batch
-        except RuntimeError:
-            _end_workers(batches)
-            raise
-
-
-def _end_workers(batches: Any) -> None:
-    """Ask the workers to end, then kill: at its end, Python would wait for one that hangs."""
-    batches._shutdown_workers()
-    for worker in batches._workers:
-        worker.kill()
-
-
 def for_workers(dataset: Any, collator: Any, config: TrainConfig) -> tuple[Any, Any]:
     """Return dataset and collator for use in workers; unchanged if there are no workers.
 
@@ -127,7 +93,8 @@ def for_workers(dataset: Any, collator: Any, config: TrainConfig) -> tuple[Any, 
 def guarded(loader: Any) -> Any:
     """Return accelerate's loader with a time limit on the wait for its workers."""
     if loader.num_workers:
-        loader.base_dataloader = WorkerLoader(loader.base_dataloader)
+        loader.base_dataloader.multiprocessing_context = START_METHOD
+        loader.base_dataloader.timeout = SILENCE
     return loader
 
 

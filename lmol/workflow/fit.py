@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
 
 import torch
 from transformers import TrainerCallback
@@ -20,6 +19,7 @@ from lmol.runs.run_folder import RunFolder
 from lmol.system.signals import Stopped
 from lmol.training.arguments import TrainerSettings, TrainingData
 from lmol.training.callbacks import ProgressBar, RunLog
+from lmol.training.states import StateFolder, read_training_state
 from lmol.training.trainer import ComparisonTrainer
 from lmol.training.workers import worker_failures
 from lmol.workflow.checkpoints import complete_stopped
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def fit(session: Session, validator: Validator) -> tuple[float, float]:
-    """Train, and leave the checkpoints `best` and `last`.
+    """Train, or continue a training, and leave the checkpoints `best` and `last`.
 
     Returns the best validation metric and the duration of training in seconds. Raises HealthError
     if a rule stopped the run; `last` then holds the last weights without a finding.
@@ -38,7 +38,7 @@ def fit(session: Session, validator: Validator) -> tuple[float, float]:
     run = session.run
     monitor = monitor_of(session)
     record = RunLog(run.append_metrics, session.tracker)
-    trainer = trainer_of(session, monitor, validator, [record])
+    trainer = trainer_of(session, monitor, validator, [record], saved=True)
     try:
         seconds = train(trainer, monitor, run)
     except Stopped:
@@ -83,10 +83,15 @@ def broken_images(session: Session) -> str:
 
 
 def trainer_of(
-    session: Session, monitor: Monitor, validator: Validator, callbacks: list[TrainerCallback]
+    session: Session,
+    monitor: Monitor,
+    validator: Validator,
+    callbacks: list[TrainerCallback],
+    *,
+    saved: bool = False,
 ) -> ComparisonTrainer:
-    """Build the Trainer named by train.trainer."""
-    config, images = session.config, session.images
+    """Build the Trainer named by train.trainer. saved: its state is saved, and may be continued."""
+    config, images, state = session.config, session.images, session.run.state
     trainer: ComparisonTrainer = instantiate(config.train.trainer)(
         model=session.model,
         settings=TrainerSettings(
@@ -94,6 +99,8 @@ def trainer_of(
             optim=config.optim,
             seed=session.seed,
             folder=session.run.folder("checkpoints"),
+            states=StateFolder(session.run) if saved else None,
+            resumed=read_training_state(state) if saved and state else None,
         ),
         data=TrainingData(
             dataset=PairDataset(session.fold.training_pairs, images),
@@ -109,12 +116,11 @@ def trainer_of(
 def train(trainer: ComparisonTrainer, monitor: Monitor, run: RunFolder) -> float:
     """Train to the end or to an error; in both cases write the health report into the manifest.
 
-    Returns seconds. Raises HealthError if a rule stops the run, and TrainingError if a worker died
-    or no longer answers.
+    Returns seconds, of earlier processes too. Raises HealthError if a rule stops the run, and
+    TrainingError if a worker died or no longer answers.
     """
     bar = ProgressBar()
     trainer.add_callback(bar)
-    start = time.monotonic()
     try:
         with worker_failures():
             trainer.train()
@@ -126,4 +132,4 @@ def train(trainer: ComparisonTrainer, monitor: Monitor, run: RunFolder) -> float
         log.info("Health: %d steps, %s", report["steps"], found or "nothing found")
         trainer.steps.close()
     monitor.stop_where_pending()
-    return time.monotonic() - start
+    return trainer.saver.seconds

@@ -29,7 +29,7 @@ def load_folds(config: Config, run: RunFolder) -> list[PreparedFold]:
     """Load, check and split the data; refuse held-out files that are also in the training fold."""
     source = instantiate(config.data.source)
     data = load_data(source)
-    run.note(data_hash=data_hash(data.images, data.comparisons))
+    _note_same(run, data_hash=data_hash(data.images, data.comparisons))
     log.info("%s", data.describe())
     _require_scores(config, data)
     splits = split_folds(source, data.images, config.fold)
@@ -37,6 +37,18 @@ def load_folds(config: Config, run: RunFolder) -> list[PreparedFold]:
         refuse_leaks(split)
     plan = pair_plan(config)
     return [PreparedFold(split, data, plan) for split in splits]
+
+
+def _note_same(run: RunFolder, **hashes: str) -> None:
+    """Add hashes to the manifest; raise DataError if a continued run began with others."""
+    if run.state is not None and any(run.facts.get(key, one) != one for key, one in hashes.items()):
+        raise DataError(
+            "data",
+            got="other images, scores, votes or folds than the run began with",
+            expected="the same data, so that it ends with the same bits",
+            remedy="restore the data, or train anew",
+        )
+    run.note(**hashes)
 
 
 def _require_scores(config: Config, data: DataSet) -> None:
@@ -69,7 +81,7 @@ def pair_plan(config: Config) -> PairPlan:
 def prepare_fold(config: Config, run: RunFolder) -> PreparedFold:
     """Prepare the configured fold, and write its pairs and images."""
     fold = load_folds(config, run)[config.fold.index - 1]
-    run.note(split_hash=split_hash(fold.split))
+    _note_same(run, split_hash=split_hash(fold.split))
     save_pairs(fold, run)
     save_images(fold.split, run)
     count_near_duplicates([fold.split], run)

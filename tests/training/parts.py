@@ -58,6 +58,8 @@ TRAIN = TrainConfig(
     validate_every=0.5,
     best_from=0.0,
     log_every=1,
+    save_every="15m",
+    max_minutes=None,
     early_stopping=EarlyStoppingConfig(patience=0, min_delta=0.0),
     workers=0,
     health=load_config("task=prepare").train.health,
