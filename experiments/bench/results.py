@@ -13,6 +13,9 @@ from safetensors.torch import load_file
 BY_CLOCK = ("seconds", "train_seconds", "eval_seconds")
 """Columns and metrics that are durations."""
 
+PATH = "path"
+"""Column of the files' places, which may differ between two run folders."""
+
 OF_MACHINE = ("memory.csv", "manifest.json", "run.log", "config.yaml")
 """Files about the process; the audit's summaries also hold its memory."""
 
@@ -44,7 +47,7 @@ def _content(file: Path) -> Any:
     data = file.read_bytes()
     if file.suffix == ".csv":
         table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
-        return table.drop(columns=[*BY_CLOCK], errors="ignore").to_csv()
+        return table.drop(columns=[*BY_CLOCK, PATH], errors="ignore").to_csv()
     if file.suffix == ".json":
         return _without_machine(json.loads(data))
     if file.suffix == ".safetensors":

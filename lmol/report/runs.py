@@ -91,6 +91,8 @@ class ReportedRun:
             return f"no readable {MANIFEST}: the run has just started, or was killed at its start"
         if self.status is RunStatus.FAILED:
             return str(self.manifest.get("error") or "failed").splitlines()[0]
+        if self.status is RunStatus.INTERRUPTED:
+            return f"{self.manifest.get('error')}; resume={self.path} continues it"
         if self.status is RunStatus.DONE:
             return None
         if self.manifest.get("status") == DONE:

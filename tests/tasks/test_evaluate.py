@@ -234,7 +234,7 @@ def test_a_run_that_was_stopped_while_judging_can_be_judged_and_ranked_with(
         assert command(*SMALL, "hydra.run.dir=outputs/one/run")[0] == 130
     run = "run=outputs/one/run"
     assert command("task=evaluate", run, "hydra.run.dir=evaluated") == (0, "")
-    assert "did not finish (status failed)" in Path("evaluated/run.log").read_text()
+    assert "did not finish (status interrupted)" in Path("evaluated/run.log").read_text()
     for checkpoint in ("best", "last"):
         ranked = ("task=rank", run, f"checkpoint={checkpoint}", "ranking.pairing=reference")
         assert command(*ranked, f"hydra.run.dir={checkpoint}") == (0, "")
