@@ -4,11 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from safetensors.torch import load_file
+
+from experiments.bench.results import differing
 
 SMALL = (
     "data.source.num_images=60",
@@ -26,11 +30,21 @@ def read(path):
     return json.loads(Path(path).read_text())
 
 
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "-m", "lmol.run")
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
 def two_processes(*settings):
-    torchrun = ["torch.distributed.run", "--nproc_per_node=2"]
-    command = [sys.executable, "-m", *torchrun, "-m", "lmol.run", *SMALL, *settings]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    known = () if settings[0].startswith("resume=") else SMALL
+    return subprocess.run(
+        [*TORCHRUN, *known, *settings], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+
+
+def begin_two(*settings):
+    return subprocess.Popen(
+        [*TORCHRUN, *SMALL, *settings], env=ENVIRONMENT, stdout=subprocess.DEVNULL
+    )
 
 
 def records(folder):
@@ -88,3 +102,23 @@ def test_a_run_that_health_stops_says_so(tmp_path, monkeypatch):
     manifest = read("run/manifest.json")
     assert (manifest["status"], bool(manifest["end"])) == ("failed: health", True)
     assert manifest["health"]["findings"][0]["rule"] == "large_updates"
+
+
+@pytest.mark.slow
+def test_two_processes_of_which_one_is_killed_are_continued_to_the_same_bits(tmp_path, monkeypatch):
+    """The other process does not wait for the killed one, and both begin again where they were."""
+    monkeypatch.chdir(tmp_path)
+    settings = (
+        "train.batch_pairs=4", "train.accumulation=2", "train.epochs=2", "train.save_every=1",
+        "model.lora.dropout=0.1", "train.log_every=4",
+    )  # fmt: skip
+    assert two_processes(*settings, "hydra.run.dir=whole").returncode == 0
+    with begin_two(*settings, "hydra.run.dir=killed") as torchrun:
+        while not list(Path("killed/state").glob("*-step-5")):
+            time.sleep(0.05)
+        workers = psutil.Process(torchrun.pid).children()
+        workers[1].kill()
+        assert torchrun.wait(timeout=60) != 0
+    assert read("killed/manifest.json")["status"] == "failed"
+    assert two_processes("resume=killed").returncode == 0
+    assert differing(Path("whole"), Path("killed")) == []
