@@ -6,7 +6,7 @@ import inspect
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import Any, get_type_hints
 
@@ -145,6 +145,7 @@ def _arguments(target: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in target.items() if name not in HYDRA_KEYS}
 
 
+@cache
 def _parameters(kind: Any, complete: bool) -> Any:
     """Return a typed dictionary of the constructor's parameters; it validates without building."""
     hints = get_type_hints(kind, include_extras=True)
