@@ -10,10 +10,9 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hydra._internal.core_plugins.importlib_resources_config_source import (
-    ImportlibResourcesConfigSource,
-)
 from hydra._internal.hydra import Hydra
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.plugins import Plugins
 from PIL.Image import Image
 
 from lmol.data.sources import synthetic
@@ -57,7 +56,7 @@ def packaged_files_read_once(stock: Callable[..., Any]) -> Callable[..., Any]:
     """Return a load_config that parses each file of a package once, and returns copies."""
     known: dict[tuple[str, str, str], Any] = {}
 
-    def load_config(source: ImportlibResourcesConfigSource, config_path: str) -> Any:
+    def load_config(source: Any, config_path: str) -> Any:
         key = (source.provider, source.path, config_path)
         if key not in known:
             known[key] = stock(source, config_path)
@@ -80,7 +79,8 @@ def faces_drawn_once(stock: Callable[[Face, int], Image]) -> Callable[[Face, int
 
 
 def remember(patch: pytest.MonkeyPatch) -> None:
+    Plugins.instance()  # registers the sources of files
+    packaged = SourcesRegistry.instance().resolve("pkg")
     patch.setattr(Hydra, "get_mode", mode_where_one_is_set(STOCK_MODE))
-    read = packaged_files_read_once(ImportlibResourcesConfigSource.load_config)
-    patch.setattr(ImportlibResourcesConfigSource, "load_config", read)
+    patch.setattr(packaged, "load_config", packaged_files_read_once(packaged.load_config))
     patch.setattr(synthetic, "draw_face", faces_drawn_once(synthetic.draw_face))
