@@ -16,7 +16,7 @@ from hydra.core.plugins import Plugins
 from PIL.Image import Image
 
 from lmol.data.sources import synthetic
-from lmol.data.sources.faces import Face
+from lmol.data.sources.faces import Face, draw_face
 
 VALUE = re.compile(r"\+\+|hydra\.(?!mode|searchpath)")
 """An override of a value, which adds no file to the configuration and leaves hydra.mode as it is.
@@ -69,13 +69,13 @@ def faces_drawn_once(stock: Callable[[Face, int], Image]) -> Callable[[Face, int
     """Return a draw_face that draws each face once; the pictures are only saved."""
     known: dict[tuple[object, ...], Image] = {}
 
-    def draw_face(face: Face, size: int) -> Image:
+    def draw_once(face: Face, size: int) -> Image:
         key = (size, *face.items())
         if key not in known:
             known[key] = stock(face, size)
         return known[key]
 
-    return draw_face
+    return draw_once
 
 
 def remember(patch: pytest.MonkeyPatch) -> None:
@@ -83,4 +83,4 @@ def remember(patch: pytest.MonkeyPatch) -> None:
     packaged = SourcesRegistry.instance().resolve("pkg")
     patch.setattr(Hydra, "get_mode", mode_where_one_is_set(STOCK_MODE))
     patch.setattr(packaged, "load_config", packaged_files_read_once(packaged.load_config))
-    patch.setattr(synthetic, "draw_face", faces_drawn_once(synthetic.draw_face))
+    patch.setattr(synthetic, "draw_face", faces_drawn_once(draw_face))

@@ -145,9 +145,13 @@ def _arguments(target: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in target.items() if name not in HYDRA_KEYS}
 
 
-@cache
 def _parameters(kind: Any, complete: bool) -> Any:
     """Return a typed dictionary of the constructor's parameters; it validates without building."""
+    return _validator(kind, complete)
+
+
+@cache
+def _validator(kind: Any, complete: bool) -> Any:
     hints = get_type_hints(kind, include_extras=True)
     taken = {
         field.name: hints[field.name]
