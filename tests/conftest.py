@@ -16,6 +16,7 @@ import pytest
 
 from lmol.data.sources.synthetic import SyntheticFaces
 from tests.blank_pictures import BLANK, DRAWING, set_methods
+from tests.remembered import remember
 
 if TYPE_CHECKING:
     from lmol.model.vlm.comparer import Comparer
@@ -34,16 +35,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in slow]
 
 
+def pytest_collection() -> None:
+    """Import libraries without the search for garbage, which finds none among a million objects."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Spare every later collection of garbage the million objects of the imported libraries."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _blank_pictures() -> Iterator[None]:
+def _quick_commands() -> Iterator[None]:
+    """Draw blank pictures, and do once what is the same for all commands."""
     with pytest.MonkeyPatch.context() as patch:
         set_methods(patch, BLANK)
+        remember(patch)
         yield
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -18,8 +21,21 @@ from lmol.tracking.opening import installed
 def checked(values: DictConfig) -> Config:
     """Check the values of a job: first without slow imports, then, after its first line, all."""
     check(values, quick=True)
-    _before_imports(values)
-    return check(values)
+    with _no_garbage_search():
+        _before_imports(values)
+        return check(values)
+
+
+@contextmanager
+def _no_garbage_search() -> Iterator[None]:
+    """Spare imports the search for garbage among a million objects, a seventh of their time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _before_imports(values: DictConfig) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import is_dataclass, replace
+from functools import cache
 from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -129,7 +130,12 @@ def _valid_groups(plain: dict[str, Any]) -> dict[str, Any]:
 
 def _validated(kind: Any, plain: Any) -> Any:
     """Validate strictly as JSON: "3" is not a number and true is not 1, but fp32 is a Precision."""
-    return TypeAdapter(kind).validate_json(json.dumps(plain, default=str), strict=True)
+    return _adapter(kind).validate_json(json.dumps(plain, default=str), strict=True)
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _without_repeats(mistyped: list[LmolError], problems: list[LmolError]) -> list[LmolError]:

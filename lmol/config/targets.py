@@ -6,7 +6,7 @@ import inspect
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import Any, get_type_hints
 
@@ -147,6 +147,11 @@ def _arguments(target: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parameters(kind: Any, complete: bool) -> Any:
     """Return a typed dictionary of the constructor's parameters; it validates without building."""
+    return _validator(kind, complete)
+
+
+@cache
+def _validator(kind: Any, complete: bool) -> Any:
     hints = get_type_hints(kind, include_extras=True)
     taken = {
         field.name: hints[field.name]

@@ -33,26 +33,27 @@ def save_checkpoint(model: PairModel, folder: Path, meta: dict[str, Any]) -> Non
     fingerprint of the frozen weights, and the list of keys. Raises CheckpointError, without
     writing anything, if a number is not finite.
     """
-    _require_finite(folder, model.trained_state())
+    state = model.trained_state()
+    _require_finite(folder, state)
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     with held():
         try:
-            _write(model, partial, meta)
+            _write(model, partial, meta, sorted(state))
             _replace(partial, folder)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
 
 
-def _write(model: PairModel, partial: Path, meta: dict[str, Any]) -> None:
+def _write(model: PairModel, partial: Path, meta: dict[str, Any], keys: list[str]) -> None:
     model.save_trained(partial)
     stored = {
         KEY: FORMAT,
         **meta,
         "comparer": model.spec,
         "base": model.fingerprint(),
-        "keys": sorted(model.trained_state()),
+        "keys": keys,
     }
     (partial / META).write_text(json.dumps(stored, indent=2) + "\n")
     follow_umask(partial)

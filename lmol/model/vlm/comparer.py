@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from lmol.model.vlm.spec import VisionLanguageModel
 
 
+NO_CARD = "---\n{}\n---\n"
+"""An empty model card: PEFT adds to one that is there, or fills a template, which takes longer."""
+
+
 class Comparer(PairModel):
     """A vision-language model that compares two images in one prompt.
 
@@ -90,10 +94,12 @@ class Comparer(PairModel):
 
     def save_trained(self, folder: Path) -> None:
         """Write adapter_model.safetensors, adapter_config.json and the processor."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "README.md").write_text(NO_CARD)
         self.adapted.save_pretrained(
             str(folder), safe_serialization=True, save_embedding_layers=False
         )
-        (folder / "README.md").unlink(missing_ok=True)
+        (folder / "README.md").unlink()
         self.base.processor.save_pretrained(folder)
 
     @property
