@@ -13,6 +13,9 @@ NEWEST_TESTS := tests/evaluation tests/ranking tests/model/test_comparer.py test
 CHECKOUT_FIRST := -c 'import pathlib, sysconfig; \
     pathlib.Path(sysconfig.get_path("purelib"), "lmol_checkout.pth").write_text("$(CURDIR)\n")'
 
+# Compiled modules are kept: each process would compile the package again otherwise, for a second.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all guard test-newest setup-newest newest setup clean
 

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from filelock import FileLock
 
+from tests.forked import Forked
 from tests.tasks.conftest import SMALL
 
 LONG = (
@@ -54,16 +55,14 @@ def status(run: Path) -> object:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"),
-    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 138)]
 )
-def test_a_signal_ends_a_training_which_keeps_its_last_weights(tmp_path, monkeypatch, number, code):
-    monkeypatch.chdir(tmp_path)
-    with begin("hydra.run.dir=run") as training:
-        wait_for(lambda: (tmp_path / "run/checkpoints/last/meta.json").is_file())
-        training.send_signal(number)
-        _, errors = training.communicate(timeout=60)
-    assert training.returncode == code
+def test_a_signal_ends_a_training_which_keeps_its_last_weights(tmp_path, number, code):
+    training = Forked(tmp_path, *LONG, "audit=off", "hydra.run.dir=run")
+    wait_for(lambda: (tmp_path / "run/checkpoints/last/meta.json").is_file())
+    training.kill(number)
+    assert training.wait() == code
+    errors = training.log
     assert "Traceback" not in errors
     facts = manifest(tmp_path / "run")
     assert facts["status"] == "interrupted"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from experiments.bench.results import differing
-from tests.killed import killed_in
+from tests.forked import killed_in
 from tests.tasks.conftest import SMALL, run_in
 
 TRAINED = (
@@ -36,6 +36,8 @@ EVERY_STEP = [STEP] * 12
 EVERYWHERE = [WRITING, STEP, VALIDATING, BEST, WRITING, STEP, VALIDATING, JUDGING, RANKING, DRAWING]
 """Each process goes on from the last state of those before it, and is killed somewhere else."""
 
+SOME = [WRITING, VALIDATING, BEST, JUDGING]
+
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
@@ -48,17 +50,17 @@ def whole(tmp_path_factory):
     [
         pytest.param(EVERY_STEP, 0, marks=pytest.mark.slow),
         pytest.param(EVERY_STEP, 2, marks=pytest.mark.slow),
-        (EVERYWHERE, 0),
+        pytest.param(EVERYWHERE, 0, marks=pytest.mark.slow),
+        (SOME, 0),
     ],
 )
 def test_a_killed_run_ends_as_if_it_had_not_been_killed(whole, moments, workers):
     killed = Path(f"killed_{len(moments)}_{workers}")
     workers = f"train.workers={workers}"
-    for number, (place, call) in enumerate(moments):
+    for place, call in moments:
         again = f"resume={killed}" if (whole / killed / "state").exists() else None
         arguments = [again, workers] if again else [*TRAINED, f"hydra.run.dir={killed}", workers]
         killed_in(whole, place, call, *arguments, after=place == STEP[0])
-        print(number, place, [path.name for path in (whole / killed / "state").glob("*")])
     run_in(whole, f"resume={killed}")
     assert differing(whole / "whole", whole / killed) == []
     assert "rolled back" in (whole / killed / "run.log").read_text()

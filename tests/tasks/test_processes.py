@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 from safetensors.torch import load_file
 
 from experiments.bench.results import differing
+from tests.forked import Forked
 
 SMALL = (
     "data.source.num_images=60",
@@ -34,7 +36,7 @@ TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2",
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
-def two_processes(*settings):
+def two_processes(*settings: str) -> "subprocess.CompletedProcess[str]":
     known = () if settings[0].startswith("resume=") else SMALL
     return subprocess.run(
         [*TORCHRUN, *known, *settings], env=ENVIRONMENT, capture_output=True, text=True, check=False
@@ -51,9 +53,30 @@ def records(folder):
     return pd.read_json(Path(folder, "metrics.jsonl"), lines=True)
 
 
-def test_two_processes_are_one_with_twice_the_batch(command):
-    ended = two_processes("train.batch_pairs=4", "train.accumulation=2", "hydra.run.dir=two")
-    assert ended.returncode == 0, ended.stderr
+def forked_processes(*settings):
+    """Run two processes with the environment that torchrun gives them; return their exit codes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    numbers = [{"RANK": rank, "LOCAL_RANK": rank, "MASTER_PORT": port} for rank in ("0", "1")]
+    both = [Forked(Path.cwd(), *SMALL, *settings, environment=shared | one) for one in numbers]
+    return [one.wait() for one in both]
+
+
+def torchrun_processes(*settings):
+    """Run two processes with torchrun; return its exit code."""
+    ended = two_processes(*settings)
+    print(ended.stdout, ended.stderr)
+    return [ended.returncode]
+
+
+@pytest.mark.parametrize(
+    "way", [forked_processes, pytest.param(torchrun_processes, marks=pytest.mark.slow)]
+)
+def test_two_processes_are_one_with_twice_the_batch(command, way):
+    codes = way("train.batch_pairs=4", "train.accumulation=2", "hydra.run.dir=two")
+    assert not any(codes)
     twice = ("train.batch_pairs=8", "train.accumulation=2")
     assert command(*SMALL, *twice, "hydra.run.dir=one") == (0, "")
     pd.testing.assert_frame_equal(records("two"), records("one"), rtol=1e-4, atol=1e-5)

@@ -1,6 +1,7 @@
 """resume=<folder> and resume=auto: what is continued, what is refused, and what the user reads."""
 
 import json
+import re
 import shutil
 import signal
 import time
@@ -10,10 +11,14 @@ import pytest
 from filelock import FileLock
 
 from experiments.bench.results import differing
+from lmol.config import load_config
+from lmol.errors import RunFolderError
+from lmol.runs.past_runs import PastRun
 from lmol.runs.state_folder import states_of
+from lmol.runs.unfinished import refuse_to_continue
 from lmol.system.signals import Stopped
 from lmol.workflow import validation
-from tests.killed import killed_in
+from tests.forked import killed_in
 from tests.tasks.conftest import SMALL, run_in
 from tests.tracking.wandb_file import stored_runs
 
@@ -76,20 +81,21 @@ def test_auto_begins_a_run_if_there_is_none_to_continue(command, killed):
         ([], {"task": "audit"}, "got the folder of task=audit"),
     ],
 )
-def test_what_would_lead_elsewhere_is_refused(command, killed, settings, facts, message):
+def test_what_would_lead_elsewhere_is_refused(killed, settings, facts, message):
     change(killed, **facts)
-    code, errors = command(f"resume={killed}", *settings)
-    assert code == 2
-    assert message in errors
-    assert (killed / "state").is_dir()
+    with pytest.raises(RunFolderError, match=re.escape(message)):
+        refuse_to_continue(PastRun.read(killed), load_config(*TRAINED, *settings))
 
 
-def test_a_run_that_another_host_still_trains_is_refused(command, killed):
+def test_a_run_that_another_host_still_trains_is_refused(killed):
     change(killed, host="elsewhere")
-    with FileLock(killed / ".running.lock"):
-        code, errors = command(f"resume={killed}")
-    assert code == 2
-    assert "got a run that process" in errors
+    config = load_config(*TRAINED)
+    refuse_to_continue(PastRun.read(killed), config)
+    with (
+        FileLock(killed / ".running.lock"),
+        pytest.raises(RunFolderError, match="got a run that process"),
+    ):
+        refuse_to_continue(PastRun.read(killed), config)
 
 
 def test_resume_is_for_a_single_training(command, killed):
