@@ -44,9 +44,7 @@ class Forked:
             os.dup2(file.fileno(), 2)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             warnings.simplefilter("default")
-            AcceleratorState._reset_state(
-                reset_partial_state=True
-            )  # this process may be of several
+            AcceleratorState._reset_state(reset_partial_state=True)
             with pytest.MonkeyPatch.context() as patch:
                 patch.chdir(folder)
                 patch.setattr(sys, "stdout", file)

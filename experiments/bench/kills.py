@@ -3,8 +3,9 @@
     python -m lmol.experiments.bench.kills [--times 25] [--a-run 5] [--json PATH] [OVERRIDES]
 
 The real command, of the built-in example and of a sweep over two of its folds with joblib, is ended
-by SIGKILL with all of its processes, at moments that are uniform over its duration, and repeated. A
-row compares one run that was killed --a-run times with the whole one, bit for bit.
+by SIGKILL with all of its processes, at a random moment in the first half of its duration, and
+repeated; as it goes on from its last state, the kills fall into all parts of a run. A row compares
+one run that was killed --a-run times with the whole one, bit for bit.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from tempfile import TemporaryDirectory
 from lmol.experiments.bench.report import Row, add_options, report
 from lmol.experiments.bench.results import differing
 from lmol.system.files import read_mapping
+
+LONGEST = 0.5
+"""Longest life of a process, as a share of the duration of a run that is not killed."""
 
 ONE_THREAD = "threads=1"
 """Sums of floating-point numbers depend on the number of threads."""
@@ -111,8 +115,7 @@ def campaign(killed: Killed, folder: Path, times: int, a_run: int, seed: int) ->
     while done < times:
         name = f"killed_{len(rows) + 1}"
         number = min(a_run, times - done)
-        # Each process gets a share of the whole duration, so that kills fall into all of its parts.
-        moments = [chance.uniform(0, seconds) for _ in range(number)]
+        moments = [chance.uniform(0, LONGEST * seconds) for _ in range(number)]
         kills, wall = killed_run(killed, folder / name, moments)
         both = zip(killed.finished(folder / "whole"), killed.finished(folder / name), strict=True)
         found = [file for one, other in both for file in differing(one, other)]

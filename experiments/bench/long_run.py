@@ -3,7 +3,8 @@
     python -m lmol.experiments.bench.long_run [--steps 2000] [--jobs 30] [--json PATH]
 
 The real command runs in a process that is sampled twice a second. growth_%: memory in use at the
-end compared with that after a fifth of the steps or jobs, each the median of a tenth of the samples.
+end compared with that after a fifth of the steps or jobs, each the median of a tenth of the
+samples.
 """
 
 from __future__ import annotations
