@@ -21,7 +21,10 @@ from lmol.workflow.validation import Validator
 log = logging.getLogger(__name__)
 
 COPIES = 3
-"""Checkpoints on the disk at once: best, last, and one that is being written."""
+"""Checkpoints, and states, on the disk at once: two, and one that is being written."""
+
+STATE_PARTS = 6
+"""Copies of the trained weights in a state: with two moments, now and at the last good step."""
 
 PAIR_BYTES = 250
 """Bytes per pair in the tables of pairs and answers."""
@@ -38,11 +41,12 @@ def space_of_training(config: Config, model: PairModel, fold: PreparedFold) -> t
     references = num_references * next(iter(pictures.values())).nbytes  # features are of that size
     num_pairs = len(fold.training_pairs) + len(fold.held_out_pairs)
     num_pairs += COPIES * len(fold.validation_pairs)
-    checkpoints = COPIES * (weights + references)
+    checkpoint, state = weights + references, STATE_PARTS * weights
     artifact = weights if config.tracking.log_model else 0
     return (
-        checkpoints + artifact + num_pairs * PAIR_BYTES + OTHER_BYTES,
-        f"{COPIES} checkpoints of {megabytes(weights + references)}, tables and pictures",
+        COPIES * (checkpoint + state) + artifact + num_pairs * PAIR_BYTES + OTHER_BYTES,
+        f"{COPIES} checkpoints of {megabytes(checkpoint)}, {COPIES} states of {megabytes(state)}, "
+        "tables and pictures",
     )
 
 

@@ -117,14 +117,20 @@ def test_jobs_that_another_host_seems_to_run_are_no_success(command, tmp_path):
     ],
 )  # fmt: skip
 def test_a_small_disk_is_one_line_and_the_manifest_knows_it(tmp_path, kilobytes, filler, found):
-    """Too small from the beginning, for what a training needs, or filled while it trains."""
+    """Too small from the beginning, for what a training needs, or filled while it trains.
+
+    When the filled disk has room again, the run is continued.
+    """
     disk = tmp_path / "disk"
     disk.mkdir()
     command = [sys.executable, "-m", "lmol.run", *SMALL, f"hydra.run.dir={disk}/run"]
     program = (
         f"mount -t tmpfs -o size={kilobytes}k tmpfs {disk} || exit 77; "
         f"({filler.format(run=disk / 'run', disk=disk)}) 2>/dev/null & "
-        f"{' '.join(command)}; code=$?; cp {disk}/run/manifest.json {tmp_path} ; exit $code"
+        f"{' '.join(command)}; code=$?; cp {disk}/run/manifest.json {tmp_path}; "
+        f"rm -f {disk}/filler; "
+        f"{sys.executable} -m lmol.run resume={disk}/run > resumed.txt; "
+        f"cp {disk}/run/manifest.json {tmp_path}/resumed.json; exit $code"
     )
     ended = subprocess.run(
         ["unshare", "-m", "bash", "-c", program], cwd=tmp_path,
@@ -140,3 +146,5 @@ def test_a_small_disk_is_one_line_and_the_manifest_knows_it(tmp_path, kilobytes,
     facts = json.loads((tmp_path / "manifest.json").read_text())
     assert facts["status"] == "failed"
     assert found in facts["error"]
+    resumed = json.loads((tmp_path / "resumed.json").read_text())
+    assert resumed["status"] == ("done" if found == "a full disk" else "failed")
