@@ -52,10 +52,15 @@ def describe_environment() -> dict[str, Any]:
     return {
         "git_commit": commit,
         "git_dirty": None if changes is None else bool(changes),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": package_versions(),
         "python": platform.python_version(),
         "platform": platform.platform(),
     }
+
+
+def package_versions() -> dict[str, str | None]:
+    """Return the version of each package that may change a result; None if it is absent."""
+    return {name: _version(name) for name in PACKAGES}
 
 
 def describe_process() -> dict[str, Any]:

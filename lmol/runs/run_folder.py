@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -24,6 +25,7 @@ from lmol.runs.formats import FORMAT, KEY
 from lmol.runs.result_folder import ResultFolder
 from lmol.runs.run_lock import RUNNING, run_lock
 from lmol.runs.run_log import LOGGER, run_log
+from lmol.runs.state_folder import STATE
 from lmol.system.disk import ANY_SPACE, disk_error, require_space
 from lmol.system.files import to_json, write_text
 from lmol.system.signals import describe_interrupt
@@ -128,6 +130,8 @@ class RunFolder(ResultFolder):
         status = DONE if shown is None else _status(shown)
         described = None if shown is None else _describe(shown)
         self.note(status=status, error=described, end=_now(), **peak_memory())
+        if status == DONE:  # not before: a process killed until then is continued
+            shutil.rmtree(self.path / STATE, ignore_errors=True)
         if shown is not None:
             self._log_error(shown)
         self._open.close()

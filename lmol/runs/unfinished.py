@@ -13,7 +13,7 @@ from lmol.config.paths import MACHINE, read_path
 from lmol.config.signature import differences, without
 from lmol.config.task_kinds import TRAIN
 from lmol.errors import RunFolderError
-from lmol.runs.environment import describe_environment
+from lmol.runs.environment import package_versions
 from lmol.runs.past_runs import PastRun, readable_runs
 from lmol.runs.run_folder import DONE, RunFolder
 from lmol.runs.run_lock import still_runs
@@ -44,9 +44,10 @@ def newest_unfinished(config: Config) -> PastRun | None:
 
 
 def _continues(past: PastRun, config: Config) -> bool:
-    facts = past.manifest
-    unfinished = facts.get("task") == TRAIN and facts.get("status") in RunFolder.RESUMABLE
-    return unfinished and not still_runs(past.path, facts) and not list(_unlike(past, config))
+    with suppress(RunFolderError):
+        refuse_to_continue(past, config)
+        return True
+    return False
 
 
 def continue_run(past: PastRun, state: Path | None, config: Config) -> RunFolder:
@@ -94,7 +95,7 @@ def _unlike(past: PastRun, config: Config) -> Iterator[str]:
 
 
 def _other_versions(then: Mapping[str, Any]) -> Iterator[str]:
-    for name, version in describe_environment()["versions"].items():
+    for name, version in package_versions().items():
         if then.get(name) != version:
             yield f"{name} {version} where the run has {then.get(name)}"
 

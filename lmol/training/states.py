@@ -40,11 +40,6 @@ class StateFolder:
             for older in [*known, folder][:-KEPT]:
                 _remove(older)
 
-    def clear(self) -> None:
-        """Remove all states, because the run has its results."""
-        if self.results.writes:
-            shutil.rmtree(self.results.path / STATE, ignore_errors=True)
-
 
 def read_training_state(folder: Path) -> dict[str, Any]:
     """Return a state of a run; raise StateError, naming the state before it, if it is damaged."""

@@ -11,7 +11,6 @@ from lmol.model.pair_model import PairModel
 from lmol.model.trainable import trainable_summary, trainable_table
 from lmol.runs.run_folder import RunFolder
 from lmol.tracking.tracker import Tracker
-from lmol.training.states import StateFolder
 from lmol.workflow.checkpoints import complete_checkpoints, space_of_training
 from lmol.workflow.evaluation import EvaluationResult, evaluate_held_out, save_result
 from lmol.workflow.fit import fit
@@ -47,7 +46,6 @@ def train_and_evaluate(config: Config, run: RunFolder, tracker: Tracker) -> Trai
     if config.tracking.log_model:
         name = f"{config.name}_fold_{config.fold.index}"
         tracker.artifact(run.path / "checkpoints" / "best", name)
-    StateFolder(run).clear()
     return Trained(session=session, best=best, result=result)
 
 
