@@ -20,7 +20,7 @@ from torch import Tensor
 from lmol.errors import CheckpointError
 from lmol.model.pair_model import PairModel
 from lmol.runs.formats import FORMAT, KEY, require_format
-from lmol.system.files import follow_umask, own_file
+from lmol.system.files import follow_umask, foreign_paths
 from lmol.system.signals import held
 
 META = "meta.json"
@@ -101,10 +101,9 @@ def read_meta(folder: Path) -> dict[str, Any]:
 
     A link that leads out of the folder is refused, under whatever name: some tasks copy it all.
     """
+    for path in foreign_paths(folder):
+        raise unreadable(folder, f"{path.name} is a link out of the folder, or no file")
     try:
-        for path in folder.rglob("*"):
-            if path.is_symlink() or not path.is_dir():
-                own_file(folder, path.relative_to(folder))
         meta = json.loads((folder / META).read_text())
     except (OSError, ValueError) as error:
         raise unreadable(folder, error) from error

@@ -20,6 +20,7 @@ from lmol.runs.run_lock import still_runs
 from lmol.runs.state_folder import STATE, newest_state
 from lmol.runs.sweep_folder import locked
 from lmol.system.distributed import num_processes
+from lmol.system.files import foreign_paths
 
 AUTO = "auto"
 LEFTOVERS = (".*.part", ".*.partial", ".*.old", ".*.older")
@@ -55,6 +56,8 @@ def continue_run(past: PastRun, state: Path | None, config: Config) -> RunFolder
     Raises RunFolderError if the run is finished, still runs, or is of another signature, number of
     processes or version.
     """
+    for foreign in foreign_paths(past.path):
+        raise _refused(past, f"{foreign.name}, a link that leads out, or no file", "remove it")
     with locked(past.path):
         past = PastRun.read(past.path)
         refuse_to_continue(past, config)

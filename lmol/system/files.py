@@ -96,6 +96,14 @@ def own_file(folder: Path, name: str | Path) -> Path:
     return path
 
 
+def foreign_paths(folder: Path) -> Iterator[Path]:
+    """Yield what does not belong to a folder: links that lead out of it, pipes and devices."""
+    for path in folder.rglob("*"):
+        link = path.is_symlink()
+        if not is_inside(path, folder) if link else not (path.is_dir() or path.is_file()):
+            yield path
+
+
 def read_mapping(path: Path) -> dict[str, Any]:
     """Return the mapping in a JSON or YAML file; empty if the file is missing or damaged."""
     try:
