@@ -1,0 +1,124 @@
+"""No code of somebody else's run is executed: classes, packages, pickles, code of a base."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import lmol.model
+from lmol.config import load_config
+from lmol.errors import CheckpointError, ConfigError, ModelError
+from lmol.inference.loading import load_comparer
+from lmol.model.checkpoint import read_meta
+from lmol.model.spec import build_model
+from tests.hostile.conftest import change
+from tests.tiny import TINY
+
+TRAINER = "lmol.training.trainer.ComparisonTrainer"
+PAYLOAD = "from pathlib import Path\nPath('executed').touch()\n"
+HOSTILE = [
+    ("data.source", "os.system", "outside lmol is refused"),
+    ("data.source", "lmol.runs.environment.subprocess.Popen", "there is no module"),
+    ("data.source", "lmol.runs.environment.Path", "it is pathlib.*not a class of lmol"),
+    ("data.source", TRAINER, "a source of images"),
+    ("data.source", "lmol.model.vlm.backbone.LlavaBackbone", "load -> DataSet"),
+    ("data.schedule", "lmol.data.sources.scut.ScutFBP5500", "a policy of pairs"),
+    ("model", TRAINER, "settings of a model"),
+    ("model.backbone", "lmol.data.sources.score_table.ScoreTable", "load -> Base"),
+    ("model.lora", "shutil.rmtree", "outside lmol is refused"),
+    ("train.trainer", "lmol.data.collator.PairCollator", "a subclass of the Trainer"),
+    ("train.collator", "lmol.data.sources.score_table.ScoreTable", "callable objects"),
+]
+
+
+def stored_values(run: Path) -> dict[str, object]:
+    return {k: v for k, v in yaml.safe_load((run / "config.yaml").read_text()).items()}
+
+
+@pytest.mark.parametrize(("key", "name", "message"), HOSTILE)
+def test_a_class_of_a_saved_configuration_is_of_lmol_and_fits_its_place(
+    foreign, key, name, message
+):
+    values = stored_values(foreign)
+    values.pop("format")
+    node = values
+    for part in key.split("."):
+        node = node[part]
+    node["_target_"] = name
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config("task=evaluate", saved=lambda run, fold: [(foreign, values, Path())])
+    assert all(problem.where.startswith(key.split(".")[0]) for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize("name", ["os.system", TRAINER, "lmol.runs.environment.Path"])
+def test_a_checkpoint_names_a_model_in_the_same_way(foreign, name):
+    meta = foreign / "checkpoints/best/meta.json"
+    for path in (("comparer", "model"), ("comparer", "model", "backbone")):
+        stored = json.loads(meta.read_text())
+        node = stored
+        for part in path:
+            node = node[part]
+        node["_target_"] = name
+        with pytest.raises((CheckpointError, ConfigError), match=name):
+            build_model(stored["comparer"])
+
+
+def test_the_command_refuses_it_in_a_line(command, foreign):
+    change(foreign / "config.yaml", lambda c: c["data"]["source"].update(_target_=TRAINER))
+    code, errors = command("task=evaluate", f"run={foreign}")
+    assert code == 2
+    assert f"data.source._target_: got {TRAINER}, a class of another kind" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_base_may_not_be_a_package_that_the_run_brings_along(foreign, monkeypatch):
+    package = foreign / "payload"
+    shutil.copytree(Path(lmol.model.__file__).parent / "tiny_base", package / "base")
+    (package / "__init__.py").write_text(PAYLOAD)
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    meta = json.loads((foreign / "checkpoints/best/meta.json").read_text())
+    meta["comparer"]["model"]["backbone"]["weights"] = "pkg://outputs.foreign.run.payload.base"
+    (foreign / "checkpoints/best/meta.json").write_text(json.dumps(meta))
+    with pytest.raises(ModelError, match="only pkg://lmol"):
+        load_comparer(foreign)
+    assert not Path("executed").exists()
+
+
+@pytest.fixture
+def base(tmp_path, monkeypatch):
+    """A copy of the tiny base."""
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(Path(lmol.model.__file__).parent / "tiny_base", "base"))
+
+
+def test_a_base_of_pickles_is_refused(base):
+    (base / "model.safetensors").unlink()
+    torch.save({}, base / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="could not be read"):
+        replace(TINY, weights=str(base)).load()
+
+
+@pytest.mark.parametrize("file", ["config.json", "processor_config.json", "tokenizer_config.json"])
+def test_code_of_a_base_is_not_run(base, file):
+    (base / "code.py").write_text(PAYLOAD)
+    kinds = ("AutoConfig", "AutoProcessor", "AutoTokenizer", "AutoImageProcessor")
+    custom = {"auto_map": dict.fromkeys(kinds, "code.X"), "model_type": "custom"}
+    change(base / file, lambda values: values.update(custom))
+    try:
+        replace(TINY, weights=str(base)).load()
+    except ModelError as error:
+        assert "could not be read" in str(error) or "expected a LLaVA" in str(error)
+    assert not Path("executed").exists()
+
+
+def test_a_checkpoint_is_of_safetensors_and_json(foreign):
+    folder = foreign / "checkpoints/best"
+    (folder / "adapter_model.safetensors").unlink()
+    torch.save({}, folder / "adapter_model.bin")
+    assert read_meta(folder)
+    with pytest.raises(CheckpointError, match="no readable checkpoint"):
+        load_comparer(foreign)
