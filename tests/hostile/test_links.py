@@ -1,0 +1,120 @@
+"""A run folder reads and writes nothing outside itself: links that lead out, pipes, devices."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lmol.errors import CheckpointError, RunFolderError, StateError
+from lmol.inference.loading import load_comparer
+from lmol.model.checkpoint import read_meta
+from lmol.report.runs import ReportedRun
+from lmol.runs.past_runs import PastRun
+from lmol.runs.result_folder import ResultFolder
+from lmol.workflow.folds import images_of
+from tests.hostile.conftest import change
+
+CHECKPOINT = ("adapter_model.safetensors", "meta.json", "references.safetensors", "extra.txt")
+
+
+def link(file: Path, target: str | Path = "/etc/passwd") -> Path:
+    file.unlink(missing_ok=True)
+    file.symlink_to(target)
+    return file
+
+
+@pytest.mark.parametrize("name", CHECKPOINT)
+def test_a_link_in_a_checkpoint_is_refused(foreign, name):
+    link(foreign / "checkpoints/best" / name)
+    with pytest.raises(CheckpointError, match=f"{name} is a link out of the folder"):
+        load_comparer(foreign)
+
+
+def test_a_link_to_the_same_file_elsewhere_is_refused_too(foreign, tmp_path):
+    file = foreign / "checkpoints/best/adapter_model.safetensors"
+    link(file, shutil.copy(file, tmp_path))
+    with pytest.raises(CheckpointError, match="a link out of the folder"):
+        read_meta(file.parent)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(foreign):
+    os.mkfifo(foreign / "checkpoints/best/pipe")
+    with pytest.raises(CheckpointError, match="no file"):
+        load_comparer(foreign)
+    (foreign / "config.yaml").unlink()
+    os.mkfifo(foreign / "config.yaml")
+    with pytest.raises(RunFolderError, match="is no file"):
+        PastRun.read(foreign).config()
+
+
+def test_a_checkpoint_elsewhere_is_refused(foreign, tmp_path):
+    shutil.move(foreign / "checkpoints/best", tmp_path / "elsewhere")
+    (foreign / "checkpoints/best").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RunFolderError, match="a link to .*elsewhere"):
+        load_comparer(foreign)
+
+
+def test_a_manifest_a_configuration_and_a_table_are_files_of_the_run(foreign, tmp_path):
+    for name in ("config.yaml", "images.csv", "manifest.json"):
+        past = PastRun.read(foreign)
+        link(foreign / name, shutil.copy(foreign / name, tmp_path))
+        read = {"config.yaml": past.config, "images.csv": lambda past=past: images_of(past)}
+        with pytest.raises(RunFolderError, match="link that leads out"):
+            read.get(name, lambda: PastRun.read(foreign))()
+
+
+def test_links_that_go_round_are_refused(foreign):
+    link(foreign / "config.yaml", "config.yaml")
+    with pytest.raises(RunFolderError, match=r"no readable config\.yaml"):
+        PastRun.read(foreign).config()
+
+
+def test_a_report_reads_no_file_by_a_link(foreign, tmp_path):
+    for name in ("manifest.json", "config.yaml", "metrics.json", "images.csv", "metrics.jsonl"):
+        link(foreign / name, shutil.copy(foreign / name, tmp_path))
+    run = ReportedRun.read(foreign)
+    assert (run.manifest, run.config, run.metrics, run.records) == ({}, {}, {}, [])
+    assert run.table("images.csv") is None
+
+
+def test_a_link_inside_the_run_and_a_link_to_the_run_are_fine(foreign, tmp_path):
+    (foreign / "kept.json").write_bytes((foreign / "manifest.json").read_bytes())
+    link(foreign / "manifest.json", "kept.json")
+    (tmp_path / "short").symlink_to(foreign.absolute())
+    assert PastRun.read(tmp_path / "short").config()["name"] == "default"
+    assert ReportedRun.read(tmp_path / "short").metrics
+    assert read_meta(tmp_path / "short/checkpoints/best")
+
+
+@pytest.mark.parametrize("name", ["run.log", ".lock", ".running.lock", "plots"])
+def test_a_run_with_a_link_out_of_it_is_not_continued(command, killed, tmp_path, name):
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    link(killed / name, victim)
+    code, errors = command(f"resume={killed}")
+    assert code == 2
+    assert f"got {name}, a link that leads out" in errors
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["../victim", "{}/victim", "link"])
+def test_a_state_cuts_only_files_of_its_run(killed, tmp_path, name):
+    victim = killed.parent / "victim"
+    victim.write_text("precious")
+    link(killed / "link", victim.absolute())
+    sizes = {name.format(victim.parent.absolute()): 0}
+    with pytest.raises(StateError, match="elsewhere"):
+        ResultFolder(killed.absolute()).load_state_dict(sizes)
+    assert victim.read_text() == "precious"
+
+
+def test_a_sweep_record_is_a_file_of_the_sweep(command, foreign):
+    job = foreign.parent / "sweep/fold_1"
+    shutil.copytree(foreign, job)
+    link(job.parent / "sweep.yaml")
+    code, errors = command("task=report", f"runs={job.parent}", "hydra.run.dir=outputs/page")
+    assert (code, errors) == (0, "")
+    change(job / "manifest.json", lambda m: m.update(status="done"))
+    assert json.loads((job / "manifest.json").read_text())["status"] == "done"
