@@ -36,7 +36,8 @@ def saved(foreign: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("text", [
-    READS, "a ${oc.env:HF_TOKEN} b", "\\${x}", "\\\\${oc.env:HF_TOKEN}", "${", "$${a}", "x\\", "\n${b}",
+    READS, "a ${oc.env:HF_TOKEN} b", "\\${x}", "\\\\${oc.env:HF_TOKEN}", "${", "$${a}", "x\\",
+    "\n${b}",
 ])  # fmt: skip
 def test_a_literal_text_is_read_as_it_stands(text):
     assert OmegaConf.create(literal({"a": [text]})).a[0] == text
@@ -49,7 +50,9 @@ def test_interpolations_of_a_saved_configuration_are_texts(foreign, tmp_path):
     values |= {"images": READS, "threads": 3}
     values["export"] |= {"folder": "/somewhere"}
     values["tracking"] |= {"project": "p", "tags": [READS]}
-    config = load_config("task=rank", saved=lambda run, fold: [(tmp_path / READS, values, tmp_path)])
+    config = load_config(
+        "task=rank", saved=lambda run, fold: [(tmp_path / READS, values, tmp_path)]
+    )
     assert config.data.question == READS
     assert config.data.root == str(tmp_path / READS)
     assert config.tracking.tags == [READS]

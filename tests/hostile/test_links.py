@@ -1,6 +1,5 @@
 """A run folder reads and writes nothing outside itself: links that lead out, pipes, devices."""
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -14,7 +13,6 @@ from lmol.report.runs import ReportedRun
 from lmol.runs.past_runs import PastRun
 from lmol.runs.result_folder import ResultFolder
 from lmol.workflow.folds import images_of
-from tests.hostile.conftest import change
 
 CHECKPOINT = ("adapter_model.safetensors", "meta.json", "references.safetensors", "extra.txt")
 
@@ -52,17 +50,18 @@ def test_a_pipe_is_refused_and_not_waited_for(foreign):
 def test_a_checkpoint_elsewhere_is_refused(foreign, tmp_path):
     shutil.move(foreign / "checkpoints/best", tmp_path / "elsewhere")
     (foreign / "checkpoints/best").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(RunFolderError, match="a link to .*elsewhere"):
+    with pytest.raises(RunFolderError, match=r"a link to .*elsewhere"):
         load_comparer(foreign)
 
 
-def test_a_manifest_a_configuration_and_a_table_are_files_of_the_run(foreign, tmp_path):
-    for name in ("config.yaml", "images.csv", "manifest.json"):
-        past = PastRun.read(foreign)
-        link(foreign / name, shutil.copy(foreign / name, tmp_path))
-        read = {"config.yaml": past.config, "images.csv": lambda past=past: images_of(past)}
-        with pytest.raises(RunFolderError, match="link that leads out"):
-            read.get(name, lambda: PastRun.read(foreign))()
+@pytest.mark.parametrize("name", ["config.yaml", "images.csv", "manifest.json"])
+def test_the_files_of_a_run_are_in_its_folder(foreign, tmp_path, name):
+    past = PastRun.read(foreign)
+    link(foreign / name, shutil.copy(foreign / name, tmp_path))
+    with pytest.raises(RunFolderError, match="link that leads out"):
+        {"config.yaml": past.config, "images.csv": lambda: images_of(past)}.get(
+            name, lambda: PastRun.read(foreign)
+        )()
 
 
 def test_links_that_go_round_are_refused(foreign):
@@ -116,5 +115,3 @@ def test_a_sweep_record_is_a_file_of_the_sweep(command, foreign):
     link(job.parent / "sweep.yaml")
     code, errors = command("task=report", f"runs={job.parent}", "hydra.run.dir=outputs/page")
     assert (code, errors) == (0, "")
-    change(job / "manifest.json", lambda m: m.update(status="done"))
-    assert json.loads((job / "manifest.json").read_text())["status"] == "done"

@@ -2,7 +2,10 @@
 
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import replace
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
@@ -35,20 +38,13 @@ HOSTILE = [
 ]
 
 
-def stored_values(run: Path) -> dict[str, object]:
-    return {k: v for k, v in yaml.safe_load((run / "config.yaml").read_text()).items()}
-
-
 @pytest.mark.parametrize(("key", "name", "message"), HOSTILE)
 def test_a_class_of_a_saved_configuration_is_of_lmol_and_fits_its_place(
     foreign, key, name, message
 ):
-    values = stored_values(foreign)
+    values = yaml.safe_load((foreign / "config.yaml").read_text())
     values.pop("format")
-    node = values
-    for part in key.split("."):
-        node = node[part]
-    node["_target_"] = name
+    reduce(getitem, key.split("."), values)["_target_"] = name
     with pytest.raises(ConfigError, match=message) as caught:
         load_config("task=evaluate", saved=lambda run, fold: [(foreign, values, Path())])
     assert all(problem.where.startswith(key.split(".")[0]) for problem in caught.value.problems)
@@ -59,10 +55,7 @@ def test_a_checkpoint_names_a_model_in_the_same_way(foreign, name):
     meta = foreign / "checkpoints/best/meta.json"
     for path in (("comparer", "model"), ("comparer", "model", "backbone")):
         stored = json.loads(meta.read_text())
-        node = stored
-        for part in path:
-            node = node[part]
-        node["_target_"] = name
+        reduce(getitem, path, stored)["_target_"] = name
         with pytest.raises((CheckpointError, ConfigError), match=name):
             build_model(stored["comparer"])
 
@@ -108,10 +101,8 @@ def test_code_of_a_base_is_not_run(base, file):
     kinds = ("AutoConfig", "AutoProcessor", "AutoTokenizer", "AutoImageProcessor")
     custom = {"auto_map": dict.fromkeys(kinds, "code.X"), "model_type": "custom"}
     change(base / file, lambda values: values.update(custom))
-    try:
+    with suppress(ModelError):  # where the stock class ignores the name of the code, it loads
         replace(TINY, weights=str(base)).load()
-    except ModelError as error:
-        assert "could not be read" in str(error) or "expected a LLaVA" in str(error)
     assert not Path("executed").exists()
 
 
