@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from lmol.config import load_config
 from lmol.errors import CheckpointError, RunFolderError, StateError
 from lmol.inference.loading import load_comparer
 from lmol.model.checkpoint import read_meta
 from lmol.report.runs import ReportedRun
 from lmol.runs.past_runs import PastRun
 from lmol.runs.result_folder import ResultFolder
+from lmol.runs.unfinished import continue_run, run_to_resume
 from lmol.workflow.folds import images_of
 
 CHECKPOINT = ("adapter_model.safetensors", "meta.json", "references.safetensors", "extra.txt")
@@ -87,15 +89,28 @@ def test_a_link_inside_the_run_and_a_link_to_the_run_are_fine(foreign, tmp_path)
     assert read_meta(tmp_path / "short/checkpoints/best")
 
 
+@pytest.fixture(scope="module")
+def config():
+    return load_config()
+
+
 @pytest.mark.parametrize("name", ["run.log", ".lock", ".running.lock", "plots"])
-def test_a_run_with_a_link_out_of_it_is_not_continued(command, killed, tmp_path, name):
+def test_a_run_with_a_link_out_of_it_is_not_continued(killed, tmp_path, config, name):
+    """Its log would be appended to, its locks would be opened for writing."""
     victim = tmp_path / "victim"
     victim.write_text("precious")
     link(killed / name, victim)
+    with pytest.raises(RunFolderError, match=f"got {name}, a link that leads out"):
+        continue_run(*run_to_resume(str(killed)), config)
+    assert victim.read_text() == "precious"
+
+
+def test_the_command_refuses_it_in_a_line(command, killed):
+    link(killed / "run.log")
     code, errors = command(f"resume={killed}")
     assert code == 2
-    assert f"got {name}, a link that leads out" in errors
-    assert victim.read_text() == "precious"
+    assert "got run.log, a link that leads out" in errors
+    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize("name", ["../victim", "{}/victim", "link"])

@@ -58,7 +58,7 @@ def odd_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         yield folder
 
 
-@pytest.mark.parametrize("number", [6, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [4, pytest.param(20, marks=pytest.mark.slow)])
 def test_jobs_begun_at_once_share_outputs_and_caches(odd_place, number):
     """In a folder of an odd name, with outputs/ on another file system, and without a home."""
     ended = run(MANY, str(number), *PREPARE, HOME="/nonexistent")
@@ -112,12 +112,11 @@ def csv_of(root: str, table: str) -> tuple[str, ...]:
 
 def test_spaces_quotes_and_other_scripts_in_names(command):
     write_photos(Path(ODD) / "data")
-    os.symlink(Path(ODD).absolute(), "lié")
-    for number, root in enumerate((f"{ODD}/data", "lié/data")):
-        place = f'hydra.run.dir="{ODD}/out {number}"'
-        assert command("task=prepare", *csv_of(root, "scores ü.csv"), place) == (0, "")
-        pairs = pd.read_csv(Path(ODD) / f"out {number}/pairs/train_fold1_30.csv")
-        assert pairs["img1"].str.startswith(("é", "写")).all()
+    Path("lié").symlink_to(ODD)
+    place = f'hydra.run.dir="{ODD}/out é"'
+    assert command("task=prepare", *csv_of("lié/data", "scores ü.csv"), place) == (0, "")
+    pairs = pd.read_csv(Path(ODD) / "out é/pairs/train_fold1_30.csv")
+    assert pairs["img1"].str.startswith(("é", "写")).all()
     shutil.copytree(STORED / "finished_c4ec143", f"{ODD}/run")
     page = f'hydra.run.dir="{ODD}/page"'
     assert command("task=report", f'runs="{ODD}/run"', page) == (0, "")

@@ -1,6 +1,7 @@
 """No code of somebody else's run is executed: classes, packages, pickles, code of a base."""
 
 import json
+import re
 import shutil
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +14,8 @@ import torch
 import yaml
 
 import lmol.model
-from lmol.config import load_config
+from lmol.config import instantiate, load_config
+from lmol.config.targets import target_problems
 from lmol.errors import CheckpointError, ConfigError, ModelError
 from lmol.inference.loading import load_comparer
 from lmol.model.checkpoint import read_meta
@@ -39,15 +41,25 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("key", "name", "message"), HOSTILE)
-def test_a_class_of_a_saved_configuration_is_of_lmol_and_fits_its_place(
-    foreign, key, name, message
-):
+def test_a_class_is_of_lmol_and_fits_its_place(key, name, message):
+    [problem] = target_problems(key, {"_target_": name}, complete=True)
+    assert problem.where == f"{key}._target_"
+    assert re.search(message, str(problem))
+    with pytest.raises(ConfigError, match=message):
+        instantiate({"_target_": name}, key)
+
+
+def test_all_classes_of_a_saved_configuration_are_checked(foreign):
     values = yaml.safe_load((foreign / "config.yaml").read_text())
     values.pop("format")
-    reduce(getitem, key.split("."), values)["_target_"] = name
-    with pytest.raises(ConfigError, match=message) as caught:
+    last = {key: (name, message) for key, name, message in HOSTILE if key != "model"}
+    for key, (name, _) in last.items():
+        reduce(getitem, key.split("."), values)["_target_"] = name
+    with pytest.raises(ConfigError) as caught:
         load_config("task=evaluate", saved=lambda run, fold: [(foreign, values, Path())])
-    assert all(problem.where.startswith(key.split(".")[0]) for problem in caught.value.problems)
+    # What is refused at any depth of a node hides what is wrong otherwise.
+    found = {problem.where.removesuffix("._target_") for problem in caught.value.problems}
+    assert found == last.keys() - {"model.backbone"}
 
 
 @pytest.mark.parametrize("name", ["os.system", TRAINER, "lmol.runs.environment.Path"])
