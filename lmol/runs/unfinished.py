@@ -26,6 +26,9 @@ AUTO = "auto"
 LEFTOVERS = (".*.part", ".*.partial", ".*.old", ".*.older")
 """Names of files and folders that a killed process was writing or removing."""
 
+LINKED_BY_WANDB = "wandb/*run-*/logs/*.log"
+"""Logs of W&B that are links into the home until its process ends; a later one makes others."""
+
 
 def run_to_resume(name: str) -> tuple[PastRun, Path | None]:
     """Return the run of resume=<folder>, and the state to continue from; None before the first.
@@ -56,8 +59,9 @@ def continue_run(past: PastRun, state: Path | None, config: Config) -> RunFolder
     Raises RunFolderError if the run is finished, still runs, or is of another signature, number of
     processes or version.
     """
-    for foreign in foreign_paths(past.path):
-        raise _refused(past, f"{foreign.name}, a link that leads out, or no file", "remove it")
+    foreign = [path for path in foreign_paths(past.path) if not path.match(LINKED_BY_WANDB)]
+    if foreign:
+        raise _refused(past, f"{foreign[0].name}, a link that leads out, or no file", "remove it")
     with locked(past.path):
         past = PastRun.read(past.path)
         refuse_to_continue(past, config)

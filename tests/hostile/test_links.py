@@ -105,6 +105,15 @@ def test_a_run_with_a_link_out_of_it_is_not_continued(killed, tmp_path, config, 
     assert victim.read_text() == "precious"
 
 
+def test_a_log_of_wandb_may_be_a_link_as_its_killed_process_leaves_it(killed, config):
+    logs = killed / "wandb/offline-run-20261129_153737-b2db72e6/logs"
+    logs.mkdir(parents=True)
+    link(logs / "debug-core.log")
+    with pytest.raises(RunFolderError) as caught:  # a configuration of another run
+        continue_run(*run_to_resume(str(killed)), config)
+    assert "debug-core.log" not in str(caught.value)
+
+
 def test_the_command_refuses_it_in_a_line(command, killed):
     link(killed / "run.log")
     code, errors = command(f"resume={killed}")
