@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lmol.cli.mistakes import MISTAKES, composition_mistake, mistake_of, no_folder
+from lmol.config.paths import shown
 from lmol.errors import LmolError
 from lmol.runs.job_record import MISTAKE, RECORDS, JobFailed, failures, forget_failures, recorded
 from lmol.runs.sweep_jobs import wait_for_jobs
@@ -128,7 +129,7 @@ def print_error(error: Exception, debug: bool = False) -> None:
     if debug or not isinstance(error, LmolError):
         traceback.print_exception(error)
     else:
-        print(error, file=sys.stderr)
+        print(shown(str(error)), file=sys.stderr)
 
 
 @contextmanager
@@ -204,7 +205,7 @@ def _print_failures() -> list[int]:
     failed = [failure for sweep in _sweeps for failure in failures(sweep)]
     for text in dict.fromkeys(failure.text for failure in failed):
         folders = [f"Failed: {failure.folder}" for failure in failed if failure.text == text]
-        print("", *folders, text, sep="\n", file=sys.stderr)
+        print("", *folders, shown(text), sep="\n", file=sys.stderr)
     return [failure.code for failure in failed]
 
 

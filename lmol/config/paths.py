@@ -20,6 +20,9 @@ HYDRA = ("hydra.run.dir", "hydra.sweep.dir")
 TILDE = re.compile(r"((?:^|[\[,])\s*['\"]?)(~[\w.-]*)(?=[/,'\"\]]|$)")
 """A home folder at the beginning of an override's value, or of an item of its list."""
 
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Characters that control a terminal, without tab and line feed."""
+
 LONGEST_NAME, LONGEST_PATH = 255, 4095
 """Largest number of bytes in a file's name and in a whole path that systems take."""
 
@@ -63,9 +66,10 @@ def is_text(name: str) -> bool:
     return True
 
 
-def shown(name: str) -> str:
-    """Return a name in a form that every terminal and log can show."""
-    return name.encode(errors="backslashreplace").decode()
+def shown(text: str) -> str:
+    """Return a text in a form that every terminal and log can show, and that controls neither."""
+    writable = text.encode(errors="backslashreplace").decode()
+    return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", writable)
 
 
 def read_paths(plain: dict[str, Any]) -> Iterator[LmolError]:

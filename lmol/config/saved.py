@@ -13,13 +13,17 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from lmol.config.literal import literal
 from lmol.config.paths import MACHINE
 from lmol.config.signature import without
 from lmol.config.sweeping import FOLD
 from lmol.config.task_kinds import TRAIN
 from lmol.errors import ConfigError, LmolError
 
-HERE = ("debug", "fail_fast", "threads", "tracking", "model.backbone.attention", *MACHINE)
+HERE = (
+    "debug", "fail_fast", "threads", "tracking", "data.outside", "model.backbone.attention",
+    *MACHINE,
+)  # fmt: skip
 """Settings that depend on the machine, and not on the model."""
 
 USED = ("run", "checkpoint", "images")
@@ -39,8 +43,11 @@ REPORT = "report"
 REPORTING = ("task", "runs", REPORT, "debug", "threads", "tracking")
 """Settings of task=report, which shows the configurations of finished runs side by side."""
 
-OWN = "tracking.mode"
-"""Setting taken from the command that uses a run, not from the run."""
+OWN = ("tracking.mode", "data.outside")
+"""Settings taken from the command that uses a run, not from the run."""
+
+PLACES = ("images", "runs", "export.folder", "report.page")
+"""Settings about other places than those of the data, which only the command decides."""
 
 GROWING = ("eval", "ranking", "export", "report", "train", "audit", "tracking")
 """Groups to which a later version may have added settings; the run's own values replace these."""
@@ -68,8 +75,10 @@ def with_saved(values: DictConfig, overrides: Sequence[str], find: Find) -> Dict
     _refuse_mixed(found)
     path, saved, cwd = found[0]
     merged = _over(values, _located(saved, cwd), [key for key in overridden if key != FOLD])
+    for key in PLACES:
+        OmegaConf.update(merged, key, OmegaConf.select(values, key), merge=False, force_add=True)
     merged.task = values.task
-    merged.run = str(path if len(found) == 1 else path.parent)
+    merged.run = literal(str(path if len(found) == 1 else path.parent))
     return merged
 
 
@@ -89,8 +98,8 @@ def with_resumed(values: DictConfig, overrides: Sequence[str], past: SavedRun) -
     path, saved, cwd = past
     merged = _over(values, _located(saved, cwd), overridden)
     if not any(_within(key, ("tracking",)) for key in overridden):
-        merged.tracking = saved["tracking"]
-    merged.resume = str(path)
+        merged.tracking = literal(saved["tracking"])
+    merged.resume = literal(str(path))
     return merged
 
 
@@ -154,12 +163,15 @@ def _refuse_mixed(found: Sequence[SavedRun]) -> None:
 
 
 def _located(saved: Mapping[str, Any], cwd: Path) -> DictConfig:
-    """Return the saved values, with relative paths read from the run's working directory."""
-    values = OmegaConf.create(dict(saved))
+    """Return the saved values, with relative paths read from the run's working directory.
+
+    They were resolved when the run began: an interpolation in them is a text, and is not resolved.
+    """
+    values = OmegaConf.create(literal(dict(saved)))
     for key in MACHINE:
         value = OmegaConf.select(values, key)
         if isinstance(value, str) and (cwd / value).exists():
-            OmegaConf.update(values, key, str(cwd / value))
+            OmegaConf.update(values, key, literal(str(cwd / value)))
     return values
 
 
@@ -167,15 +179,23 @@ def _over(values: DictConfig, saved: DictConfig, overridden: Sequence[str]) -> D
     """Return saved values with the overrides set, and with settings that later versions added."""
     composed = OmegaConf.create(OmegaConf.to_container(values))
     assert isinstance(composed, DictConfig)
-    merged = OmegaConf.create({**composed, **saved})
+    merged = OmegaConf.create({**_as_written(composed), **_as_written(saved)})
     for group in set(GROWING) & set(saved):
         merged[group] = OmegaConf.merge(composed[group], saved[group])
-    OmegaConf.update(merged, OWN, OmegaConf.select(values, OWN), force_add=True)
+    for key in OWN:
+        OmegaConf.update(merged, key, OmegaConf.select(values, key), force_add=True)
     for key in overridden:
         old, new = OmegaConf.select(saved, key), OmegaConf.select(values, key)
         for place in {key, *_same_path(saved, key, old)}:
             OmegaConf.update(merged, place, new, merge=False, force_add=True)
     return merged
+
+
+def _as_written(values: DictConfig) -> dict[Any, Any]:
+    """Return the values with their interpolations and literal signs as they are."""
+    plain = OmegaConf.to_container(values)
+    assert isinstance(plain, dict)
+    return plain
 
 
 def _same_path(saved: DictConfig, key: str, old: object) -> Iterator[str]:

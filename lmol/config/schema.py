@@ -75,6 +75,9 @@ class DataConfig:
     """Images with scores, the question asked about them, and how pairs are drawn."""
 
     root: Annotated[str | None, Field(description="folder of the data set")]
+    outside: Annotated[
+        bool, Field(description="read image files outside of the root, by name or by link")
+    ]
     source: Annotated[Target, Field(description="builds the table image, path, score, group")]
     schedule: Annotated[Target, Field(description="draws the training pairs of a fold")]
     theta: Annotated[NonNegative, Field(description="score gap up to which two are Similar")]

@@ -20,6 +20,7 @@ WITHOUT_EFFECT = (
     "fail_fast",
     "threads",
     "tracking",
+    "data.outside",
     "train.workers",
     "train.log_every",
     "train.save_every",

@@ -16,6 +16,7 @@ from typing_extensions import NotRequired, TypedDict, is_typeddict
 
 from lmol.config.fields import Target
 from lmol.config.keys import did_you_mean, settings_below
+from lmol.config.kinds import kind_problem
 from lmol.config.problems import problems_of, unknown_key
 from lmol.errors import ConfigError, LmolError
 
@@ -32,14 +33,15 @@ MOVED = {
 PARAMETERS = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
-def instantiate(target: Mapping[str, Any], **objects: Any) -> Any:
+def instantiate(target: Mapping[str, Any], place: str = "", /, **objects: Any) -> Any:
     """Build the object of a swappable node, with its values converted to the class's types.
 
-    objects: arguments that only the program has. With `_partial_: true` the result is the class
-    with the node's values filled in. Raises ConfigError for a target outside lmol, an unknown or
+    place: dotted key of the node, which decides what kind of class it may be; objects: arguments
+    that only the program has. With `_partial_: true` the result is the class with the node's values
+    filled in. Raises ConfigError for a target outside lmol or of another kind, an unknown or
     missing argument, or a value of the wrong type or range.
     """
-    where = str(target.get("_target_"))
+    where = place or str(target.get("_target_"))
     problems = target_problems(where, target, complete=not objects)
     if problems:
         raise ConfigError(problems)
@@ -73,6 +75,9 @@ def target_problems(
     kind = _load(key, str(target["_target_"]))
     if isinstance(kind, LmolError):
         return [kind]
+    unfit = kind_problem(key, str(target["_target_"]), kind)
+    if unfit is not None:
+        return [unfit]
     if is_dataclass(kind):
         whole = complete and not target.get("_partial_")
         return [
@@ -129,11 +134,20 @@ def _load(key: str, name: str) -> Any:
             raise
         moved = f"it is {MOVED[name]} now" if name in MOVED else f"there is no module {error.name}"
         return _no_class(key, name, moved)
-    if isinstance(getattr(module, attribute, None), type):
-        return getattr(module, attribute)
-    own = [n for n, v in vars(module).items() if getattr(v, "__module__", "") == module_name]
-    classes = [n for n in own if isinstance(getattr(module, n), type)]
-    return _no_class(key, name, did_you_mean(attribute, classes))
+    found = vars(module).get(attribute)
+    if _is_ours(found, module.__name__):
+        return found
+    if isinstance(found, type):
+        return _no_class(
+            key, name, f"it is {found.__module__}.{found.__name__}, not a class of lmol"
+        )
+    own = [n for n, kind in vars(module).items() if _is_ours(kind, module.__name__)]
+    return _no_class(key, name, did_you_mean(attribute, own) if own else "it has no class")
+
+
+def _is_ours(kind: Any, module: str) -> bool:
+    """Return whether this is a class of lmol, and not one that a module only imports."""
+    return isinstance(kind, type) and f"{kind.__module__}.".startswith((PACKAGE, f"{module}."))
 
 
 def _no_class(key: str, name: str, remedy: str) -> LmolError:

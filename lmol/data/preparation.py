@@ -11,10 +11,10 @@ import pandas as pd
 from lmol.data.contents import identities
 from lmol.data.data_set import DataSet, Source
 from lmol.data.evaluation_pairs import Sample
+from lmol.data.file_places import real_files, refuse_outside, refuse_repeats
 from lmol.data.folds import Split
 from lmol.data.image_files import refuse_unwritable
 from lmol.data.pairs import PairPolicy
-from lmol.errors import DataError
 from lmol.system.progress import progress
 
 
@@ -71,30 +71,20 @@ class PreparedFold:
         return plan.policy.evaluation(self.data, images, plan.theta, sample)
 
 
-def load_data(source: Source) -> DataSet:
+def load_data(source: Source, root: Path | None = None) -> DataSet:
     """Return the data set of a source, with its images ordered by name; open every image once.
 
     This order, and not a file's, decides folds, pairs and metrics. The columns content and
-    appearance are added. Raises DataError.
+    appearance are added. root: the folder that must hold all image files; None: they may be
+    anywhere. Raises DataError.
     """
     data = source.load()
     images = data.images.sort_values("image", ignore_index=True)
-    _refuse_repeats(images)
+    files = pd.Series(real_files(images["path"]), dtype=str)
+    refuse_repeats(images, files)
     refuse_unwritable(images["image"])
+    if root is not None:
+        refuse_outside(images, files, root)
     with progress("Reading images", len(images), "images") as advance:
         known = images.join(identities(images["path"].tolist(), advance))
     return replace(data, images=known)
-
-
-def _refuse_repeats(scores: pd.DataFrame) -> None:
-    """Raise DataError for one file under two names, which could be on both sides of a split."""
-    files = scores["path"].map(lambda path: Path(path).resolve())
-    repeated = scores[files.duplicated(keep=False)]
-    if len(repeated):
-        one = repeated[files[repeated.index] == files[repeated.index[0]]]
-        raise DataError(
-            "images",
-            got=f"one file under the names {' and '.join(one['image'])}",
-            expected="each image once: a fold must not train on what it holds out",
-            remedy="remove all rows of a file but one",
-        )

@@ -20,7 +20,7 @@ from torch import Tensor
 from lmol.errors import CheckpointError
 from lmol.model.pair_model import PairModel
 from lmol.runs.formats import FORMAT, KEY, require_format
-from lmol.system.files import follow_umask
+from lmol.system.files import follow_umask, foreign_paths
 from lmol.system.signals import held
 
 META = "meta.json"
@@ -98,7 +98,12 @@ def load_checkpoint(model: PairModel, folder: Path) -> dict[str, Any]:
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """Return the meta.json of a checkpoint; raise CheckpointError if it cannot be read."""
+    """Return the meta.json of a checkpoint; raise CheckpointError if it cannot be read.
+
+    A link that leads out of the folder is refused, under whatever name: some tasks copy it all.
+    """
+    for path in foreign_paths(folder):
+        raise unreadable(folder, f"{path.name} is a link out of the folder, or no file")
     try:
         meta = json.loads((folder / META).read_text())
     except (OSError, ValueError) as error:

@@ -22,7 +22,7 @@ def this_device() -> torch.device:
 
 def require_device(config: Config) -> None:
     """Raise ConfigError with every setting that needs a missing device or package."""
-    spec: ModelSpec = instantiate(config.model)
+    spec: ModelSpec = instantiate(config.model, "model")
     problems = [*_precision_problems(config), *spec.problems()]
     if problems:
         raise ConfigError(problems)

@@ -42,7 +42,7 @@ def build_model(stored: Mapping[str, Any], frozen: str | None = None) -> PairMod
     Raises CheckpointError if the spec is invalid or of another version.
     """
     try:
-        spec: ModelSpec = instantiate(stored["model"])
+        spec: ModelSpec = instantiate(stored["model"], "model")
         answers = TypeAdapter(AnswersConfig).validate_python(stored["answers"])
         question = str(stored["question"])
     except (ConfigError, KeyError, TypeError, ValueError) as error:

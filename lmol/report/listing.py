@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from lmol.config.paths import shown
 from lmol.config.schema import ReportConfig, RunStatus
 from lmol.config.task_kinds import TRAIN
 from lmol.evaluation.over_folds import over_folds
@@ -59,7 +60,7 @@ def table_of_runs(entries: Sequence[Entry], outputs: Path) -> Table:
             entry.name, entry.task, entry.folds, fixed(entry.accuracy), fixed(entry.pearson),
             entry.date[:16].replace("T", " "), entry.status.value, str(entry.path),
         )  # fmt: skip
-        table.add_row(*map(escape, cells))
+        table.add_row(*(escape(shown(cell)) for cell in cells))
     return table
 
 

@@ -6,7 +6,9 @@ It needs the extra package wandb-workspaces; only `upload` needs a network.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from lmol.errors import LmolError
@@ -46,6 +48,9 @@ HALF, HEIGHT, TALL = 12, 7, 12
 """Sizes of panels in units of a grid that is 24 wide."""
 
 LONGEST_TITLE = 128
+
+SIGNS = re.compile(r"[|\[\]`]")
+"""Signs that Markdown would read as a cell, a link or code."""
 
 
 def online_report(subject: Subject) -> Report:
@@ -133,7 +138,7 @@ def markdown(table: Table) -> str:
 
 def _cell(cell: Cell) -> str:
     text = f"{cell.text} ({cell.note})" if cell.note else cell.text
-    text = " ".join(text.replace("|", "\\|").split())
+    text = SIGNS.sub(r"\\\g<0>", escape(" ".join(text.split()), quote=False))
     return f"**{text}**" if cell.strong and text else text
 
 

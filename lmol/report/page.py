@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lmol import __version__
+from lmol.config.paths import shown
 from lmol.report.numbers import listed
 from lmol.report.recipes import Subject
 from lmol.report.sections import SECTIONS
@@ -28,13 +29,14 @@ def render_page(subject: Subject, made: datetime) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    return environment.get_template("template.html.j2").render(
+    page = environment.get_template("template.html.j2").render(
         title=title_of([recipe.label for recipe in subject.recipes]),
         about=about(subject, made),
         sections=sections,
         style=_own("page.css"),
         script=_own("page.js"),
     )
+    return shown(page)
 
 
 def title_of(labels: Sequence[str]) -> str:

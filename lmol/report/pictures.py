@@ -9,8 +9,10 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from lmol.data.contents import content_hash
 from lmol.data.images import open_rgb
 from lmol.errors import DataError
+from lmol.system.files import own_file
 
 SIDE = 112
 """Side of a photograph in pixels, twice its size on the page."""
@@ -22,22 +24,26 @@ CHART_COLORS = 128
 
 
 @cache
-def photo_uri(path: str | None) -> str | None:
-    """Return the middle square of an image file as JPEG; None if it is gone or no image."""
-    if path is None:
-        return None
-    try:
-        square = ImageOps.fit(open_rgb(path), (SIDE, SIDE))
-    except DataError:
-        return None
-    return _uri(square, "JPEG", quality=QUALITY)
+def photo_uri(path: str, content: str) -> str | None:
+    """Return the middle square of an image file as JPEG; None if it is gone or another picture.
 
-
-def chart_uri(path: Path) -> str | None:
-    """Return a drawn picture as PNG of few colours; None if it is gone or no image."""
+    content: the picture's hash in the run. Whoever wrote the run thus had the picture already: the
+    page shows no other picture of this machine.
+    """
     try:
         picture = open_rgb(path)
     except DataError:
+        return None
+    if content_hash(picture) != content:
+        return None
+    return _uri(ImageOps.fit(picture, (SIDE, SIDE)), "JPEG", quality=QUALITY)
+
+
+def chart_uri(folder: Path, name: str) -> str | None:
+    """Return a drawn picture of a run's folder as PNG of few colours; None if it has none."""
+    try:
+        picture = open_rgb(own_file(folder, name))
+    except (DataError, OSError):
         return None
     if picture.width > CHART_WIDTH:
         height = round(picture.height * CHART_WIDTH / picture.width)

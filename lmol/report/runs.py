@@ -13,13 +13,14 @@ from typing import Any
 import pandas as pd
 
 from lmol.config.schema import RunStatus
+from lmol.config.signature import flat
 from lmol.config.sweeping import FOLD
 from lmol.config.task_kinds import TRAIN
 from lmol.errors import ConfigError, LmolError, RunFolderError
 from lmol.runs.formats import KEY
 from lmol.runs.run_folder import DONE, FAILED, INTERRUPTED, MANIFEST
 from lmol.runs.sweep_folder import SWEEP
-from lmol.system.files import read_mapping
+from lmol.system.files import own_file, read_mapping
 
 TRACES = (MANIFEST, "config.yaml", "run.log")
 """First files of a run: a folder with any of them is a run folder, even if killed early."""
@@ -103,15 +104,27 @@ class ReportedRun:
     def table(self, name: str) -> pd.DataFrame | None:
         """Return a CSV file of the run; None if it is missing, damaged or empty."""
         try:
-            return pd.read_csv(self.path / name, **RAW_TEXT)  # type: ignore[call-overload]
+            return pd.read_csv(own_file(self.path, name), **RAW_TEXT)  # type: ignore[call-overload]
         except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
             return None
+
+    def place(self, path: str) -> Path:
+        """Return a recorded path: a relative one is in the run's working directory, or in this."""
+        recorded = Path(str(self.manifest.get("cwd", ".")), path)
+        return recorded if recorded.exists() else Path(path)
+
+    @property
+    def data_root(self) -> Path | None:
+        """Return the folder that the run recorded for its images; None if it recorded none."""
+        values = dict(flat(self.config))
+        root = values.get("data.source.root") or values.get("data.root")
+        return self.place(root) if isinstance(root, str) else None
 
     @cached_property
     def records(self) -> list[dict[str, Any]]:
         """Return the lines of metrics.jsonl without damaged ones, such as a cut last line."""
         try:
-            lines = (self.path / "metrics.jsonl").read_text().splitlines()
+            lines = own_file(self.path, "metrics.jsonl").read_text().splitlines()
         except (OSError, UnicodeDecodeError):
             return []
         return [found for found in map(_record, lines) if found]

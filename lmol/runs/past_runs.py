@@ -19,6 +19,7 @@ from lmol.runs.formats import KEY, require_format
 from lmol.runs.run_folder import DONE, MANIFEST
 from lmol.runs.sweep_folder import SweepRecord
 from lmol.runs.sweep_jobs import sweep_jobs
+from lmol.system.files import is_inside, own_file
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,8 @@ class PastRun:
     def read(cls, path: Path) -> PastRun:
         """Read a run folder; raise RunFolderError if the folder is no run's."""
         try:
-            return cls(path=path.absolute(), manifest=json.loads((path / MANIFEST).read_text()))
+            text = own_file(path, MANIFEST).read_text()
+            return cls(path=path.absolute(), manifest=json.loads(text))
         except (OSError, ValueError) as error:
             raise _no_run(path, f"no readable {MANIFEST} ({error})") from error
 
@@ -48,7 +50,7 @@ class PastRun:
     def config(self) -> dict[str, Any]:
         """Return the values of the run. Raises RunFolderError if they cannot be read."""
         try:
-            values = yaml.safe_load((self.path / "config.yaml").read_text())
+            values = yaml.safe_load(own_file(self.path, "config.yaml").read_text())
         except (OSError, yaml.YAMLError) as error:
             raise _no_run(self.path, f"no readable config.yaml ({error})") from error
         require_format(self.path / "config.yaml", values)
@@ -59,6 +61,8 @@ class PastRun:
         folder = self.path / "checkpoints" / kind
         if not folder.is_dir():
             raise _no_run(self.path, f"no checkpoint {kind} (status {self.manifest['status']})")
+        if not is_inside(folder, self.path):
+            raise _no_run(self.path, f"a checkpoint {kind} that is a link to {folder.resolve()}")
         return folder
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmol.errors import StateError
-from lmol.system.files import replacing, to_json, write_text
+from lmol.system.files import is_inside, replacing, to_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,10 +65,10 @@ class ResultFolder:
         """Cut the appended files of an earlier process to these sizes; `append` continues them."""
         for name, size in state.items() if self.writes else ():
             file = self.path / name
-            if not file.is_file() or file.stat().st_size < size:
+            if not is_inside(file, self.path) or not file.is_file() or file.stat().st_size < size:
                 raise StateError(
                     file,
-                    got="a file that is missing or shorter than when the state was saved",
+                    got="a file that is missing, elsewhere or shorter than it was",
                     expected=f"at least {size} bytes",
                     remedy="restore the run folder as the training left it, or train anew",
                 )

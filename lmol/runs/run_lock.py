@@ -30,7 +30,7 @@ def run_lock(path: Path) -> Iterator[None]:
 
 def _is_locked(path: Path) -> bool:
     """Return whether a process, on any host that shares the file system, holds a run's lock."""
-    if not (path / LOCK).exists():
+    if not (path / LOCK).exists() or (path / LOCK).is_symlink():
         return False
     try:
         with FileLock(path / LOCK, timeout=0):

@@ -12,8 +12,17 @@ from rich import get_console
 from rich.highlighter import NullHighlighter
 from rich.logging import RichHandler
 
+from lmol.config.paths import shown
+
 LOGGER = logging.getLogger("lmol")
 FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class _Shown(logging.Formatter):
+    """Formatter of lines that may hold names from other people's files."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return shown(super().format(record))
 
 
 class _FileHandler(logging.FileHandler):
@@ -27,7 +36,7 @@ class _FileHandler(logging.FileHandler):
 def run_log(path: Path, *, debug: bool) -> Iterator[logging.Handler]:
     """Attach both handlers while the block runs; yield the file's handler."""
     file = _FileHandler(path, encoding="utf-8")
-    file.setFormatter(logging.Formatter(FILE_FORMAT))
+    file.setFormatter(_Shown(FILE_FORMAT))
     handlers, level = [file, *_consoles()], LOGGER.level
     LOGGER.setLevel(logging.DEBUG if debug else logging.INFO)
     for handler in handlers:
@@ -50,14 +59,16 @@ def _consoles() -> Iterator[logging.Handler]:
         return
     console = get_console()
     if console.is_terminal:
-        yield RichHandler(
+        rich = RichHandler(
             console=console,
             show_time=False,  # run.log has it; a record is wide enough
             show_path=False,
             show_level=False,
             highlighter=NullHighlighter(),
         )
+        rich.setFormatter(_Shown("%(message)s"))
+        yield rich
         return
     plain = logging.StreamHandler(sys.stdout)
-    plain.setFormatter(logging.Formatter("%(message)s"))
+    plain.setFormatter(_Shown("%(message)s"))
     yield plain

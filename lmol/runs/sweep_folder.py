@@ -20,7 +20,7 @@ from lmol.errors import LmolError, RunFolderError
 from lmol.runs.job_record import failures
 from lmol.runs.run_folder import MANIFEST
 from lmol.runs.run_lock import RUNNING, still_runs
-from lmol.system.files import read_mapping, write_text
+from lmol.system.files import own_file, read_mapping, write_text
 
 SWEEP = "sweep.yaml"
 LOCK = ".lock"
@@ -43,9 +43,10 @@ class SweepRecord:
     def read(cls, sweep: Path) -> SweepRecord | None:
         """Read the record; return None if the folder has no sweep of trainings."""
         try:
-            return cls(**yaml.safe_load((sweep / SWEEP).read_text(encoding="utf-8")))
+            text = own_file(sweep, SWEEP).read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
+        return cls(**yaml.safe_load(text))
 
     def write(self, sweep: Path) -> None:
         """Write the record in the form that `read` reads."""

@@ -20,10 +20,14 @@ from lmol.runs.run_lock import still_runs
 from lmol.runs.state_folder import STATE, newest_state
 from lmol.runs.sweep_folder import locked
 from lmol.system.distributed import num_processes
+from lmol.system.files import foreign_paths
 
 AUTO = "auto"
 LEFTOVERS = (".*.part", ".*.partial", ".*.old", ".*.older")
 """Names of files and folders that a killed process was writing or removing."""
+
+LINKED_BY_WANDB = "wandb/*run-*/logs/*.log"
+"""Logs of W&B that are links into the home until its process ends; a later one makes others."""
 
 
 def run_to_resume(name: str) -> tuple[PastRun, Path | None]:
@@ -56,6 +60,9 @@ def continue_run(past: PastRun, state: Path | None, config: Config) -> RunFolder
     Raises RunFolderError if the run is finished, still runs, or is of another signature, number of
     processes or version.
     """
+    foreign = [path for path in foreign_paths(past.path) if not path.match(LINKED_BY_WANDB)]
+    if foreign:
+        raise _refused(past, f"{foreign[0].name}, a link that leads out, or no file", "remove it")
     with locked(past.path):
         past = PastRun.read(past.path)
         refuse_to_continue(past, config)

@@ -61,7 +61,7 @@ def _set_mode(file: Path, mode: int) -> None:
         file.chmod(stat.S_IMODE(mode))
 
 
-def shown(path: Path) -> str:
+def quoted(path: Path) -> str:
     """Return a path for a command line: relative if it is below the present folder, and quoted."""
     here = Path.cwd()
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
@@ -73,10 +73,41 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_bytes(text.encode())
 
 
+def is_inside(path: str | Path, folder: Path) -> bool:
+    """Return whether a path is below a folder, with the links of both followed."""
+    try:
+        real, place = (Path(os.path.realpath(one)) for one in (path, folder))
+    except ValueError:  # a zero byte in a name
+        return False
+    return real != place and real.is_relative_to(place)
+
+
+def own_file(folder: Path, name: str | Path) -> Path:
+    """Return the path of a file of a folder; the folder itself may be a link.
+
+    Raises OSError if a link leads out of the folder, or if it is a pipe or a device, so that the
+    files of somebody else's folder read nothing else.
+    """
+    path = folder / name
+    if not is_inside(path, folder):
+        raise OSError(f"{name} is a link that leads out of {folder}")
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no file")
+    return path
+
+
+def foreign_paths(folder: Path) -> Iterator[Path]:
+    """Yield what does not belong to a folder: links that lead out of it, pipes and devices."""
+    for path in folder.rglob("*"):
+        link = path.is_symlink()
+        if not is_inside(path, folder) if link else not (path.is_dir() or path.is_file()):
+            yield path
+
+
 def read_mapping(path: Path) -> dict[str, Any]:
     """Return the mapping in a JSON or YAML file; empty if the file is missing or damaged."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = own_file(path.parent, path.name).read_text(encoding="utf-8")
         values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError):
         return {}

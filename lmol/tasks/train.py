@@ -9,7 +9,7 @@ from lmol.config import Config
 from lmol.model.device import require_device
 from lmol.runs.run_folder import RunFolder
 from lmol.runs.state_folder import newest_state, step_of
-from lmol.system.files import shown
+from lmol.system.files import quoted
 from lmol.system.signals import Stopped
 from lmol.tracking.opening import open_tracker
 from lmol.workflow.training import train_and_evaluate
@@ -37,7 +37,7 @@ def how_to_continue(run: RunFolder) -> str:
     saved = f"saved: the state after step {step_of(state)}" if state else "no state was saved yet"
     if "swept" in run.facts:  # the sweep's command continues it
         return saved
-    return f"{saved}. It goes on with\n  python -m lmol.run resume={shown(run.path)}"
+    return f"{saved}. It goes on with\n  python -m lmol.run resume={quoted(run.path)}"
 
 
 def next_steps(run: Path) -> str:

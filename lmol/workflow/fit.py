@@ -92,7 +92,7 @@ def trainer_of(
 ) -> ComparisonTrainer:
     """Build the Trainer named by train.trainer. saved: its state is saved, and may be continued."""
     config, images, state = session.config, session.images, session.run.state
-    trainer: ComparisonTrainer = instantiate(config.train.trainer)(
+    trainer: ComparisonTrainer = instantiate(config.train.trainer, "train.trainer")(
         model=session.model,
         settings=TrainerSettings(
             train=config.train,
@@ -104,7 +104,7 @@ def trainer_of(
         ),
         data=TrainingData(
             dataset=PairDataset(session.fold.training_pairs, images),
-            collator=instantiate(config.train.collator, image_key=images.key),
+            collator=instantiate(config.train.collator, "train.collator", image_key=images.key),
             validate=validator.metrics,
         ),
         monitor=monitor,

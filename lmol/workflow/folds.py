@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ from lmol.data.preparation import PairPlan, PreparedFold, load_data
 from lmol.errors import ConfigError, DataError, LmolError, RunFolderError
 from lmol.runs.past_runs import PastRun
 from lmol.runs.run_folder import RunFolder
+from lmol.system.files import own_file
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +29,8 @@ SAME = ["image", "score", "content"]
 
 def load_folds(config: Config, run: RunFolder) -> list[PreparedFold]:
     """Load, check and split the data; refuse held-out files that are also in the training fold."""
-    source = instantiate(config.data.source)
-    data = load_data(source)
+    source = instantiate(config.data.source, "data.source")
+    data = load_data(source, data_root(config))
     _note_same(run, data_hash=data_hash(data.images, data.comparisons))
     log.info("%s", data.describe())
     _require_scores(config, data)
@@ -37,6 +39,12 @@ def load_folds(config: Config, run: RunFolder) -> list[PreparedFold]:
         refuse_leaks(split)
     plan = pair_plan(config)
     return [PreparedFold(split, data, plan) for split in splits]
+
+
+def data_root(config: Config) -> Path | None:
+    """Return the folder that must hold all image files; None if they may be anywhere."""
+    root = config.data.source.get("root") or config.data.root
+    return None if root is None or config.data.outside else Path(str(root))
 
 
 def _note_same(run: RunFolder, **hashes: str) -> None:
@@ -70,7 +78,7 @@ def _require_scores(config: Config, data: DataSet) -> None:
 def pair_plan(config: Config) -> PairPlan:
     """Return the settings that determine the drawn pairs."""
     return PairPlan(
-        policy=instantiate(config.data.schedule),
+        policy=instantiate(config.data.schedule, "data.schedule"),
         theta=config.data.theta,
         num_validation=config.train.validation_pairs,
         num_held_out=None if config.eval.pairs == "all" else int(config.eval.pairs),
@@ -148,7 +156,7 @@ def same_fold(config: Config, past: PastRun, run: RunFolder) -> PreparedFold:
 def images_of(past: PastRun) -> pd.DataFrame:
     """Read images.csv of a run: image, part of the fold, score, group, content, ..."""
     try:
-        return pd.read_csv(past.path / IMAGES, dtype={"image": str}, keep_default_na=False)
+        return pd.read_csv(own_file(past.path, IMAGES), dtype={"image": str}, keep_default_na=False)
     except OSError as error:
         raise RunFolderError(
             past.path,

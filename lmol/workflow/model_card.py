@@ -12,6 +12,7 @@ from lmol.evaluation.metrics import shown_in
 from lmol.model.checkpoint import read_meta
 from lmol.model.vlm.spec import VisionLanguageModel
 from lmol.runs.past_runs import PastRun
+from lmol.system.files import own_file
 
 SOURCES = {
     "ScutFBP5500": (
@@ -106,7 +107,7 @@ QUANTIZED = """
 def model_card(config: Config, past: PastRun, prompt: str) -> str:
     """Return Markdown with YAML front matter, filled from a run. prompt: as rendered."""
     data, export = config.data, config.export
-    model: VisionLanguageModel = instantiate(config.model)
+    model: VisionLanguageModel = instantiate(config.model, "model")
     merged = export.form is ExportForm.MERGED
     quantized = model.backbone.get("quantization") != Quantization.NONE.value
     stock_usage = PLAIN_USAGE if model.prompt is PromptForm.PLAIN else MERGED_USAGE
@@ -142,7 +143,7 @@ def _metrics(past: PastRun, kind: str) -> str:
     if step != judged:
         return f"Not evaluated: these are the weights of step {step}; the run judged step {judged}."
     try:
-        found: dict[str, Any] = json.loads((past.path / "metrics.json").read_text())
+        found: dict[str, Any] = json.loads(own_file(past.path, "metrics.json").read_text())
     except OSError:
         return "This run was not evaluated."
     rows = [

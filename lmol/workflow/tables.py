@@ -6,6 +6,7 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
+from lmol.config.paths import shown
 from lmol.inference.comparison import Comparison
 from lmol.verdict import Verdict
 
@@ -26,7 +27,9 @@ def table_of_comparison(comparison: Comparison) -> Table:
         Verdict, comparison.probabilities.items(), strict=True
     ):
         style = "bold" if verdict is comparison.verdict else None
-        table.add_row(title, escape(names.get(verdict, "")), f"{probability:.3f}", style=style)
+        table.add_row(
+            title, escape(shown(names.get(verdict, ""))), f"{probability:.3f}", style=style
+        )
     agree = "agree" if comparison.consistent else "do not agree"
     table.caption = f"mean of both orders, which {agree}"
     return table
@@ -47,4 +50,4 @@ def table_of_ranking(ranking: pd.DataFrame) -> Table:
 
 
 def _cell(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else escape(str(value))
+    return f"{value:.3f}" if isinstance(value, float) else escape(shown(str(value)))

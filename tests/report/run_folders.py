@@ -8,6 +8,8 @@ import pandas as pd
 import yaml
 from PIL import Image
 
+from lmol.data.contents import content_hash
+
 TITLES = ("First", "Second", "Similar")
 IMAGES = ("a.png", "b.png", "c.png", "d.png")
 SCORES = (1.0, 2.0, 3.0, 4.0)
@@ -68,11 +70,11 @@ def make_run(
     """A finished run. image: name of the first image; changes: of the manifest."""
     for folder in ("diagnosis", "audit"):
         (path / folder).mkdir(parents=True)
-    (path / "manifest.json").write_text(json.dumps(manifest(name, fold, **changes)))
+    (path / "manifest.json").write_text(json.dumps(manifest(name, fold, cwd=str(path), **changes)))
     config = {
         "name": name,
         "fold": {"kind": "seeded", "index": fold, "k": 3},
-        "data": {"theta": theta},
+        "data": {"theta": theta, "root": "pictures"},
         "optim": {"lr_lora": lr},
         "eval": {"pairs": "all"},
         "tracking": {"mode": "off"},
@@ -104,11 +106,17 @@ def _write_tables(path: Path, names: list[str]) -> None:
     pictures = path / "pictures"
     pictures.mkdir()
     files = [str(pictures / f"{place}.png") for place in range(len(names))]
-    for place, file in enumerate(files[:-1]):
-        Image.new("RGB", (20, 30), (60 * place, 90, 120)).save(file)
+    drawn = [Image.new("RGB", (20, 30), (60 * place, 90, 120)) for place in range(len(files))]
+    for picture, file in zip(drawn, files[:-1], strict=False):
+        picture.save(file)
     confusion = pd.DataFrame([[4, 1, 1], [0, 5, 1], [2, 1, 3]], TITLES, TITLES)
     groups = {"kind": ["within", "across"], "group": ["<b>x</b>", "<b>x</b>"], "other": ["", "y"]}
-    images = {"image": names, "score": SCORES, "path": files}
+    images = {
+        "image": names,
+        "score": SCORES,
+        "path": files,
+        "content": [content_hash(one) for one in drawn],
+    }
     tables = {
         "confusion.csv": confusion.rename_axis("label").reset_index(),
         "images.csv": pd.DataFrame({**images, "part": ["train", "train", "held_out", "held_out"]}),

@@ -18,6 +18,7 @@ defaults:
   - schedule: votes
   - _self_
 root: faces
+outside: false
 source: {_target_: lmol.data.sources.voting.VotingSource, root: "${data.root}", num_pairs: 800}
 theta: 0.2
 question: Which face looks more attractive?

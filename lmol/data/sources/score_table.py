@@ -18,9 +18,10 @@ from lmol.errors import DataError
 class ScoreTable:
     """Source of any images with scores: a CSV with columns image, score and optionally group.
 
-    image and `table` are paths relative to `root`, or absolute ones. subject: a further
-    column with the person or object that an image shows; no fold separates images of one subject,
-    and an image with an empty cell counts as a separate subject.
+    image is a path relative to `root`, also outside of it if data.outside allows that; `table` is
+    one relative to `root`, or an absolute one. subject: a further column with the person or object
+    that an image shows; no fold separates images of one subject, and an image with an empty cell
+    counts as a separate subject.
     """
 
     root: Path

@@ -33,7 +33,7 @@ DTYPES = {
 UNQUANTIZED = ["model.multi_modal_projector", "model.vision_tower", "lm_head"]
 """Modules left unquantised. A bare "multi_modal_projector" would not match its run-time name."""
 
-PACKAGED = "pkg://"
+PACKAGED, OURS = "pkg://", "lmol."
 
 UNREADABLE = (OSError, ValueError, SafetensorError, ModuleNotFoundError)
 """Errors of stock loading for an unusable name, configuration or file."""
@@ -70,7 +70,7 @@ class Base:
 class LlavaBackbone:
     """The location of a stock LLaVA, and the form in which it is loaded.
 
-    weights: a hub id, a local folder, or pkg://package.folder for one that a package ships.
+    weights: a hub id, a local folder, or pkg://lmol.package.folder for one that this package ships.
     """
 
     weights: str
@@ -86,9 +86,9 @@ class LlavaBackbone:
         Raises ModelError if the weights are not available or are not a LLaVA.
         """
         try:
-            config = AutoConfig.from_pretrained(self.location, revision=self.revision)
+            config = AutoConfig.from_pretrained(self.location, **self._read)
             self._check(config)
-            processor = AutoProcessor.from_pretrained(self.location, revision=self.revision)
+            processor = AutoProcessor.from_pretrained(self.location, **self._read)
             loaded: Any = LlavaForConditionalGeneration.from_pretrained(
                 self.location, output_loading_info=True, **self._options()
             )
@@ -102,15 +102,25 @@ class LlavaBackbone:
 
     @property
     def location(self) -> str:
-        """Return `weights`, with pkg:// resolved to a folder."""
+        """Return `weights`, with pkg:// resolved to a folder; raise ValueError for other packages.
+
+        To look into a package runs its code, and the name may come from somebody else's run.
+        """
         if not self.weights.startswith(PACKAGED):
             return self.weights
         package, _, folder = self.weights.removeprefix(PACKAGED).rpartition(".")
+        if not f"{package}.".startswith(OURS):
+            raise ValueError(f"only {PACKAGED}{OURS}<package>.<folder> is read")
         return str(files(package) / folder)
+
+    @property
+    def _read(self) -> dict[str, Any]:
+        return {"revision": self.revision, "trust_remote_code": False}
 
     def _options(self) -> dict[str, Any]:
         return {
             "revision": self.revision,
+            "use_safetensors": True,
             "dtype": DTYPES[Precision(self.dtype)],
             "attn_implementation": Attention(self.attention).value,
             "device_map": {"": this_device()},

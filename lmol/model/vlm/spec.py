@@ -47,7 +47,7 @@ class VisionLanguageModel:
         """Load the base and put projector and adapters on it."""
         from lmol.model.vlm.comparer import build_comparer
 
-        return build_comparer(instantiate(self.backbone), self, question, answers)
+        return build_comparer(instantiate(self.backbone, "model.backbone"), self, question, answers)
 
     def problems(self) -> Iterator[LmolError]:
         """Yield an error for each backbone setting that this machine does not support."""

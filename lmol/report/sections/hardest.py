@@ -9,6 +9,7 @@ from lmol.report.blocks import Block, Gallery, Photo, PhotoPair, Section, Text
 from lmol.report.pictures import photo_uri
 from lmol.report.recipes import Recipe, Subject
 from lmol.report.runs import ReportedRun
+from lmol.system.files import is_inside
 from lmol.verdict import TITLES
 
 SHOWN = 6
@@ -19,6 +20,9 @@ CAPTION = (
     "the gap of the scores, no image twice. Each shows the label, the answer of the model, "
     "and its probabilities of First, Second and Similar (both orders averaged)."
 )
+Files = dict[str, tuple[str, str]]
+"""File and content of each image, by its name."""
+
 SHARES = [f"p_{title.lower()}" for title in TITLES]
 
 
@@ -46,20 +50,30 @@ def hardest(recipe: Recipe) -> list[PhotoPair]:
     return [_pair(recipe.runs[row["run"]], row, files[row["run"]]) for row in rows]
 
 
-def _files(run: ReportedRun) -> dict[str, str]:
-    """Return the file of each image; empty if the run did not record them."""
+def _files(run: ReportedRun) -> Files:
+    """Return file and content of each image; empty if the run did not record them."""
     images = run.table("images.csv")
-    if images is None or "path" not in images:
+    if images is None or not {"image", "path", "content"} <= set(images):
         return {}
-    return dict(zip(images["image"].astype(str), images["path"].astype(str), strict=True))
+    names, paths, contents = (images[key].astype(str) for key in ("image", "path", "content"))
+    return dict(zip(names, zip(paths, contents, strict=True), strict=True))
 
 
-def _pair(run: ReportedRun, row: pd.Series, files: dict[str, str]) -> PhotoPair:
+def _photo(run: ReportedRun, name: str, files: Files) -> str | None:
+    """Return the picture of an image below the run's data root; None if it is not there."""
+    path, content = files.get(name, ("", ""))
+    file, root = run.place(path), run.data_root
+    if root is None or not is_inside(file, root) or not file.is_file():
+        return None
+    return photo_uri(str(file), content)
+
+
+def _pair(run: ReportedRun, row: pd.Series, files: Files) -> PhotoPair:
     photos = [
         Photo(
             name=str(row[f"img{side}"]),
             score=f"{row[f'score{side}']:.2f}" if f"score{side}" in row else "",
-            uri=photo_uri(files.get(str(row[f"img{side}"]))),
+            uri=_photo(run, str(row[f"img{side}"]), files),
         )
         for side in (1, 2)
     ]

@@ -64,7 +64,7 @@ def _flow(recipe: Recipe) -> Image | None:
     for run in recipe.runs:
         pictures = (run.path / "audit").glob("gradient_flow_step_*.png")
         path = max(pictures, key=_step, default=None)
-        uri = chart_uri(path) if path else None
+        uri = chart_uri(run.path, f"audit/{path.name}") if path else None
         if path and uri:
             caption = f"Fold {run.fold}, step {_step(path)}, the last that was drawn."
             return Image(title=f"{recipe.label}: gradient flow", uri=uri, caption=caption)
