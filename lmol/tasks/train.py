@@ -24,20 +24,21 @@ def run(config: Config, run: RunFolder) -> float:
         with open_tracker(config, run) as tracker:
             trained = train_and_evaluate(config, run, tracker)
     except Stopped as ended:
-        ended.kept = how_to_continue(run)
+        ended.kept = how_to_continue(config, run)
         raise
     if "swept" not in run.facts:  # after a job of a sweep, the next job starts
         log.info("%s", next_steps(run.path))
     return trained.best
 
 
-def how_to_continue(run: RunFolder) -> str:
+def how_to_continue(config: Config, run: RunFolder) -> str:
     """Return what was saved of an interrupted run, and the command that continues it, in words."""
     state = newest_state(run.path)
     saved = f"saved: the state after step {step_of(state)}" if state else "no state was saved yet"
     if "swept" in run.facts:  # the sweep's command continues it
         return saved
-    return f"{saved}. It goes on with\n  python -m lmol.run resume={quoted(run.path)}"
+    more = " data.outside=true" if config.data.outside else ""  # never taken from a stored run
+    return f"{saved}. It goes on with\n  python -m lmol.run resume={quoted(run.path)}{more}"
 
 
 def next_steps(run: Path) -> str:
