@@ -44,7 +44,8 @@ def _fault(path: str) -> tuple[str, str] | None:
         remedy = "name one, or leave the setting out; a shell variable that is not set is empty"
         return "an empty text", remedy
     if not is_text(path):
-        return f"{shown(path)}, which is not UTF-8", "rename it: results are written as UTF-8"
+        got = f"{shown(path)}, which is not UTF-8 or holds a NUL"
+        return got, "rename it: results are written as UTF-8"
     longest = max(len(os.fsencode(part)) for part in path.split("/"))
     whole = len(os.fsencode(path))
     if longest > LONGEST_NAME or whole > LONGEST_PATH:
@@ -55,17 +56,16 @@ def _fault(path: str) -> tuple[str, str] | None:
 
 
 def is_text(name: str) -> bool:
-    """Return whether UTF-8 can hold a name; file names may be any bytes."""
+    """Return whether UTF-8 can hold a name, which has no NUL; file names may be any other bytes."""
     try:
-        name.encode()
+        return b"\0" not in name.encode()
     except UnicodeEncodeError:
         return False
-    return True
 
 
 def shown(name: str) -> str:
     """Return a name in a form that every terminal and log can show."""
-    return name.encode(errors="backslashreplace").decode()
+    return name.encode(errors="backslashreplace").decode().replace("\0", r"\0")
 
 
 def read_paths(plain: dict[str, Any]) -> Iterator[LmolError]:

@@ -79,8 +79,8 @@ def load_data(source: Source) -> DataSet:
     """
     data = source.load()
     images = data.images.sort_values("image", ignore_index=True)
-    _refuse_repeats(images)
     refuse_unwritable(images["image"])
+    _refuse_repeats(images)
     with progress("Reading images", len(images), "images") as advance:
         known = images.join(identities(images["path"].tolist(), advance))
     return replace(data, images=known)
