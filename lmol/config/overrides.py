@@ -124,7 +124,7 @@ def _parsed(overrides: Iterator[str], problems: list[LmolError]) -> Iterator[Ove
     for text in overrides:
         try:
             override = parser.parse_override(text)
-        except HydraException as error:
+        except (HydraException, ValueError, RecursionError) as error:  # of endless digits, brackets
             problems.append(_unreadable(text, error))
             continue
         if override.key_or_group:

@@ -1,4 +1,4 @@
-"""A counter of attempts for each test, which must have made enough; make test prints what it says."""
+"""A counter of attempts for each kind; make test prints what it has counted."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
