@@ -85,6 +85,11 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     return SyntheticFaces(root=root, num_images=60, image_size=64, seed=7).load().images
 
 
+def pytest_sessionfinish() -> None:
+    """Let Hypothesis, which its plugin imports after the tests, see who holds its generators."""
+    gc.unfreeze()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what the tests of bad input tried."""
     for report in chain.from_iterable(terminalreporter.stats.values()):
