@@ -6,6 +6,7 @@ The process that hands out tests imports this too: torch and transformers wait f
 import gc
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,3 +92,16 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """The score table of 60 synthetic faces."""
     root = Path(tmp_path_factory.mktemp("faces"))
     return SyntheticFaces(root=root, num_images=60, image_size=64, seed=7).load().images
+
+
+def pytest_sessionfinish() -> None:
+    """Let Hypothesis, which its plugin imports after the tests, see who holds its generators."""
+    gc.unfreeze()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the tests of bad input tried."""
+    for report in chain.from_iterable(terminalreporter.stats.values()):
+        if getattr(report, "when", None) == "teardown":
+            for name, tried in report.user_properties:
+                terminalreporter.write_line(f"{name}: {tried}")

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lmol.config.groups import CONF, packaged_options
 from lmol.config.keys import did_you_mean, group_of, target_keys, tree_keys
-from lmol.config.paths import read_paths
+from lmol.config.paths import read_paths, shown
 from lmol.config.problems import problems_of
 from lmol.config.rule_list import AUDIT_RULES, HEALTH_RULES
 from lmol.config.rules import broken_rules
@@ -84,7 +84,7 @@ def _resolved(node: Any, key: str, problems: list[LmolError]) -> Any:
     if isinstance(node, ListConfig):
         return [_resolved(node[index], f"{key}.{index}", problems) for index in range(len(node))]
     if not isinstance(node, DictConfig):
-        return node
+        return _writable(node, key, problems)
     plain: dict[str, Any] = {}
     for name in map(str, node):
         where = f"{key}.{name}" if key else name
@@ -93,6 +93,24 @@ def _resolved(node: Any, key: str, problems: list[LmolError]) -> Any:
         except OmegaConfBaseException as error:
             problems.append(_unresolved(node, name, where, error))
     return plain
+
+
+def _writable(value: Any, key: str, problems: list[LmolError]) -> Any:
+    """Return a value; a text that UTF-8 cannot hold becomes a problem, and the text a shown one."""
+    try:
+        if isinstance(value, str):
+            value.encode()
+    except UnicodeEncodeError:
+        problems.append(
+            LmolError(
+                key,
+                got=f"{shown(value)}, which is not UTF-8",
+                expected="text that results can hold, which are written as UTF-8",
+                remedy="write it in UTF-8",
+            )
+        )
+        return shown(value)
+    return value
 
 
 def _unresolved(node: DictConfig, name: str, where: str, error: Exception) -> LmolError:

@@ -123,15 +123,20 @@ def _parsed(overrides: Iterator[str], problems: list[LmolError]) -> Iterator[Ove
     parser = OverridesParser.create()
     for text in overrides:
         try:
-            yield parser.parse_override(text)
-        except HydraException as error:
+            override = parser.parse_override(text)
+        except (HydraException, ValueError, RecursionError) as error:  # of endless digits, brackets
             problems.append(_unreadable(text, error))
+            continue
+        if override.key_or_group:
+            yield override
+        else:
+            problems.append(_unreadable(text, "no key"))
 
 
-def _unreadable(text: str, error: HydraException) -> LmolError:
+def _unreadable(text: str, reason: object) -> LmolError:
     return LmolError(
         f"argument {text}",
-        got=" ".join(str(error).split()),
+        got=" ".join(str(reason).split()),
         expected="key=value",
         remedy="write key=value without spaces; put a value with other signs in quotes",
     )

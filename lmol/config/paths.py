@@ -47,7 +47,8 @@ def _fault(path: str) -> tuple[str, str] | None:
         remedy = "name one, or leave the setting out; a shell variable that is not set is empty"
         return "an empty text", remedy
     if not is_text(path):
-        return f"{shown(path)}, which is not UTF-8", "rename it: results are written as UTF-8"
+        got = f"{shown(path)}, which is not UTF-8 or holds a NUL"
+        return got, "rename it: results are written as UTF-8"
     longest = max(len(os.fsencode(part)) for part in path.split("/"))
     whole = len(os.fsencode(path))
     if longest > LONGEST_NAME or whole > LONGEST_PATH:
@@ -58,12 +59,11 @@ def _fault(path: str) -> tuple[str, str] | None:
 
 
 def is_text(name: str) -> bool:
-    """Return whether UTF-8 can hold a name; file names may be any bytes."""
+    """Return whether UTF-8 can hold a name, which has no NUL; file names may be any other bytes."""
     try:
-        name.encode()
+        return b"\0" not in name.encode()
     except UnicodeEncodeError:
         return False
-    return True
 
 
 def shown(text: str) -> str:

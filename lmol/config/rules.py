@@ -121,10 +121,15 @@ def _ramp(train: TrainConfig) -> Iterator[LmolError]:
         )
 
 
+def _of_backbone(model: Target, name: str) -> object:
+    """Return a setting of the model's base as given; its class has not checked it."""
+    backbone = model.get("backbone")
+    return backbone.get(name) if isinstance(backbone, dict) else None
+
+
 def _flash_attention(model: Target) -> Iterator[LmolError]:
-    base = model.get("backbone") or {}
-    flash = base.get("attention") == Attention.FLASH_ATTENTION_2.value
-    if flash and base.get("dtype") == Precision.FP32.value:
+    flash = _of_backbone(model, "attention") == Attention.FLASH_ATTENTION_2.value
+    if flash and _of_backbone(model, "dtype") == Precision.FP32.value:
         yield LmolError(
             "model.backbone.attention",
             got="flash_attention_2 with dtype fp32",
@@ -134,13 +139,12 @@ def _flash_attention(model: Target) -> Iterator[LmolError]:
 
 
 def _half_precisions(model: Target, train: TrainConfig) -> Iterator[LmolError]:
-    halves = {Precision.BF16.value, Precision.FP16.value}
-    dtype = (model.get("backbone") or {}).get("dtype")
-    pair = {dtype, train.precision.value}
-    if pair == halves:
+    halves = [Precision.BF16.value, Precision.FP16.value]
+    dtype, precision = _of_backbone(model, "dtype"), train.precision.value
+    if dtype in halves and precision in halves and dtype != precision:
         yield LmolError(
             "train.precision",
-            got=f"{train.precision.value} over {dtype} weights",
+            got=f"{precision} over {dtype} weights",
             expected="the same half precision for both, or fp32 for one",
             remedy="set train.precision and model.backbone.dtype alike",
         )

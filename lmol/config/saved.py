@@ -7,18 +7,21 @@ display may be changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from lmol.config.literal import literal
 from lmol.config.paths import MACHINE
 from lmol.config.signature import without
 from lmol.config.sweeping import FOLD
 from lmol.config.task_kinds import TRAIN
-from lmol.errors import ConfigError, LmolError
+from lmol.errors import ConfigError, LmolError, RunFolderError
+from lmol.system.files import UNREADABLE
 
 HERE = (
     "debug", "fail_fast", "threads", "tracking", "data.outside", "model.backbone.attention",
@@ -74,7 +77,8 @@ def with_saved(values: DictConfig, overrides: Sequence[str], find: Find) -> Dict
     found = find(OmegaConf.select(values, "run"), fold)
     _refuse_mixed(found)
     path, saved, cwd = found[0]
-    merged = _over(values, _located(saved, cwd), [key for key in overridden if key != FOLD])
+    with _of_run(path):
+        merged = _over(values, _located(saved, cwd), [key for key in overridden if key != FOLD])
     for key in PLACES:
         OmegaConf.update(merged, key, OmegaConf.select(values, key), merge=False, force_add=True)
     merged.task = values.task
@@ -96,9 +100,10 @@ def with_resumed(values: DictConfig, overrides: Sequence[str], past: SavedRun) -
             remedy="leave it out",
         )
     path, saved, cwd = past
-    merged = _over(values, _located(saved, cwd), overridden)
-    if not any(_within(key, ("tracking",)) for key in overridden):
-        merged.tracking = literal(saved["tracking"])
+    with _of_run(path):
+        merged = _over(values, _located(saved, cwd), overridden)
+        if not any(_within(key, ("tracking",)) for key in overridden):
+            merged.tracking = literal(saved["tracking"])
     merged.resume = literal(str(path))
     return merged
 
@@ -160,6 +165,20 @@ def _refuse_mixed(found: Sequence[SavedRun]) -> None:
                 expected="folds of one recipe, which differ only in the fold",
                 remedy="choose one with fold=1, or name the folder of one run",
             )
+
+
+@contextmanager
+def _of_run(path: Path) -> Iterator[None]:
+    """Raise RunFolderError if the block cannot use the values that a run has stored."""
+    try:
+        yield
+    except (OmegaConfBaseException, *UNREADABLE) as error:
+        raise RunFolderError(
+            path / "config.yaml",
+            got=f"settings that cannot be used ({str(error).splitlines()[0]})",
+            expected="the settings that the run began with",
+            remedy="restore the file, or name another run",
+        ) from error
 
 
 def _located(saved: Mapping[str, Any], cwd: Path) -> DictConfig:

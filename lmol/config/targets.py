@@ -56,7 +56,7 @@ def normalised(target: Mapping[str, Any]) -> dict[str, Any]:
     if not is_dataclass(kind):
         return dict(target)
     adapter = _parameters(kind, False)
-    typed = adapter.validate_json(json.dumps(_arguments(target)), strict=True)
+    typed = adapter.validate_json(_as_json(_arguments(target)), strict=True)
     own = {name: target[name] for name in HYDRA_KEYS if name in target}
     return own | adapter.dump_python(typed, mode="json")
 
@@ -107,7 +107,7 @@ def _refused(key: str, node: Any) -> Iterator[LmolError]:
         if name == "_target_" and not str(value).startswith(PACKAGE):
             yield LmolError(
                 f"{key}._target_",
-                got=value,
+                got=value or "nothing",
                 expected="a class of the lmol package; a target outside lmol is refused",
                 remedy="add the class to the package and name it as lmol.<module>.<Class>",
             )
@@ -159,6 +159,11 @@ def _arguments(target: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in target.items() if name not in HYDRA_KEYS}
 
 
+def _as_json(values: Mapping[str, Any]) -> str:
+    """Return JSON; a value that has no JSON type, such as YAML's !!binary, becomes its text."""
+    return json.dumps(values, default=str)
+
+
 def _parameters(kind: Any, complete: bool) -> Any:
     """Return a typed dictionary of the constructor's parameters; it validates without building."""
     return _validator(kind, complete)
@@ -190,7 +195,7 @@ def _typed_problems(
     values = _arguments(target)
     known = dict(settings_below(kind, f"{key}."))
     try:
-        _parameters(kind, complete).validate_json(json.dumps(values), strict=True)
+        _parameters(kind, complete).validate_json(_as_json(values), strict=True)
     except ValidationError as error:
         return problems_of(error, values, f"{key}.", known)
     return []
@@ -200,7 +205,7 @@ def _typed_arguments(target: Mapping[str, Any]) -> dict[str, Any]:
     kind, values = _load("", str(target["_target_"])), _arguments(target)
     if not is_dataclass(kind):
         return values
-    typed: dict[str, Any] = _parameters(kind, False).validate_json(json.dumps(values), strict=True)
+    typed: dict[str, Any] = _parameters(kind, False).validate_json(_as_json(values), strict=True)
     return typed
 
 

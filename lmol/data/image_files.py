@@ -125,12 +125,15 @@ def _described(reason: str, names: Sequence[str]) -> str:
 
 
 def refuse_unwritable(names: Iterable[str]) -> None:
-    """Raise DataError if UTF-8 cannot hold a name, so that results could not be written."""
+    """Raise DataError if UTF-8 cannot hold a name, so that results could not be written.
+
+    It also refuses a name with a NUL, which no file has.
+    """
     broken = [name for name in names if not is_text(name)]
     if broken:
         raise DataError(
             "images",
-            got=f"{len(broken)} name(s) that are not UTF-8, {shown(broken[0])} first",
+            got=f"{len(broken)} name(s) that are not UTF-8 or hold a NUL, {shown(broken[0])} first",
             expected="names that results can hold, which are written as UTF-8",
-            remedy="rename these files",
+            remedy="rename these files, or correct the table that lists them",
         )

@@ -26,11 +26,15 @@ BROKEN = (
     ArithmeticError,
     TypeError,
     EOFError,
+    RuntimeError,
     struct.error,
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
-"""Pillow's exceptions for files that are no image, damaged, or too large to decode safely."""
+"""Pillow's exceptions for files that are no image, damaged, or too large to decode safely.
+
+RuntimeError is of damaged AVIF files and, as NotImplementedError, of DDS and BLP ones.
+"""
 
 UNBOUNDED = ("I", "F")
 """Pillow's modes of 32 bits, integer and real; their value of white is not defined."""
@@ -139,7 +143,7 @@ def read_images(
     """
     results: list[Any] = []
     with warnings.catch_warnings(), ThreadPoolExecutor(4) as pool:
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        _only_bombs_matter()
         for result in pool.map(lambda path: _read(path, of), paths):
             results.append(result)
             advance(1)
@@ -154,6 +158,16 @@ def read_images(
             remedy="replace them, or take them out of the score table",
         )
     return results
+
+
+def _only_bombs_matter() -> None:
+    """Make the warning about too many pixels an error; ignore those about tags and old formats.
+
+    Pillow's warnings do not name the file, and its pixels are read all the same, or it is refused.
+    """
+    for kind in (UserWarning, DeprecationWarning):
+        warnings.simplefilter("ignore", kind)
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
 def _read(path: str, of: Callable[[Image.Image], Result]) -> Result | DataError:

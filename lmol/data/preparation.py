@@ -80,9 +80,9 @@ def load_data(source: Source, root: Path | None = None) -> DataSet:
     """
     data = source.load()
     images = data.images.sort_values("image", ignore_index=True)
+    refuse_unwritable(images["image"])
     files = pd.Series(real_files(images["path"]), dtype=str)
     refuse_repeats(images, files)
-    refuse_unwritable(images["image"])
     if root is not None:
         refuse_outside(images, files, root)
     with progress("Reading images", len(images), "images") as advance:

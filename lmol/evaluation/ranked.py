@@ -17,8 +17,8 @@ from lmol.evaluation.calibration import fit_temperature
 from lmol.model.checkpoint import unreadable
 from lmol.ranking.bradley_terry import BradleyTerryFit, fit_strengths
 from lmol.ranking.scale import ScoreScale, matched_ties
-from lmol.system.files import replacing, write_text
-from lmol.verdict import Verdict, verdict_indices
+from lmol.system.files import UNREADABLE, replacing, write_text
+from lmol.verdict import TITLES, Verdict, verdict_indices
 
 TABLE, FACTS = "validation.csv", "validation.json"
 ANSWERS = [f"{order}_{v.name.lower()}" for order in ("p", "swapped") for v in Verdict]
@@ -83,11 +83,26 @@ class Validation:
         try:
             exact = dict.fromkeys(("img1", "img2", *ANSWERS), str)  # read to the last bit below
             table = pd.read_csv(folder / TABLE, dtype=exact)
-            mean = json.loads((folder / FACTS).read_text())["mean_score"]
-            return cls(
+            mean = json.loads((folder / FACTS).read_text(encoding="utf-8"))["mean_score"]
+            found = cls(
                 pairs=table.drop(columns=ANSWERS),
                 probabilities=table[ANSWERS].to_numpy(dtype=np.float64).reshape(-1, 2, 3),
                 mean_score=None if mean is None else float(mean),
             )
-        except (ValueError, KeyError) as error:
-            raise unreadable(folder, f"{TABLE}: {error}") from error
+            found._require_whole()
+        except UNREADABLE as error:
+            raise unreadable(folder, f"{TABLE} or {FACTS}: {error}") from error
+        return found
+
+    def _require_whole(self) -> None:
+        """Raise ValueError or KeyError if a column, a label or a number cannot be used."""
+        if self.pairs.empty or self.pairs[["img1", "img2"]].isna().any(axis=None):
+            raise ValueError("no pairs, or one without two images")
+        if not self.pairs["label"].isin(TITLES).all():
+            raise ValueError("a label that is no answer")
+        if not ((self.probabilities >= 0) & (self.probabilities <= 1)).all():
+            raise ValueError("probabilities that are not between 0 and 1")
+        if self.mean_score is not None:
+            scores = self.pairs[["score1", "score2"]].to_numpy(dtype=np.float64)
+            if not np.isfinite(scores).all() or not np.isfinite(self.mean_score):
+                raise ValueError("scores that are no finite numbers")

@@ -20,7 +20,7 @@ from torch import Tensor
 from lmol.errors import CheckpointError
 from lmol.model.pair_model import PairModel
 from lmol.runs.formats import FORMAT, KEY, require_format
-from lmol.system.files import follow_umask, foreign_paths
+from lmol.system.files import UNREADABLE, follow_umask, foreign_paths, require_mapping
 from lmol.system.signals import held
 
 META = "meta.json"
@@ -66,7 +66,7 @@ def _require_finite(folder: Path, tensors: dict[str, Tensor]) -> None:
             folder,
             got=f"{len(broken)} tensor(s) with numbers that are not finite, {broken[0]} first",
             expected="finite weights: a checkpoint with others cannot be used",
-            remedy="lower the learning rates, or set optim.grad_clip",
+            remedy="train with lower learning rates, or set optim.grad_clip",
         )
 
 
@@ -82,17 +82,18 @@ def _replace(partial: Path, folder: Path) -> None:
 def load_checkpoint(model: PairModel, folder: Path) -> dict[str, Any]:
     """Read a checkpoint's tensors into a model and return its meta.json.
 
-    Raises CheckpointError, before any weight is changed, if a tensor is missing, extra or of
-    another shape, or was trained on another base.
+    Raises CheckpointError, before any weight is changed, if a tensor is missing, extra, of another
+    shape or not finite, or was trained on another base.
     """
     meta = read_meta(folder)
     file = folder / model.weights_file
     try:
         tensors = load_file(file)
-    except (OSError, SafetensorError) as error:
+    except (SafetensorError, *UNREADABLE) as error:
         raise unreadable(folder, error) from error
     _check_base(folder, meta, model)
     _check_tensors(file, model.trained_state(), tensors)
+    _require_finite(folder, tensors)
     model.load_trained_state(tensors)
     return meta
 
@@ -105,10 +106,10 @@ def read_meta(folder: Path) -> dict[str, Any]:
     for path in foreign_paths(folder):
         raise unreadable(folder, f"{path.name} is a link out of the folder, or no file")
     try:
-        meta = json.loads((folder / META).read_text())
-    except (OSError, ValueError) as error:
-        raise unreadable(folder, error) from error
-    if not isinstance(meta, dict) or not {"comparer", "base", "keys"} <= meta.keys():
+        meta = require_mapping(json.loads((folder / META).read_text(encoding="utf-8")))
+    except UNREADABLE as error:
+        raise unreadable(folder, f"{META}: {error}") from error
+    if not {"comparer", "base", "keys"} <= meta.keys():
         raise unreadable(folder, f"{META} lacks comparer, base or keys")
     require_format(folder / META, meta)
     return meta
@@ -156,6 +157,8 @@ def _check_tensors(file: Path, expected: dict[str, Tensor], found: dict[str, Ten
         if found[key].shape != tensor.shape:
             got = f"{key} of shape {tuple(found[key].shape)}"
             raise _misfit(file, got, f"shape {tuple(tensor.shape)}")
+        if not found[key].is_floating_point():
+            raise _misfit(file, f"{key} of {found[key].dtype}", "real numbers")
 
 
 def _misfit(file: Path, got: str, expected: str) -> CheckpointError:

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lmol.model.checkpoint import unreadable
-from lmol.system.files import replacing
+from lmol.system.files import UNREADABLE, replacing
 
 FILE = "references.safetensors"
 
@@ -56,10 +56,23 @@ class References:
             return None
         try:
             with safe_open(folder / FILE, framework="pt") as file:
-                return cls(
+                found = cls(
                     names=json.loads(file.metadata()["names"]),
                     scores=file.get_tensor("scores").numpy(),
                     features=file.get_tensor("features"),
                 )
-        except (SafetensorError, KeyError, ValueError, TypeError) as error:
+            found._require_whole()
+        except (SafetensorError, *UNREADABLE) as error:
             raise unreadable(folder, f"{FILE}: {error}") from error
+        return found
+
+    def _require_whole(self) -> None:
+        """Raise ValueError if the parts do not have m images each, or a number is not finite."""
+        names, scores, features = self.names, self.scores, self.features
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("names that are no texts")
+        if scores.shape != (len(names),) or features.ndim != 3 or len(features) != len(names):
+            raise ValueError("numbers of names, scores and features that differ")
+        real = features.is_floating_point() and scores.dtype == np.float64
+        if not real or not np.isfinite(scores).all() or not torch.isfinite(features).all():
+            raise ValueError("scores or features that are no finite numbers")

@@ -45,7 +45,7 @@ def build_model(stored: Mapping[str, Any], frozen: str | None = None) -> PairMod
         spec: ModelSpec = instantiate(stored["model"], "model")
         answers = TypeAdapter(AnswersConfig).validate_python(stored["answers"])
         question = str(stored["question"])
-    except (ConfigError, KeyError, TypeError, ValueError) as error:
+    except (ConfigError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             "meta.json",
             got=f"no recipe of a model ({str(error).splitlines()[0]})",

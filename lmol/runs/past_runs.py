@@ -19,7 +19,7 @@ from lmol.runs.formats import KEY, require_format
 from lmol.runs.run_folder import DONE, MANIFEST
 from lmol.runs.sweep_folder import SweepRecord
 from lmol.runs.sweep_jobs import sweep_jobs
-from lmol.system.files import is_inside, own_file
+from lmol.system.files import UNREADABLE, is_inside, own_file, require_mapping
 
 log = logging.getLogger(__name__)
 
@@ -37,30 +37,36 @@ class PastRun:
     def read(cls, path: Path) -> PastRun:
         """Read a run folder; raise RunFolderError if the folder is no run's."""
         try:
-            text = own_file(path, MANIFEST).read_text()
-            return cls(path=path.absolute(), manifest=json.loads(text))
-        except (OSError, ValueError) as error:
+            text = own_file(path, MANIFEST).read_text(encoding="utf-8")
+            manifest = require_mapping(json.loads(text))
+        except UNREADABLE as error:
             raise _no_run(path, f"no readable {MANIFEST} ({error})") from error
+        return cls(path=path.absolute(), manifest=manifest)
 
     @property
     def fold(self) -> int:
-        """Return the held-out fold."""
-        return int(self.manifest["fold"])
+        """Return the held-out fold. Raises RunFolderError if the manifest has none."""
+        fold = self.manifest.get("fold")
+        if not isinstance(fold, int):
+            raise _no_run(self.path, f"fold {fold!r} in {MANIFEST}")
+        return fold
 
     def config(self) -> dict[str, Any]:
         """Return the values of the run. Raises RunFolderError if they cannot be read."""
+        file = self.path / "config.yaml"
         try:
-            values = yaml.safe_load(own_file(self.path, "config.yaml").read_text())
-        except (OSError, yaml.YAMLError) as error:
+            text = own_file(self.path, "config.yaml").read_text(encoding="utf-8")
+            values = require_mapping(yaml.safe_load(text))
+        except UNREADABLE as error:
             raise _no_run(self.path, f"no readable config.yaml ({error})") from error
-        require_format(self.path / "config.yaml", values)
+        require_format(file, values)
         return {key: value for key, value in values.items() if key != KEY}
 
     def checkpoint(self, kind: str) -> Path:
         """Return the folder of its checkpoint best or last; raise RunFolderError if it has none."""
         folder = self.path / "checkpoints" / kind
         if not folder.is_dir():
-            raise _no_run(self.path, f"no checkpoint {kind} (status {self.manifest['status']})")
+            raise _no_run(self.path, f"no checkpoint {kind} (status {self.manifest.get('status')})")
         if not is_inside(folder, self.path):
             raise _no_run(self.path, f"a checkpoint {kind} that is a link to {folder.resolve()}")
         return folder
@@ -86,7 +92,7 @@ def find_runs(run: str | None, fold: int | None) -> list[PastRun]:
 def saved_runs(run: str | None, fold: int | None) -> list[tuple[Path, dict[str, Any], Path]]:
     """Return folder, values and working directory of the command for each run of find_runs."""
     found = find_runs(run, fold)
-    return [(past.path, past.config(), Path(past.manifest.get("cwd", "."))) for past in found]
+    return [(past.path, past.config(), Path(str(past.manifest.get("cwd", ".")))) for past in found]
 
 
 def one_run(run: str | None) -> PastRun:
@@ -111,7 +117,7 @@ def _latest() -> PastRun:
             expected="a finished training run",
             remedy="train one with python -m lmol.run, or name a folder with run=...",
         )
-    return max(finished, key=lambda past: str(past.manifest["end"]))
+    return max(finished, key=lambda past: str(past.manifest.get("end")))
 
 
 def readable_runs() -> Iterator[PastRun]:

@@ -18,7 +18,7 @@ from lmol.runs.job_record import Costs, Failure, costs, failures
 from lmol.runs.run_folder import DONE, FAILED, MANIFEST
 from lmol.runs.run_lock import RUNNING
 from lmol.runs.sweep_folder import KILLED, MISSING, SweepRecord, job_status
-from lmol.system.files import read_mapping
+from lmol.system.files import UNREADABLE, read_mapping, require_mapping
 from lmol.system.job_process import LONGEST_END, POLL
 
 METRICS = "metrics.json"
@@ -58,8 +58,8 @@ class SweptJob:
         if not self.done or self.folder is None:
             return {}
         try:
-            return json.loads((self.folder / METRICS).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            return require_mapping(json.loads((self.folder / METRICS).read_text(encoding="utf-8")))
+        except UNREADABLE as error:
             raise _damaged(self.folder, error) from error
 
 

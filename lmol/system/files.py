@@ -15,6 +15,9 @@ from typing import Any
 
 import yaml
 
+UNREADABLE = (OSError, ValueError, TypeError, LookupError, RecursionError, yaml.YAMLError)
+"""Exceptions of reading a JSON or YAML file that may hold anything: another type, deep nesting."""
+
 ALL_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -109,9 +112,16 @@ def read_mapping(path: Path) -> dict[str, Any]:
     try:
         text = own_file(path.parent, path.name).read_text(encoding="utf-8")
         values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError):
+    except UNREADABLE:
         return {}
     return values if isinstance(values, dict) else {}
+
+
+def require_mapping(values: Any) -> dict[str, Any]:
+    """Return values that are a mapping with texts as keys; else raise TypeError."""
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise TypeError("its content is no mapping")
+    return values
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:

@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lmol.errors import StateError
+from lmol.system.files import UNREADABLE, require_mapping
 
 VALUES, TENSORS, CHECKSUMS = "state.json", "tensors.safetensors", "checksums.json"
 MARK = "tensor:"
@@ -52,16 +54,14 @@ def read_state(folder: Path) -> dict[str, Any]:
             if sums[name] != _checksum(folder / name):
                 raise ValueError(f"{name} does not have its checksum")
         values = json.loads((folder / VALUES).read_text(encoding="utf-8"))
-        state = _with_tensors(values, load_file(folder / TENSORS))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return require_mapping(_with_tensors(values, load_file(folder / TENSORS)))
+    except (SafetensorError, *UNREADABLE) as error:
         raise StateError(
             folder,
             got=f"a damaged training state ({error})",
             expected=f"{VALUES} and {TENSORS} as they were written",
             remedy="continue from another state, or train anew",
         ) from error
-    assert isinstance(state, dict), "a state is a mapping"
-    return state
 
 
 def _without_tensors(value: Any, place: str, tensors: dict[str, Tensor]) -> Any:

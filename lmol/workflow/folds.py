@@ -141,7 +141,7 @@ def same_fold(config: Config, past: PastRun, run: RunFolder) -> PreparedFold:
     fold = load_folds(config, run)[past.fold - 1]
     held_out, before = fold.split.held_out, images_of(past)
     columns = [name for name in SAME if name in held_out]
-    stored = before.loc[before["part"] == "held_out", columns].reset_index(drop=True)
+    stored = before[before["part"] == "held_out"].reindex(columns=columns).reset_index(drop=True)
     same = split_hash(fold.split) == past.manifest.get("split_hash")
     if not same or not stored.equals(held_out[columns]):
         raise DataError(
@@ -156,11 +156,14 @@ def same_fold(config: Config, past: PastRun, run: RunFolder) -> PreparedFold:
 def images_of(past: PastRun) -> pd.DataFrame:
     """Read images.csv of a run: image, part of the fold, score, group, content, ..."""
     try:
-        return pd.read_csv(own_file(past.path, IMAGES), dtype={"image": str}, keep_default_na=False)
-    except OSError as error:
+        file = own_file(past.path, IMAGES)
+        table = pd.read_csv(file, dtype={"image": str}, keep_default_na=False)
+        table[["image", "part", "content"]]
+    except (OSError, ValueError, KeyError) as error:
         raise RunFolderError(
             past.path,
-            got=f"no {IMAGES} ({error})",
+            got=f"no readable {IMAGES} ({error})",
             expected="a run that was trained with this version",
             remedy="train it again",
         ) from error
+    return table

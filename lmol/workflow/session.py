@@ -11,7 +11,7 @@ from transformers import set_seed
 
 from lmol.config import Config, instantiate
 from lmol.data.preparation import PreparedFold
-from lmol.model.checkpoint import load_checkpoint
+from lmol.model.checkpoint import META, load_checkpoint, unreadable
 from lmol.model.features import ImageStore, PixelImages, cache_features
 from lmol.model.pair_model import PairModel
 from lmol.model.spec import ModelSpec
@@ -66,8 +66,10 @@ def trained_model(config: Config, past: PastRun) -> tuple[PairModel, int]:
     model = untrained_model(config)
     folder = past.checkpoint(config.checkpoint.value)
     meta = load_checkpoint(model, folder)
-    log.info("%s: step %s, %s %s", folder, meta["step"], meta["metric"], meta["best_value"])
-    return model, int(meta["step"])
+    if not isinstance(meta.get("step"), int):
+        raise unreadable(folder, f"{META} has no step")
+    log.info("%s: step %s, %s %s", folder, meta["step"], meta.get("metric"), meta.get("best_value"))
+    return model, meta["step"]
 
 
 def image_store(config: Config, model: PairModel, *tables: pd.DataFrame) -> ImageStore:

@@ -24,13 +24,14 @@ def read_rows(path: Path, required: Sequence[str], faults: BadLines) -> Iterator
     """Yield line number and values by column of each row; add bad rows to the faults.
 
     Commas separate the columns or, if only these give the required columns, semicolons, tabs or
-    vertical bars. Raises DataError if required columns are missing.
+    vertical bars. Raises DataError if a required column is missing or there twice.
     """
     text = read_text(path)
     headers = {sign: _header(text, sign) for sign in DELIMITERS}
     fitting = [sign for sign, header in headers.items() if {*required} <= {*header}]
     if not fitting:
         raise _no_column(path, required, max(headers.items(), key=lambda item: len(item[1])))
+    _refuse_repeated(path, required, headers[fitting[0]])
     if fitting[0] != ",":
         log.info("%s: read with %s between its columns", path, DELIMITERS[fitting[0]])
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=fitting[0])
@@ -63,6 +64,17 @@ def _whole(row: dict[str, str | None], required: Sequence[str]) -> Row:
             remedy="correct the row; names that hold the sign between columns need quotes",
         )
     return {name: value or "" for name, value in row.items()}
+
+
+def _refuse_repeated(path: Path, required: Sequence[str], header: Sequence[str]) -> None:
+    repeated = [name for name in required if header.count(name) > 1]
+    if repeated:
+        raise DataError(
+            f"{path}:1",
+            got=f"{header.count(repeated[0])} columns with the name {repeated[0]}",
+            expected="one",
+            remedy="rename the others in the first line",
+        )
 
 
 def _no_column(path: Path, required: Sequence[str], found: tuple[str, list[str]]) -> DataError:

@@ -33,6 +33,11 @@ def test_a_missing_column_names_what_was_read(tmp_path):
     assert "read were 'file', 'rating', with semicolons between them" in message
 
 
+def test_a_column_that_is_there_twice_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"scores\.csv:1: got 2 columns with the name score"):
+        source(tmp_path, "image,score,score\na.jpg,2,3\n").load()
+
+
 def test_bad_scores_are_counted_and_the_first_named(tmp_path):
     rows = "".join(f"{row}.jpg,{score}\n" for row, score in enumerate(["2", "bad", "9", "", "x"]))
     with pytest.raises(DataError) as error:
