@@ -140,7 +140,8 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=25, help="kills of either command")
     parser.add_argument("--a-run", type=int, default=5, help="most kills of one run")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
-    parser.add_argument("--only", help="the name of one command")
+    names = [one.name for one in commands([])]
+    parser.add_argument("--only", choices=names, help="one of the two commands")
     add_options(parser, "kills")
     parser.add_argument("overrides", nargs="*", help="passed on to every command")
     arguments = parser.parse_args()

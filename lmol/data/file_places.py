@@ -25,8 +25,9 @@ def _real_file(path: str, folders: dict[str, str]) -> str:
     folder, name = os.path.split(path)
     if folder not in folders:
         folders[folder] = os.path.realpath(folder)
-    file = Path(folders[folder], name)
-    return os.path.realpath(file) if name in ("", "..") or file.is_symlink() else str(file)
+    file = os.path.join(folders[folder], name)  # noqa: PTH118 - Path raises for a name too long
+    linked = os.path.islink(file)  # noqa: PTH114
+    return os.path.realpath(file) if name in ("", "..") or linked else str(Path(file))
 
 
 def refuse_repeats(images: pd.DataFrame, files: pd.Series) -> None:

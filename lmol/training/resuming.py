@@ -21,8 +21,11 @@ class ResumingTrainer(Trainer):
     """Trainer whose state is saved and restored by `saver`, which the subclass makes."""
 
     saver: StateSaver
+    _others: frozenset[int | None] = frozenset()
+    """Processes that this process had begun before the training, such as a launcher's."""
 
     def _inner_training_loop(self, *args: Any, **kwargs: Any) -> Any:
+        self._others = frozenset(child.pid for child in multiprocessing.active_children())
         kwargs["resume_from_checkpoint"] = None if self.saver.resumed is None else RESUMED
         return super()._inner_training_loop(*args, **kwargs)
 
@@ -63,8 +66,9 @@ class ResumingTrainer(Trainer):
         try:
             return super().get_batch_samples(*args, **kwargs)
         except RuntimeError:
-            for worker in multiprocessing.active_children():
-                worker.kill()
+            for child in multiprocessing.active_children():
+                if child.pid not in self._others:
+                    child.kill()
             raise
 
     def _get_num_items_in_batch(self, batches: list[Any], device: Any) -> Any:

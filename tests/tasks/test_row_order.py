@@ -13,6 +13,7 @@ from tests.tasks.conftest import SMALL
 OWN = (
     "data=csv",
     "data.root=.",
+    "data.outside=true",
     "data.question='Which face looks more attractive?'",
     *(setting for setting in SMALL if not setting.startswith("data.source")),
 )
