@@ -25,8 +25,9 @@ from lmol.training.arguments import TrainerSettings, TrainingData, training_argu
 from lmol.training.callbacks import LastRecord, OwnDropout, WholeSteps
 from lmol.training.losses import PairTargets, needs_swapped_order, pair_loss
 from lmol.training.optim import build_optimizer, build_scheduler, learning_rates
+from lmol.training.restoring import Restoring
 from lmol.training.resuming import ResumingTrainer
-from lmol.training.saving import Restoring, StateSaver
+from lmol.training.saving import StateSaver
 from lmol.training.workers import for_workers, guarded
 
 log = logging.getLogger(__name__)

@@ -17,6 +17,8 @@ from lmol.runs.past_runs import PastRun
 from lmol.runs.state_folder import states_of
 from lmol.runs.unfinished import refuse_to_continue
 from lmol.system.signals import Stopped
+from lmol.training.state_files import write_state
+from lmol.training.states import read_training_state
 from lmol.workflow import validation
 from tests.forked import killed_in
 from tests.tasks.conftest import SMALL, run_in
@@ -115,6 +117,17 @@ def test_a_damaged_state_is_found_and_the_one_before_it_offered(command, killed,
     assert f"resume={before.absolute()}" in errors
     assert command(f"resume={before}") == (0, "")
     assert differing(begun / "whole", killed) == []
+
+
+@pytest.mark.parametrize("part", ["optimizer", "random", "parts", "logged"])
+def test_a_state_without_one_of_its_parts_is_refused(command, killed, part):
+    newest = states_of(killed)[-1]
+    state = read_training_state(newest)
+    shutil.rmtree(newest)
+    write_state(newest, {name: value for name, value in state.items() if name != part})
+    code, errors = command(f"resume={killed}")
+    assert code == 2
+    assert f"a state that does not fit this training (KeyError('{part}'))" in errors
 
 
 def test_other_data_are_refused(command, killed):
