@@ -23,7 +23,7 @@ from lmol.runs.run_folder import RunFolder, SilentFolder
 from lmol.runs.state_folder import newest_state
 from lmol.runs.sweep_folder import SweepRecord
 from lmol.runs.swept_job import Left, open_job
-from lmol.runs.unfinished import AUTO, continue_run, newest_unfinished, run_to_resume
+from lmol.runs.unfinished import AUTO, continue_run, run_to_resume, unfinished_runs
 from lmol.system.distributed import num_processes, of_first, process_index
 from lmol.tracking.opening import require_tracking
 
@@ -70,9 +70,9 @@ def _continued(place: JobPlace, name: str, config: Config) -> RunFolder:
         raise ConfigError([problem])
     if name != AUTO:
         return continue_run(*run_to_resume(name), config)
-    while newest := newest_unfinished(config):
-        with suppress(RunFolderError):  # another process began to continue it
-            return continue_run(newest, newest_state(newest.path), config)
+    for past in unfinished_runs(config):
+        with suppress(RunFolderError):  # such as by another process that began to continue it
+            return continue_run(past, newest_state(past.path), config)
     return RunFolder.claim(place, config)
 
 

@@ -105,6 +105,7 @@ class RunFolder(ResultFolder):
     ) -> RunFolder:
         """Make an unfinished run's folder this process's own. before: its manifest."""
         known = {key: before.get(key) for key in ATTEMPT}
+        known["start"] = before.get("continued", before.get("start"))
         attempts = [*before.get("attempts", []), known]
         facts = {**before, **describe_process(), "attempts": attempts, "continued": _now()}
         folder = cls(path, {**facts, "status": RUNNING, "error": None}, debug=config.debug)

@@ -24,8 +24,8 @@ def run_lock(path: Path) -> Iterator[None]:
     with ExitStack() as held:
         with suppress(OSError, NotImplementedError):
             held.enter_context(FileLock(path / LOCK, timeout=0))
+            held.callback((path / LOCK).unlink, missing_ok=True)
         yield
-    (path / LOCK).unlink(missing_ok=True)
 
 
 def _is_locked(path: Path) -> bool:

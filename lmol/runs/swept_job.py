@@ -14,7 +14,6 @@ from rich import get_console
 
 from lmol.config import Config, signature
 from lmol.config.sweeping import JobPlace, job_base, job_cell
-from lmol.errors import RunFolderError
 from lmol.runs.job_record import failures
 from lmol.runs.past_runs import PastRun
 from lmol.runs.run_folder import DONE, RunFolder
@@ -46,15 +45,14 @@ def open_job(place: JobPlace, sweep: Path, record: SweepRecord, config: Config) 
 
 
 def _continued(folder: Path, config: Config) -> RunFolder | None:
-    """Claim an unfinished job that has a state, and return its folder; None if it begins anew."""
-    state = newest_state(folder)
-    if state is None:
+    """Claim an unfinished job that has a state, and return its folder; None if it begins anew.
+
+    Raises RunFolderError, with the difference, if its state would lead to other bits.
+    """
+    state, status = newest_state(folder), job_status(folder)[1].get("status")
+    if state is None or status not in RunFolder.RESUMABLE:
         return None
-    try:
-        return continue_run(PastRun.read(folder), state, config)
-    except RunFolderError as error:
-        get_console().print(f"{folder.name} begins anew: {error}", markup=False)
-        return None
+    return continue_run(PastRun.read(folder), state, config)
 
 
 @dataclass(frozen=True, kw_only=True)

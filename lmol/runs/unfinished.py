@@ -17,7 +17,7 @@ from lmol.runs.environment import package_versions
 from lmol.runs.past_runs import PastRun, readable_runs
 from lmol.runs.run_folder import DONE, RunFolder
 from lmol.runs.run_lock import still_runs
-from lmol.runs.state_folder import STATE, newest_state
+from lmol.runs.state_folder import STATE, newest_state, states_of
 from lmol.runs.sweep_folder import locked
 from lmol.system.distributed import num_processes
 from lmol.system.files import foreign_paths
@@ -41,10 +41,10 @@ def run_to_resume(name: str) -> tuple[PastRun, Path | None]:
     return PastRun.read(run), path if of_state else newest_state(run)
 
 
-def newest_unfinished(config: Config) -> PastRun | None:
-    """Return the newest run below outputs/ that this configuration can continue; None without."""
+def unfinished_runs(config: Config) -> list[PastRun]:
+    """Return the runs below outputs/ that this configuration can continue, newest first."""
     same = [past for past in readable_runs() if _continues(past, config)]
-    return max(same, key=lambda past: str(past.manifest.get("start")), default=None)
+    return sorted(same, key=lambda past: str(past.manifest.get("start")), reverse=True)
 
 
 def _continues(past: PastRun, config: Config) -> bool:
@@ -69,6 +69,9 @@ def continue_run(past: PastRun, state: Path | None, config: Config) -> RunFolder
         for pattern in LEFTOVERS:
             for left in past.path.rglob(pattern):
                 _remove(left)
+        for later in states_of(past.path):
+            if state is not None and later.name > state.name:  # what follows it is done again
+                _remove(later)
         return RunFolder.reopen(past.path, past.manifest, state, config)
 
 

@@ -12,9 +12,11 @@ class Tracker:
 
     Names may hold a slash, which groups them, as in audit/gradients. Steps are optimizer steps, in
     any order; one step may be logged several times. identity: identifies the run at the service.
+    continues: true if the service has the records of earlier processes of the run.
     """
 
     identity: Mapping[str, str | None] = {}
+    continues = False
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         """Log numbers of a step, by name; they may be NaN or infinite."""

@@ -48,6 +48,7 @@ class WandbTracker(Tracker):
             "project": config.tracking.project,
             "entity": self._run.entity or config.tracking.entity,
         }
+        self.continues = config.tracking.mode is TrackingMode.ONLINE
         self._facts: dict[str, Any] = {}
         self._lost = False
         self._run.define_metric(STEP, hidden=True)

@@ -70,9 +70,9 @@ class RunLog(TrainerCallback):
         return {"records": self.records}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the records; the tracker receives them again, for a run of its own."""
+        """Restore the records; a tracker that lacks those of earlier processes receives them."""
         self.records = list(state["records"])
-        for record in self.records:
+        for record in () if self._tracker.continues else self.records:
             self._track(record)
 
     def _track(self, record: Mapping[str, Any]) -> None:

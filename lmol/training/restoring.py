@@ -78,6 +78,8 @@ class ResumedState:
         """Turn an error about a part that is missing or of another form into a StateError."""
         try:
             yield
+        except torch.OutOfMemoryError:
+            raise
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise StateError(
                 self._trainer.folder.parent / STATE,

@@ -52,14 +52,14 @@ class StateSaver:
 
         Call it when everything about an optimizer step, also its validation, is done.
         """
-        ending, step = self._ending(), self._trainer.state.global_step
+        ending, step = self._any_process(self._ending()), self._trainer.state.global_step
         if step == self._ended and not ending:  # the end of the last step was the epoch's end too
             return
         self._ended = step
-        if self._any_process(ending or validated or self._due()):
+        if ending or self._any_process(validated or self._due()):
             self._gather_random()
             self.save(validation_due=False)
-        if self._any_process(ending):
+        if ending:
             if SIGNALS_OF_PROCESS.pending:
                 SIGNALS_OF_PROCESS.raise_pending()
             raise TimeLimit if self._over_limit() else Stopped(signal.SIGTERM)

@@ -125,11 +125,17 @@ def train(trainer: ComparisonTrainer, monitor: Monitor, run: RunFolder) -> float
         with worker_failures():
             trainer.train()
     finally:
-        bar.close()
-        report = monitor.close()
-        run.note(health=report)
-        found = ", ".join(f"{one['rule']} ({one['severity']})" for one in report["findings"])
-        log.info("Health: %d steps, %s", report["steps"], found or "nothing found")
-        trainer.steps.close()
+        try:
+            bar.close()
+            _report(monitor, run)
+        finally:
+            trainer.steps.close()
     monitor.stop_where_pending()
     return trainer.saver.seconds
+
+
+def _report(monitor: Monitor, run: RunFolder) -> None:
+    report = monitor.close()
+    run.note(health=report)
+    found = ", ".join(f"{one['rule']} ({one['severity']})" for one in report["findings"])
+    log.info("Health: %d steps, %s", report["steps"], found or "nothing found")

@@ -27,7 +27,7 @@ from lmol.model.references import References
 from lmol.model.spec import build_model
 from lmol.runs.past_runs import find_runs, saved_runs
 from lmol.runs.state_folder import states_of
-from lmol.runs.unfinished import newest_unfinished, refuse_to_continue, run_to_resume
+from lmol.runs.unfinished import refuse_to_continue, run_to_resume, unfinished_runs
 from lmol.training.states import read_training_state
 from tests.bad_input.attempts import KEYS, SIZES, Attempts, cases
 from tests.bad_input.damage import (
@@ -192,7 +192,7 @@ def test_run_folders(
             check(with_saved(values["evaluate"].copy(), overrides["evaluate"], saved_runs))
 
     def resume() -> None:
-        newest_unfinished(config)
+        unfinished_runs(config)
         past, _ = run_to_resume(str(finished))
         saved = (past.path, past.config(), Path())
         with_resumed(values["train"].copy(), overrides["train"], saved)
