@@ -142,6 +142,6 @@ def test_two_processes_of_which_one_is_killed_are_continued_to_the_same_bits(tmp
         workers = psutil.Process(torchrun.pid).children()
         workers[1].kill()
         assert torchrun.wait(timeout=60) != 0
-    assert read("killed/manifest.json")["status"] == "failed"
+    assert read("killed/manifest.json")["status"] in ("failed", "interrupted")  # torchrun ends it
     assert two_processes("resume=killed").returncode == 0
     assert differing(Path("whole"), Path("killed")) == []
