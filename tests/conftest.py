@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection() -> None:
-    """Import libraries without the search for garbage, which finds none among a million objects."""
+    """Import libraries without the search for garbage among a million objects."""
     gc.disable()
 
 

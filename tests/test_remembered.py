@@ -1,4 +1,4 @@
-"""What tests remember is what the real parts return."""
+"""Results that tests remember are those of the real parts."""
 
 import pytest
 from hydra import initialize_config_module

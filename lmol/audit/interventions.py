@@ -51,7 +51,7 @@ class LastGood:
                 optimizer.load_state_dict({**_on_host(self.optimizer), "param_groups": groups})
 
     def state_dict(self) -> dict[str, Any]:
-        moments = {str(number): one for number, one in self.optimizer["state"].items()}
+        moments = {str(number): one for number, one in self.optimizer.get("state", {}).items()}
         position = {"step": self.step, "epoch": self.epoch}
         return {**position, "weights": self.weights, "optimizer": moments}
 

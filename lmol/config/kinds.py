@@ -1,4 +1,4 @@
-"""Kinds of classes that swappable nodes expect, told by what the program calls on them.
+"""Kinds of classes that swappable nodes expect, recognised by the methods that the program calls.
 
 The classes are compared by names, so that no heavy library is imported for it.
 """
@@ -52,7 +52,7 @@ KINDS = {
     ),
     "train.collator": Kind(means="a class of callable objects", methods={"__call__": None}),
 }
-"""By the dotted key of the swappable node."""
+"""Kinds by the dotted key of their swappable node."""
 
 
 def kind_problem(key: str, name: str, found: type) -> LmolError | None:

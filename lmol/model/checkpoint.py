@@ -101,7 +101,7 @@ def load_checkpoint(model: PairModel, folder: Path) -> dict[str, Any]:
 def read_meta(folder: Path) -> dict[str, Any]:
     """Return the meta.json of a checkpoint; raise CheckpointError if it cannot be read.
 
-    A link that leads out of the folder is refused, under whatever name: some tasks copy it all.
+    A link that leads out of the folder is refused, under any name: some tasks copy it all.
     """
     for path in foreign_paths(folder):
         raise unreadable(folder, f"{path.name} is a link out of the folder, or no file")

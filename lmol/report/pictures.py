@@ -40,7 +40,7 @@ def photo_uri(path: str, content: str) -> str | None:
 
 
 def chart_uri(folder: Path, name: str) -> str | None:
-    """Return a drawn picture of a run's folder as PNG of few colours; None if it has none."""
+    """Return a drawn picture of a run's folder as PNG of few colours; None if it is gone."""
     try:
         picture = open_rgb(own_file(folder, name))
     except (DataError, OSError):

@@ -115,7 +115,7 @@ class ReportedRun:
 
     @property
     def data_root(self) -> Path | None:
-        """Return the folder that the run recorded for its images; None if it recorded none."""
+        """Return the folder that the run recorded for its images, if it did."""
         values = dict(flat(self.config))
         root = values.get("data.source.root") or values.get("data.root")
         return self.place(root) if isinstance(root, str) else None

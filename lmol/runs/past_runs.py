@@ -45,7 +45,7 @@ class PastRun:
 
     @property
     def fold(self) -> int:
-        """Return the held-out fold. Raises RunFolderError if the manifest has none."""
+        """Return the held-out fold. Raises RunFolderError if the manifest lacks it."""
         fold = self.manifest.get("fold")
         if not isinstance(fold, int):
             raise _no_run(self.path, f"fold {fold!r} in {MANIFEST}")

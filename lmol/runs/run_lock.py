@@ -20,7 +20,7 @@ logging.getLogger("filelock").setLevel(logging.WARNING)
 
 @contextmanager
 def run_lock(path: Path) -> Iterator[None]:
-    """Hold the lock of a run while the block runs; a file system without locks has none."""
+    """Hold the lock of a run while the block runs, if the file system has locks."""
     with ExitStack() as held:
         with suppress(OSError, NotImplementedError):
             held.enter_context(FileLock(path / LOCK, timeout=0))

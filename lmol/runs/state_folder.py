@@ -13,7 +13,7 @@ def states_of(run: Path) -> list[Path]:
 
 
 def newest_state(run: Path) -> Path | None:
-    """Return the newest state of a run; None if it has none yet."""
+    """Return the newest state of a run; None before its first."""
     return next(reversed(states_of(run)), None)
 
 

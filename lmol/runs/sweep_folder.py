@@ -52,7 +52,7 @@ class SweepRecord:
         """Write the record in the form that `read` reads."""
         write_text(sweep / SWEEP, yaml.safe_dump(asdict(self), sort_keys=False))
 
-    def refuseother_sweep(self, sweep: Path, base: dict[str, Any]) -> None:
+    def refuse_other(self, sweep: Path, base: dict[str, Any]) -> None:
         """Raise RunFolderError if a job differs from the others in more than the swept keys."""
         if digest(base) != self.signature:
             raise other_sweep(sweep, ", ".join(differences(self.config, base, "the sweep")))
@@ -69,7 +69,7 @@ def begin_sweep(plan: SweepPlan) -> None:
             text = ", ".join(known.keys) or "folds only"
             raise other_sweep(plan.path, f"a sweep over {text}")
         if known is not None:
-            known.refuseother_sweep(plan.path, plan.base)
+            known.refuse_other(plan.path, plan.base)
         before = known.wanted if known else []
         record = SweepRecord(
             name=plan.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,8 @@ def _key(cell: Cell) -> str:
 def wait_for_jobs(sweeps: Sequence[Path]) -> None:
     """Send SIGTERM to jobs in child processes; wait until their manifests say how they ended."""
     for process in _running(sweeps):
-        process.terminate()
+        with suppress(psutil.NoSuchProcess):  # it has ended by itself
+            process.terminate()
     deadline = time.monotonic() + LONGEST_END
     while _running(sweeps) and time.monotonic() < deadline:
         time.sleep(POLL)

@@ -1,4 +1,4 @@
-"""The start of a sweep's job: claim its folder, continue it, or leave it alone.
+"""The start of a sweep's job: claim its folder, continue it, or skip it.
 
 A job that was killed or failed goes on from its newest state; without one, it is moved to
 unfinished/ and starts again.
@@ -31,7 +31,7 @@ def open_job(place: JobPlace, sweep: Path, record: SweepRecord, config: Config) 
 
     Raises RunFolderError if the job is of another experiment than the sweep.
     """
-    record.refuseother_sweep(sweep, job_base(place.values, record.keys))
+    record.refuse_other(sweep, job_base(place.values, record.keys))
     with locked(sweep):
         left = _left(place.path, sweep, config)
         if left is not None:

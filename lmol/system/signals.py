@@ -20,7 +20,7 @@ SIGNALS = (
     signal.SIGHUP,
     *(getattr(signal, name) for name in ("SIGUSR1",) if hasattr(signal, name)),
 )
-"""SIGUSR1 is Slurm's usual warning before a time limit; Windows has none."""
+"""SIGUSR1 is Slurm's usual warning before a time limit; Windows lacks it."""
 
 BASE_CODE = 128
 """Number to which a shell adds the signal's: 130 for Ctrl-C, 143 for SIGTERM."""
@@ -87,7 +87,7 @@ class Signals:
 
     @property
     def pending(self) -> int:
-        """Return the number of the waiting signal, 0 if there is none."""
+        """Return the number of the waiting signal; 0 if no signal waits."""
         return self._pending
 
     def raise_pending(self) -> None:

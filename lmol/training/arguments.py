@@ -21,7 +21,7 @@ from lmol.training.states import StateFolder
 class TrainerSettings:
     """Settings of a training. folder: receives the checkpoints.
 
-    states: receives the states; None: none are saved. resumed: the state to continue from.
+    states: receives the states; None: states are not saved. resumed: the state to continue from.
     """
 
     train: TrainConfig

@@ -14,7 +14,7 @@ from lmol.errors import LmolError
 from lmol.training.saving import StateSaver
 
 RESUMED = "the saved state"
-"""Stands for the folder of a stock checkpoint, where the stock loop only asks for its presence."""
+"""Placeholder for the folder of a stock checkpoint; the stock loop only checks that it is given."""
 
 
 class ResumingTrainer(Trainer):

@@ -22,7 +22,7 @@ from lmol.system.files import UNREADABLE, require_mapping
 
 VALUES, TENSORS, CHECKSUMS = "state.json", "tensors.safetensors", "checksums.json"
 MARK = "tensor:"
-"""Start of the string that stands for a tensor in state.json; the tensor's name follows."""
+"""Prefix of the text that replaces a tensor in state.json, before the tensor's name."""
 
 CHUNK = 2**24
 """Number of bytes of a file that are hashed at a time."""

@@ -339,3 +339,10 @@ def test_one_norm_that_is_not_finite_does_not_blind_the_window():
 
 def test_rules_that_may_leave_a_step_out_are_asked_at_each_step_before_it():
     assert set(SEEN_BEFORE_THE_STEP) == set(AT_ONCE)
+
+
+def test_a_last_good_step_that_was_never_taken_has_a_state():
+    """The first weights were not finite: the run goes on without them, and saves its states."""
+    kept, again = LastGood(), LastGood(step=5)
+    again.load_state_dict(kept.state_dict())
+    assert (again.step, again.weights, again.optimizer) == (0, {}, {"state": {}})

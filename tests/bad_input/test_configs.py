@@ -86,7 +86,7 @@ def places(values: dict[str, Any], key: str) -> list[str]:
 
 
 def is_typed(key: str, values: dict[str, Any]) -> bool:
-    """Whether a key is of the tree, and neither a swappable node nor below one."""
+    """Return whether a key is of the tree, and neither a swappable node nor below one."""
     parts = key.split(".")
     nodes = [".".join(parts[: end + 1]) for end in range(len(parts))]
     targets = {

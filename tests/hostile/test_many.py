@@ -60,7 +60,7 @@ def odd_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 @pytest.mark.parametrize("number", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_jobs_begun_at_once_share_outputs_and_caches(odd_place, number):
-    """In a folder of an odd name, with outputs/ on another file system, and without a home."""
+    """The folder has an odd name, with outputs/ on another file system, and without a home."""
     ended = run(MANY, str(number), *PREPARE, HOME="/nonexistent")
     assert (ended.returncode, ended.stderr) == (0, "")
     outputs = odd_place / "outputs"

@@ -62,7 +62,7 @@ def test_auto_continues_the_newest_unfinished_run_of_the_recipe(command, killed,
     assert (facts["status"], len(facts["attempts"])) == ("done", 1)
     assert facts["attempts"][0]["status"] == "running"
     assert differing(begun / "whole", killed) == []
-    assert states_of(killed) == []  # a finished run needs none
+    assert states_of(killed) == []  # a finished run needs no state
     assert manifest(Path("outputs/one/other"))["status"] == "running"
 
 
