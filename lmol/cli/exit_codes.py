@@ -24,8 +24,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lmol.cli.mistakes import MISTAKES, composition_mistake, mistake_of, no_folder
+from lmol.cli.mistakes import MISTAKES, mistake_of, no_folder
 from lmol.config.paths import shown
+from lmol.config.uncomposable import composition_mistake
 from lmol.errors import LmolError
 from lmol.runs.job_record import MISTAKE, RECORDS, JobFailed, failures, forget_failures, recorded
 from lmol.runs.sweep_jobs import wait_for_jobs

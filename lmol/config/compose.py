@@ -16,6 +16,7 @@ from lmol.config.groups import CONF
 from lmol.config.overrides import read_arguments, read_overrides
 from lmol.config.saved import Find, with_saved
 from lmol.config.schema import Config
+from lmol.config.uncomposable import composition_mistake
 from lmol.errors import ConfigError, LmolError
 
 
@@ -24,12 +25,15 @@ def load_config(*overrides: str, saved: Find | None = None) -> Config:
 
     saved: finds the finished runs whose settings a task uses; None: the settings are those of a
     new run. Works inside a program that uses Hydra itself, and leaves that Hydra as it was. Raises
-    the same ConfigError as the command.
+    the same mistakes as the command, wrong settings as a ConfigError.
     """
     found = read_overrides(overrides)
     if found.problems:
         raise ConfigError([*found.problems, *_of_values(found.rewritten)])
-    return _composed(found.rewritten, saved)
+    try:
+        return _composed(found.rewritten, saved)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise composition_mistake(error) from error
 
 
 def hydra_arguments(arguments: Sequence[str]) -> list[str]:

@@ -78,12 +78,14 @@ class Recipe:
         """Summarise a metric over the folds in which it is defined."""
         return over_folds(list(self.values(metric).values()))
 
-    def table(self, name: str) -> pd.DataFrame | None:
-        """Return a CSV file of all runs as one table; None if no run has it.
+    def table(
+        self, name: str, texts: Sequence[str], numbers: Sequence[str] = ()
+    ) -> pd.DataFrame | None:
+        """Return a CSV file of all runs as one table; None if no run has it with these columns.
 
         The column `run` has the place of each row's run in `runs`.
         """
-        found = [(place, run.table(name)) for place, run in enumerate(self.runs)]
+        found = [(place, run.table(name, texts, numbers)) for place, run in enumerate(self.runs)]
         tables = [table.assign(run=place) for place, table in found if table is not None]
         return pd.concat(tables, ignore_index=True) if tables else None
 

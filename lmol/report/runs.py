@@ -101,12 +101,20 @@ class ReportedRun:
             return f"done, but its {missing} is missing or damaged"
         return "still running, or killed: its manifest records no end"
 
-    def table(self, name: str) -> pd.DataFrame | None:
-        """Return a CSV file of the run; None if it is missing, damaged or empty."""
+    def table(
+        self, name: str, texts: Sequence[str], numbers: Sequence[str] = ()
+    ) -> pd.DataFrame | None:
+        """Return a CSV file of the run; None if it is missing, damaged or lacks one of the columns.
+
+        texts, numbers: columns that must be there; what is no number in the latter becomes NaN.
+        """
         try:
-            return pd.read_csv(own_file(self.path, name), **RAW_TEXT)  # type: ignore[call-overload]
+            table = pd.read_csv(own_file(self.path, name), **RAW_TEXT)  # type: ignore[call-overload]
         except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
             return None
+        if not {*texts, *numbers} <= set(table.columns):
+            return None
+        return table.assign(**{key: pd.to_numeric(table[key], errors="coerce") for key in numbers})
 
     def place(self, path: str) -> Path:
         """Return a recorded path: a relative one is in the run's working directory, or in this."""

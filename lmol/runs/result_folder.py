@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmol.errors import StateError
-from lmol.system.files import is_inside, replacing, to_json, write_text
+from lmol.system.files import flush, is_inside, replacing, to_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,9 @@ class ResultFolder:
         return path
 
     def state_dict(self) -> dict[str, int]:
-        """Return the sizes of the files that `append` wrote, in bytes."""
+        """Return the sizes of the files that `append` wrote, in bytes, and flush the files."""
+        for name in self._sizes if self.writes else ():
+            flush(self.path / name)
         return dict(self._sizes)
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:

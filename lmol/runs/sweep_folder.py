@@ -20,7 +20,7 @@ from lmol.errors import LmolError, RunFolderError
 from lmol.runs.job_record import failures
 from lmol.runs.run_folder import MANIFEST
 from lmol.runs.run_lock import RUNNING, still_runs
-from lmol.system.files import own_file, read_mapping, write_text
+from lmol.system.files import UNREADABLE, own_file, read_mapping, require_mapping, write_text
 
 SWEEP = "sweep.yaml"
 LOCK = ".lock"
@@ -41,12 +41,22 @@ class SweepRecord:
 
     @classmethod
     def read(cls, sweep: Path) -> SweepRecord | None:
-        """Read the record; return None if the folder has no sweep of trainings."""
+        """Read the record; return None if the folder has no sweep of trainings.
+
+        Raises RunFolderError if it cannot be read.
+        """
         try:
             text = own_file(sweep, SWEEP).read_text(encoding="utf-8")
+            return cls(**require_mapping(yaml.safe_load(text)))
         except FileNotFoundError:
             return None
-        return cls(**yaml.safe_load(text))
+        except UNREADABLE as error:
+            raise RunFolderError(
+                sweep / SWEEP,
+                got=f"a file that cannot be read ({error})",
+                expected="the record that the sweep's command wrote",
+                remedy="restore it, or choose another hydra.sweep.dir=...",
+            ) from error
 
     def write(self, sweep: Path) -> None:
         """Write the record in the form that `read` reads."""

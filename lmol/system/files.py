@@ -76,6 +76,12 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_bytes(text.encode())
 
 
+def flush(path: Path) -> None:
+    """Wait until the content of a file is on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def is_inside(path: str | Path, folder: Path) -> bool:
     """Return whether a path is below a folder, with the links of both followed."""
     try:

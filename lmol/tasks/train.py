@@ -35,7 +35,7 @@ def how_to_continue(config: Config, run: RunFolder) -> str:
     """Return what was saved of an interrupted run, and the command that continues it, in words."""
     state = newest_state(run.path)
     saved = f"saved: the state after step {step_of(state)}" if state else "no state was saved yet"
-    if "swept" in run.facts:  # the sweep's command continues it
+    if "swept" in run.facts and config.resume is None:  # the sweep's command continues it
         return saved
     more = " data.outside=true" if config.data.outside else ""  # never taken from a stored run
     return f"{saved}. It goes on with\n  python -m lmol.run resume={quoted(run.path)}{more}"

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lmol.errors import StateError
-from lmol.system.files import UNREADABLE, require_mapping
+from lmol.system.files import UNREADABLE, flush, require_mapping
 
 VALUES, TENSORS, CHECKSUMS = "state.json", "tensors.safetensors", "checksums.json"
 MARK = "tensor:"
@@ -29,7 +29,10 @@ CHUNK = 2**24
 
 
 def write_state(folder: Path, state: Mapping[str, Any]) -> None:
-    """Write a state to a temporary place beside the folder, then rename it to the folder."""
+    """Write a state to a temporary place beside the folder, then rename it to the folder.
+
+    Its content is on the disk before it has its name, so that a power failure damages no state.
+    """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -40,6 +43,8 @@ def write_state(folder: Path, state: Mapping[str, Any]) -> None:
         (partial / VALUES).write_text(values, encoding="utf-8")
         sums = {name: _checksum(partial / name) for name in (VALUES, TENSORS)}
         (partial / CHECKSUMS).write_text(json.dumps(sums), encoding="utf-8")
+        for name in (VALUES, TENSORS, CHECKSUMS):
+            flush(partial / name)
         partial.rename(folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)

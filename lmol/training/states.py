@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +44,31 @@ class StateFolder:
 
 def read_training_state(folder: Path) -> dict[str, Any]:
     """Return a state of a run; raise StateError, naming the state before it, if it is damaged."""
-    try:
+    with offering_earlier(folder):
         state = read_state(folder)
+    require_format(folder, state)
+    return state
+
+
+@contextmanager
+def offering_earlier(folder: Path | None) -> Iterator[None]:
+    """Name the state before this one, if there is one, in a StateError of the block.
+
+    folder: the state that is continued; None if none is.
+    """
+    try:
+        yield
     except StateError as error:
-        before = [path for path in states_of(folder.parents[1]) if path < folder]
+        states = states_of(folder.parents[1]) if folder else []
+        before = [path for path in states if folder and path < folder]
         if not before:
             raise
         raise StateError(
-            folder,
+            error.where,
             got=error.got,
             expected=error.expected,
             remedy=f"continue from the state before it: resume={before[-1]}",
         ) from error
-    require_format(folder, state)
-    return state
 
 
 def _remove(folder: Path) -> None:

@@ -19,7 +19,7 @@ from lmol.runs.run_folder import RunFolder
 from lmol.system.signals import Stopped
 from lmol.training.arguments import TrainerSettings, TrainingData
 from lmol.training.callbacks import ProgressBar, RunLog
-from lmol.training.states import StateFolder, read_training_state
+from lmol.training.states import StateFolder, offering_earlier, read_training_state
 from lmol.training.trainer import ComparisonTrainer
 from lmol.training.workers import worker_failures
 from lmol.workflow.checkpoints import complete_stopped
@@ -122,7 +122,7 @@ def train(trainer: ComparisonTrainer, monitor: Monitor, run: RunFolder) -> float
     bar = ProgressBar()
     trainer.add_callback(bar)
     try:
-        with worker_failures():
+        with worker_failures(), offering_earlier(run.state):
             trainer.train()
     finally:
         try:

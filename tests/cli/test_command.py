@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lmol.cli.mistakes import composition_mistake
 from lmol.config import Config
+from lmol.config.uncomposable import composition_mistake
 from lmol.run import main
 from lmol.runs.run_folder import RunFolder
 

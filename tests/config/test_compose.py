@@ -6,11 +6,13 @@ import random
 import warnings
 from pathlib import Path
 
+import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.version import getbase
 
 from lmol.config import load_config
+from lmol.errors import LmolError
 
 
 def host_state() -> tuple[object, ...]:
@@ -30,3 +32,10 @@ def test_the_hydra_of_a_notebook_stays_as_it_was(tmp_path):
         assert compose("mine").value == 3
     load_config()
     assert not GlobalHydra.instance().is_initialized()
+
+
+def test_a_choice_that_hydra_cannot_compose_is_the_users_mistake_here_too():
+    with pytest.raises(LmolError, match=r"model: got 'tinny'; expected one of .*tiny"):
+        load_config("model=tinny")
+    with pytest.raises(LmolError, match=r"data\.theta: got \$\{nothing\}"):
+        load_config("data.theta=${nothing}")

@@ -77,7 +77,7 @@ def test_a_report_reads_no_file_by_a_link(foreign, tmp_path):
         link(foreign / name, shutil.copy(foreign / name, tmp_path))
     run = ReportedRun.read(foreign)
     assert (run.manifest, run.config, run.metrics, run.records) == ({}, {}, {}, [])
-    assert run.table("images.csv") is None
+    assert run.table("images.csv", ["image"]) is None
 
 
 def test_a_link_inside_the_run_and_a_link_to_the_run_are_fine(foreign, tmp_path):

@@ -5,6 +5,7 @@ import re
 from datetime import datetime, timezone
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 
 from lmol.report.numbers import METRICS, fixed, probability, signed
@@ -124,6 +125,18 @@ def test_a_run_without_diagnosis_or_audit_still_makes_a_page(tmp_path):
         file.unlink()
     anchors = [attrs.get("id") for tag, attrs in Tags(page_of(run)).tags if tag == "section"]
     assert anchors == ["results", "settings", "curves", "health", "environment"]
+
+
+@pytest.mark.parametrize("change", ["other columns", "texts", "empty"])
+def test_tables_of_others_still_make_a_page(tmp_path, change):
+    run = make_run(tmp_path / "run")
+    for file in [*run.glob("*.csv"), *run.glob("diagnosis/*.csv")]:
+        table = pd.read_csv(file)
+        if change == "other columns":
+            table.columns = [f"a {name}" for name in table.columns]
+        table = table.head(0) if change == "empty" else table.map(lambda value: f"<{value}>")
+        table.to_csv(file, index=False)
+    assert "0.800" in Tags(page_of(run)).text  # of metrics.json
 
 
 def test_an_image_that_is_gone_is_named_instead(tmp_path):

@@ -1,4 +1,4 @@
-"""Jobs of a sweep wait for each other for a moment, and not without an end."""
+"""A sweep's folder: its lock is not waited for without an end, its record is read whole or not."""
 
 import pytest
 
@@ -16,3 +16,11 @@ def test_a_lock_that_is_held_without_an_end_is_reported(tmp_path, monkeypatch):
         pass
     with sweep_folder.locked(tmp_path):
         pass  # both are free again
+
+
+@pytest.mark.parametrize("text", ["[", "name: a\n", "- 1\n", "\0", "{}"])
+def test_a_record_that_cannot_be_read_is_reported(tmp_path, text):
+    assert sweep_folder.SweepRecord.read(tmp_path) is None
+    (tmp_path / "sweep.yaml").write_text(text)
+    with pytest.raises(RunFolderError, match=r"sweep\.yaml: got a file that cannot be read"):
+        sweep_folder.SweepRecord.read(tmp_path)

@@ -119,6 +119,18 @@ def test_a_damaged_state_is_found_and_the_one_before_it_offered(command, killed,
     assert differing(begun / "whole", killed) == []
 
 
+def test_the_state_before_is_offered_too_if_a_growing_file_is_too_short(command, killed):
+    before, newest = states_of(killed)
+    state = read_training_state(newest)
+    state["parts"]["files"] = {"manifest.json": 10**9}
+    shutil.rmtree(newest)
+    write_state(newest, state)
+    code, errors = command(f"resume={killed}")
+    assert code == 2
+    assert "manifest.json: got a file that is missing, elsewhere or shorter" in errors
+    assert f"resume={before.absolute()}" in errors
+
+
 @pytest.mark.parametrize("part", ["optimizer", "random", "parts", "logged"])
 def test_a_state_without_one_of_its_parts_is_refused(command, killed, part):
     newest = states_of(killed)[-1]
@@ -164,6 +176,8 @@ def test_a_time_limit_ends_the_run_after_a_step_with_its_own_exit_code(command, 
 def test_a_sweep_continues_its_killed_fold(command, begun, tmp_path):
     sweep = (*TRAINED, "-m", "fold=1,2", "hydra.sweep.dir=sweep")
     killed_in(tmp_path, STEP, 3, *sweep, after=True)
+    code, errors = command("resume=sweep/fold_1", "train.max_minutes=1e-6")
+    assert (code, errors.splitlines()[-1]) == (75, "  python -m lmol.run resume=sweep/fold_1")
     assert command(*sweep) == (0, "")
     assert "attempts" in manifest(Path("sweep/fold_1"))
     assert "attempts" not in manifest(Path("sweep/fold_2"))

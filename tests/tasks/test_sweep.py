@@ -284,7 +284,7 @@ def test_a_sweep_over_an_unknown_key_is_refused_before_it_begins(command, quick)
 def test_a_launcher_that_is_not_installed_names_its_extra(command):
     from hydra.errors import MissingConfigException
 
-    from lmol.cli.mistakes import composition_mistake
+    from lmol.config.uncomposable import composition_mistake
 
     missing = MissingConfigException("no", "hydra/launcher/ray", ["basic"])
     assert "pip install 'lmol[ray]'" in str(composition_mistake(missing))

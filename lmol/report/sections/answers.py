@@ -58,11 +58,12 @@ def confusion_section(subject: Subject) -> Section | None:
 
 
 def confusion_of(recipe: Recipe) -> pd.DataFrame | None:
-    """Return counts over all folds, rows the label, columns the answer."""
-    table, titles = recipe.table("confusion.csv"), list(TITLES)
+    """Return counts over all folds, rows the label, columns the answer; None without the table."""
+    titles = list(TITLES)
+    table = recipe.table("confusion.csv", ["label"], titles)
     if table is None:
         return None
-    return table.groupby("label")[titles].sum().loc[titles].astype("int64")
+    return table.groupby("label")[titles].sum().reindex(titles, fill_value=0).astype("int64")
 
 
 def gap_section(subject: Subject) -> Section | None:
@@ -141,7 +142,8 @@ def pooled(subject: Subject, name: str, columns: Sequence[str]) -> Tables:
 
     Rows without a pair are left out, and recipes without the table.
     """
-    found = [recipe.table(f"diagnosis/{name}.csv") for recipe in subject.finished]
+    numbers = ["low", "high", "pairs", *columns]
+    found = [recipe.table(f"diagnosis/{name}.csv", [], numbers) for recipe in subject.finished]
     return {
         place: _pooled(table[table["pairs"] > 0], columns)
         for place, table in enumerate(found)

@@ -54,7 +54,7 @@ def comparison_section(subject: Subject) -> Section | None:
 def test_by_train(recipe: Recipe) -> float:
     """Return the ratio of held-out to training images in images.csv; 1 / (k - 1) without one."""
     for run in recipe.runs:
-        images = run.table("images.csv")
+        images = run.table("images.csv", ["part"])
         if images is not None and (images["part"] == "train").any():
             parts = images["part"].value_counts()
             return float(parts.get("held_out", 0) / parts["train"])

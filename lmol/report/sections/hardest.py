@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lmol.evaluation.hardest_pairs import gravest
+from lmol.evaluation.hardest_pairs import SCORES, gravest
 from lmol.report.blocks import Block, Gallery, Photo, PhotoPair, Section, Text
 from lmol.report.pictures import photo_uri
 from lmol.report.recipes import Recipe, Subject
@@ -41,9 +41,12 @@ def hardest_section(subject: Subject) -> Section | None:
 
 def hardest(recipe: Recipe) -> list[PhotoPair]:
     """Return the gravest mistakes over all folds."""
-    found = recipe.table("diagnosis/hardest_pairs.csv")
+    texts = ["img1", "img2", "label", "pred"]
+    found = recipe.table("diagnosis/hardest_pairs.csv", texts, SHARES)
     if found is None:
         return []
+    scores = [name for name in SCORES if name in found]
+    found[scores] = found[scores].apply(pd.to_numeric, errors="coerce")
     chosen = gravest(found, SHOWN)
     files = {place: _files(recipe.runs[place]) for place in chosen["run"].unique()}
     rows = [row for _, row in chosen.iterrows()]
@@ -52,10 +55,11 @@ def hardest(recipe: Recipe) -> list[PhotoPair]:
 
 def _files(run: ReportedRun) -> Files:
     """Return file and content of each image; empty if the run did not record them."""
-    images = run.table("images.csv")
-    if images is None or not {"image", "path", "content"} <= set(images):
+    columns = ["image", "path", "content"]
+    images = run.table("images.csv", columns)
+    if images is None:
         return {}
-    names, paths, contents = (images[key].astype(str) for key in ("image", "path", "content"))
+    names, paths, contents = (images[key].astype(str) for key in columns)
     return dict(zip(names, zip(paths, contents, strict=True), strict=True))
 
 

@@ -45,8 +45,9 @@ def ranking_section(subject: Subject) -> Section | None:
 
 def ranked(recipe: Recipe) -> list[Point]:
     """Return score and estimate of the held-out images of all folds."""
-    table, columns = recipe.table("ranking.csv"), ["score", "estimate"]
-    if table is None or not set(columns) <= set(table):
+    columns = ["score", "estimate"]
+    table = recipe.table("ranking.csv", [], columns)
+    if table is None:
         return []
     return [(float(x), float(y)) for x, y in table[columns].dropna().itertuples(index=False)]
 
@@ -62,7 +63,8 @@ def subgroup_section(subject: Subject) -> Section | None:
 
 
 def _rows(recipe: Recipe) -> Iterator[list[Cell]]:
-    table = recipe.table("diagnosis/subgroups.csv")
+    numbers = ["pairs", "accuracy", "mean_error"]
+    table = recipe.table("diagnosis/subgroups.csv", ["kind", "group"], numbers)
     if table is not None:
         for group, rows in table[table["kind"] == "within"].groupby("group", sort=True):
             yield _row(recipe.label, str(group), rows[rows["pairs"] > 0])
