@@ -19,6 +19,9 @@ PATH = "path"
 OF_MACHINE = ("memory.csv", "manifest.json", "run.log", "config.yaml")
 """Files about the process; the audit's summaries also hold its memory."""
 
+FINDING_BY_CLOCK = "throughput_drop"
+"""The rule of health that compares durations of steps."""
+
 COMPARED = (".csv", ".json", ".jsonl", ".safetensors", ".png")
 
 
@@ -62,4 +65,10 @@ def _without_machine(value: Any) -> Any:
     if isinstance(value, dict):
         kept = {key: item for key, item in value.items() if key not in (*BY_CLOCK, "memory")}
         return {key: _without_machine(item) for key, item in kept.items()}
-    return [_without_machine(item) for item in value] if isinstance(value, list) else value
+    if not isinstance(value, list):
+        return value
+    return [_without_machine(item) for item in value if not _by_clock(item)]
+
+
+def _by_clock(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("rule") == FINDING_BY_CLOCK
