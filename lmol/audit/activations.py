@@ -111,7 +111,7 @@ class ActivationWatch:
             yield _hook(lambda given, out: _activation(self._seen, known, name, given, out))
         elif RESIDUAL.search(kind):
             yield _hook(lambda given, out: self._seen.add("residual", name, _first(out)))
-        elif name.endswith(f".{PROJECTOR}"):
+        elif PROJECTOR.fullmatch(name.rpartition("model.")[2]):
             yield _hook(lambda given, out: self._seen.add(PROJECTED, name, _first(out)))
         elif isinstance(module, nn.Embedding) and name.endswith(EMBEDDING):
             if image_token is not None:

@@ -23,8 +23,8 @@ def frozen_adapter(training: MonitoredTraining, threshold: float) -> Iterator[Ob
 
 def misplaced_adapter(training: MonitoredTraining, threshold: float) -> Iterator[Observation]:
     """Report LoRA on modules outside the language model, such as those of the vision tower."""
-    lora = [name for name in adapter_names(training.model) if PROJECTOR not in name]
-    outside = [name for name in lora if LANGUAGE_MODEL not in name]
+    lora = [name for name in adapter_names(training.model) if not PROJECTOR.search(name)]
+    outside = [name for name in lora if not LANGUAGE_MODEL.search(name)]
     if len(outside) > threshold:
         message = f"{len(outside)} of {len(lora)} LoRA tensors are outside the language model"
         yield message, tuple(map(short_name, outside))

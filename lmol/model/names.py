@@ -10,8 +10,10 @@ import re
 from torch import nn
 
 LAYER = re.compile(r"\.layers\.(\d+)\.")
-PROJECTOR = "multi_modal_projector"
-LANGUAGE_MODEL = "language_model."
+PROJECTOR = re.compile(r"\b(multi_modal_projector|connector|visual\.merger)\b|\.modules_to_save\.")
+"""Names of the projectors of all families; PEFT trains each as a whole module."""
+
+LANGUAGE_MODEL = re.compile(r"\b(language|text)_model\.")
 EMBEDDING = "embed_tokens"
 WRAPPED = "adapted.base_model.model.model."
 """Prefix that PEFT and our wrapper put before the module names of a base."""
@@ -25,7 +27,7 @@ def tensor_group(name: str) -> str:
     for group in ("lora_A", "lora_B"):
         if f".{group}." in name:
             return group
-    return "projector" if PROJECTOR in name else name.partition(".")[0]
+    return "projector" if PROJECTOR.search(name) else name.partition(".")[0]
 
 
 def layer_of(name: str) -> int | None:
@@ -36,12 +38,13 @@ def layer_of(name: str) -> int | None:
 
 def short_name(name: str) -> str:
     """Return layers.0.self_attn.q_proj.lora_A or projector.linear_1.weight from a full name."""
-    if f"{PROJECTOR}." in name:
+    found = PROJECTOR.search(name)
+    if found and found.end() < len(name):
         return "projector." + name.rpartition("default.")[2]
-    if LANGUAGE_MODEL not in name and WRAPPED not in name:
+    if not LANGUAGE_MODEL.search(name) and WRAPPED not in name:
         return name
     bare = name.replace(".default", "").removesuffix(".weight")
-    return bare.rpartition(f".{LANGUAGE_MODEL}")[2].removeprefix(WRAPPED)
+    return LANGUAGE_MODEL.split(bare)[-1].removeprefix(WRAPPED)
 
 
 def adapter_names(model: nn.Module) -> list[str]:

@@ -13,7 +13,6 @@ import torch
 import torch.utils.checkpoint
 from safetensors.torch import load_file
 
-from lmol.model.names import PROJECTOR
 from lmol.training import workers
 from tests.tasks.conftest import SMALL, run_in
 from tests.tiny import TINY
@@ -121,7 +120,7 @@ def test_pixels_are_read_by_workers(run_with, plain, monkeypatch):
 
 def test_the_base_s_own_projector_is_where_training_starts(run_with):
     own = run_with("+ablation=pretrained_projector", "optim.lr_projector=1e-9")
-    base = TINY.load().model.model.get_submodule(PROJECTOR).state_dict()
+    base = TINY.load().projector.state_dict()
     for name, tensor in base.items():
         [trained] = [found for key, found in own.weights().items() if key.endswith(name)]
         assert torch.allclose(trained, tensor, atol=1e-6), name

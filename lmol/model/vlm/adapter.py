@@ -10,34 +10,31 @@ from peft import LoraConfig as PeftLoraConfig
 from peft import PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
-from transformers import LlavaForConditionalGeneration
 
 from lmol.config.schema import ProjectorStart
 from lmol.errors import ModelError
-from lmol.model.names import PROJECTOR
-from lmol.model.vlm.projector import LMOLProjector
+from lmol.model.vlm.base import Base
 
 if TYPE_CHECKING:
     from lmol.model.vlm.spec import LoraConfig
 
 
-def adapt(
-    model: LlavaForConditionalGeneration, lora: LoraConfig, projector: ProjectorStart
-) -> PeftModel:
+def adapt(base: Base, lora: LoraConfig, projector: ProjectorStart) -> PeftModel:
     """Put a projector and adapters on a frozen base; nothing else can be trained.
 
     The new projector is set before PEFT copies it: the copy is trained and saved. Raises
     ModelError if the pattern matches nothing, or modules outside the language model.
     """
+    model = base.model
     if projector is ProjectorStart.FRESH:
-        _set_fresh_projector(model)
-    targets = matching_modules(model, lora.targets)
+        model.set_submodule(base.projector_path, base.fresh_projector())
+    targets = matching_modules(base, lora.targets)
     peft_config = PeftLoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=lora.targets,
-        modules_to_save=[PROJECTOR],
+        modules_to_save=[base.projector_path.removeprefix("model.")],
         task_type="CAUSAL_LM",
     )
     with warnings.catch_warnings():
@@ -57,28 +54,23 @@ def _train_in_fp32(adapted: nn.Module) -> None:
             parameter.data = parameter.data.float()
 
 
-def matching_modules(model: nn.Module, pattern: str) -> set[str]:
+def matching_modules(base: Base, pattern: str) -> set[str]:
     """Return the full paths of the linear layers that match the pattern, all in the language model.
 
     Raises ModelError otherwise: bare names such as q_proj exist in the vision tower too.
     """
     names = {
         name
-        for name, module in model.named_modules()
+        for name, module in base.model.named_modules()
         if isinstance(module, nn.Linear) and re.fullmatch(pattern, name)
     }
-    outside = sorted(name for name in names if "language_model." not in name)
+    inside = f"{base.language_path}."
+    outside = sorted(name for name in names if not name.startswith(inside))
     if not names or outside:
         raise ModelError(
             "model.lora.targets",
             got=f"{pattern!r}, which matches {outside[0] if outside else 'no linear layer'}",
             expected="full paths of linear layers of the language model",
-            remedy=r"use for example .*language_model\..*\.(q|k|v|o)_proj",
+            remedy=rf"use for example .*{inside.split('.')[-2]}\..*\.(q|k|v|o)_proj",
         )
     return names
-
-
-def _set_fresh_projector(model: LlavaForConditionalGeneration) -> None:
-    own = model.model.multi_modal_projector
-    fresh = LMOLProjector(own.linear_1.in_features, own.linear_2.out_features)
-    model.model.multi_modal_projector = fresh.to(own.linear_1.weight.device)

@@ -16,16 +16,17 @@ from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor
 from torch.nn import functional
 from transformers import DynamicCache
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from lmol.config.schema import AnswersConfig
 from lmol.model.fingerprint import digest
 from lmol.model.names import tensor_group
 from lmol.model.pair_model import PairModel
 from lmol.model.vlm.adapter import adapt
-from lmol.model.vlm.backbone import Base, LlavaBackbone, base_fingerprint, quantized_layers
+from lmol.model.vlm.base import Base
 from lmol.model.vlm.encoder import VisionTower
 from lmol.model.vlm.export import write_merged
+from lmol.model.vlm.frozen import base_fingerprint, quantized_layers
+from lmol.model.vlm.loading import Backbone
 from lmol.model.vlm.prefix import CACHE, ReadPrefix, last_position_only
 from lmol.model.vlm.prompt import Prompt, build_prompt
 from lmol.model.vlm.scorer import PrefixScorer
@@ -56,8 +57,7 @@ class Comparer(PairModel):
         self.encoder = VisionTower(base)
         self.adapted = adapted
         self.prompt = prompt
-        config: Any = base.model.config
-        self.image_token = int(config.image_token_index)
+        self.image_token = base.image_token
 
     @property
     def device(self) -> torch.device:
@@ -108,12 +108,12 @@ class Comparer(PairModel):
         return self.prompt.text
 
     def write_stock(self, folder: Path) -> tuple[Tensor, Tensor]:
-        """Write a stock LLaVA with adapters and projector merged; see write_merged."""
+        """Write a stock model with adapters and projector merged; see write_merged."""
         return write_merged(self, folder)
 
     def fingerprint(self) -> dict[str, str]:
         """Return the digests of its base."""
-        return base_fingerprint(self.base.model)
+        return base_fingerprint(self.base)
 
     def identity(self) -> str:
         """Return the SHA-256 (hexadecimal) of base, trained tensors, quantisation and prompt."""
@@ -123,11 +123,8 @@ class Comparer(PairModel):
         return digest([("prompt", ids), *tensors], seed=seed)
 
     def project(self, features: Tensor) -> Tensor:
-        """Return embeddings (..., T, H) of vision features (..., T, V) by the trained projector."""
-        projector = self.base.model.model.multi_modal_projector
-        weight = projector.linear_1.weight
-        projected: Tensor = projector(features.to(weight.device, weight.dtype))
-        return projected
+        """Return projected images (..., S, H) of vision features (..., T, V)."""
+        return self.base.project(features)
 
     def answer_logits(self, images: Tensor) -> Tensor:
         """Return logits (B, 3) of ordered pairs of projected images (B, 2, T, H), in float32.
@@ -136,9 +133,10 @@ class Comparer(PairModel):
         """
         output = self.adapted(
             input_ids=self._ids(images, self.prompt.input_ids),
-            mm_encoder_outputs=_as_encoded(images.flatten(1, 2)),
             logits_to_keep=1,
             use_cache=False,
+            **self.base.encoded(images.flatten(0, 1)),
+            **self._positions(images, slice(None)),
         )
         return output.logits[:, -1, list(self.prompt.answer_ids)].float()
 
@@ -147,12 +145,13 @@ class Comparer(PairModel):
 
         images: projected, shape (U, T, H).
         """
-        config: Any = self.base.model.config.text_config
+        config: Any = self.base.model.config.get_text_config()
         cache = DynamicCache(config=config)
         self.adapted(
             input_ids=self._ids(images, self.prompt.input_ids[: self.prompt.prefix]),
-            mm_encoder_outputs=_as_encoded(images),
             logits_to_keep=1,
+            **self.base.encoded(images),
+            **self._positions(images, slice(self.prompt.prefix)),
             **{CACHE: cache},
         )
         return cache
@@ -164,13 +163,14 @@ class Comparer(PairModel):
         Unused values are not computed: other words, and other positions of the last layer.
         """
         model = self.base.model
-        decoder = model.model.language_model
+        decoder = self.base.language_model
         # Temporary hooks would cause a compiled model to be compiled again.
         compiled = decoder._compiled_call_impl is not None
         with nullcontext() if compiled else last_position_only(decoder.layers[-1]):
             hidden = model.model(
                 input_ids=self._ids(images, self.prompt.input_ids[self.prompt.prefix :]),
-                mm_encoder_outputs=_as_encoded(images),
+                **self.base.encoded(images),
+                **self._positions(images, slice(self.prompt.prefix, None)),
                 **{CACHE: ReadPrefix(first, rows)},
             ).last_hidden_state[:, -1]
         return functional.linear(hidden, model.lm_head.weight[list(self.prompt.answer_ids)]).float()
@@ -181,28 +181,34 @@ class Comparer(PairModel):
         return self.adapted.generate(
             input_ids=input_ids,
             attention_mask=torch.ones_like(input_ids),
-            mm_encoder_outputs=_as_encoded(images.flatten(1, 2)),
+            **self.base.encoded(images.flatten(0, 1)),
+            **self.kinds(input_ids),
             **options,
         )
+
+    def kinds(self, ids: Tensor) -> dict[str, Tensor]:
+        """Return the kinds of tokens of prompts (B, L), for stock models that take them."""
+        return {name: one.to(ids.device).expand_as(ids) for name, one in self.prompt.kinds.items()}
 
     def _ids(self, images: Tensor, input_ids: Tensor) -> Tensor:
         return input_ids.to(images.device).expand(len(images), -1)
 
-
-def _as_encoded(images: Tensor) -> dict[str, Any]:
-    """Return projected tokens (B, tokens, H) in the form that the model takes instead of pixels."""
-    flat: Any = [images.flatten(0, 1)]  # a list, as get_image_features returns it
-    return {"image": BaseModelOutputWithPooling(pooler_output=flat)}
+    def _positions(self, images: Tensor, part: slice) -> dict[str, Tensor]:
+        """Return the arguments that a part of the prompt takes beside its ids."""
+        return {
+            name: value[..., part].to(images.device).expand(*value.shape[:-2], len(images), -1)
+            for name, value in self.prompt.positions.items()
+        }
 
 
 def build_comparer(
-    backbone: LlavaBackbone, config: VisionLanguageModel, question: str, answers: AnswersConfig
+    backbone: Backbone, config: VisionLanguageModel, question: str, answers: AnswersConfig
 ) -> Comparer:
     """Load the base, put projector and adapters on it, and derive the answers' tokens."""
     base = backbone.load()
     prompt = build_prompt(base, config.prompt, question, answers)
-    adapted = adapt(base.model, config.lora, config.projector)
+    adapted = adapt(base, config.lora, config.projector)
     comparer = Comparer(base, adapted, prompt, config.stored(question, answers))
     if config.compile:
-        base.model.model.language_model.compile()
+        base.language_model.compile()
     return comparer

@@ -1,4 +1,4 @@
-"""Export of a trained comparer as a stock LLaVA folder that does not need LMOL's code."""
+"""Export of a trained comparer as a stock folder that does not need LMOL's code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from transformers import LlavaForConditionalGeneration
+from transformers import AutoModelForImageTextToText
 
 from lmol.errors import ModelError
 from lmol.model.vlm.projector import LMOLProjector
@@ -35,14 +35,15 @@ def write_merged(comparer: Comparer, folder: Path) -> tuple[Tensor, Tensor]:
     """
     pixels = _probe_pictures(comparer)
     expected = _answered(comparer.eval(), pixels)
+    base = comparer.base
     merged: Any = comparer.adapted.merge_and_unload()
-    if isinstance(merged.model.multi_modal_projector, LMOLProjector):
+    if isinstance(base.projector, LMOLProjector):
         merged.config.projector_hidden_act = TANH_GELU
-    dtype = comparer.base.embedding_dtype
+    dtype = base.embedding_dtype
     merged.to(dtype).save_pretrained(folder)
-    comparer.base.processor.save_pretrained(folder)
+    base.processor.save_pretrained(folder)
     merged.to("meta")  # at 7B, two copies would not fit into the memory
-    stock = LlavaForConditionalGeneration.from_pretrained(folder, dtype=dtype).eval()
+    stock = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype).eval()
     found = _answered_by_stock(stock, comparer, pixels)
     _require_equal(expected, found, dtype)
     return expected, found
@@ -50,7 +51,7 @@ def write_merged(comparer: Comparer, folder: Path) -> tuple[Tensor, Tensor]:
 
 @torch.inference_mode()
 def _answered(comparer: Comparer, pixels: Tensor) -> Tensor:
-    """Return answer logits (PROBES, 3) to pictures (PROBES, 2, 3, height, width)."""
+    """Return answer logits (PROBES, 3) to pictures (PROBES, 2, ...)."""
     logits: Tensor = comparer(pixel_values=pixels.to(comparer.device), both_orders=False)
     return logits[:, 0].cpu()
 
@@ -59,14 +60,14 @@ def _answered(comparer: Comparer, pixels: Tensor) -> Tensor:
 def _answered_by_stock(stock: Any, comparer: Comparer, pixels: Tensor) -> Tensor:
     prompt = comparer.prompt
     ids = prompt.input_ids.expand(len(pixels), -1).to(stock.device)
-    shown = pixels.flatten(0, 1).to(stock.device, stock.dtype)
-    output = stock(input_ids=ids, pixel_values=shown, logits_to_keep=1)
+    shown = comparer.base.stock_images(pixels.to(stock.device, stock.dtype))
+    output = stock(input_ids=ids, logits_to_keep=1, **shown, **comparer.kinds(ids))
     return output.logits[:, -1, list(prompt.answer_ids)].float().cpu()
 
 
 def _probe_pictures(comparer: Comparer) -> Tensor:
-    size = comparer.base.image_size
-    return torch.randn(PROBES, 2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    shape = comparer.base.pixels([comparer.base.blank]).shape[1:]
+    return torch.randn(PROBES, 2, *shape, generator=torch.Generator().manual_seed(0))
 
 
 def _require_equal(expected: Tensor, found: Tensor, dtype: torch.dtype) -> None:

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, LlavaModel
 from transformers.cache_utils import Cache, DynamicLayer
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 CACHE = "cache" if "cache" in signature(LlavaModel.forward).parameters else "past_key_values"
 """Name of the forward argument that takes a cache; transformers 5.24 introduced "cache"."""
@@ -64,10 +63,11 @@ def last_position_only(layer: nn.Module) -> Iterator[None]:
     The attention's output projection and the MLP see only that position; the other positions of the
     layer's output are then meaningless. A layer of an unknown kind stays as it is.
     """
-    narrowed: list[Any] = []
-    if isinstance(layer, LlamaDecoderLayer):
-        narrowed = [layer.self_attn.o_proj, layer.mlp]
-    hooks = [part.register_forward_pre_hook(_narrow) for part in narrowed]
+    attention: Any = getattr(layer, "self_attn", None)
+    narrowed = [getattr(attention, "o_proj", None), getattr(layer, "mlp", None)]
+    if None in narrowed:
+        narrowed = []
+    hooks = [part.register_forward_pre_hook(_narrow) for part in narrowed if part is not None]
     try:
         yield
     finally:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 from torch import Tensor, nn
 
 
@@ -25,3 +28,21 @@ class LMOLProjector(nn.Module):
         """Return embeddings (..., T, H) of vision features (..., T, V)."""
         hidden: Tensor = self.linear_2(self.act(self.linear_1(image_features)))
         return hidden
+
+
+def fresh_like(own: nn.Module) -> nn.Module:
+    """Return a module of the same class, freshly initialised: Xavier weights, zero biases.
+
+    Weights of norms keep their start: their class knows it.
+    """
+    fresh = copy.deepcopy(own)
+    for module in fresh.modules():
+        reset: Any = getattr(module, "reset_parameters", None)
+        if reset is not None:
+            reset()
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.ndim > 1:
+                nn.init.xavier_uniform_(parameter)
+            elif name == "bias" and isinstance(module, nn.Linear):
+                nn.init.zeros_(parameter)
+    return fresh

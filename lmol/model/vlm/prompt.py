@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from lmol.config.schema import AnswersConfig, PromptForm
 from lmol.errors import ModelError
-from lmol.model.vlm.backbone import Base
+from lmol.model.vlm.base import Base
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,13 +18,16 @@ class Prompt:
     """The prompt of a model, equal for every pair, because all images have equally many tokens.
 
     text: as rendered. input_ids: shape (L,). prefix: number of tokens up to and including the
-    first image. answer_ids: the token ids of First, Second, Similar.
+    first image. answer_ids: the token ids of First, Second, Similar. positions: more arguments of
+    a forward, shape (..., L). kinds: kinds of tokens, which stock models take, shape (1, L).
     """
 
     text: str
     input_ids: Tensor
     prefix: int
     answer_ids: tuple[int, int, int]
+    positions: Mapping[str, Tensor] = field(default_factory=dict)
+    kinds: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def build_prompt(base: Base, form: PromptForm, question: str, answers: AnswersConfig) -> Prompt:
@@ -33,13 +36,16 @@ def build_prompt(base: Base, form: PromptForm, question: str, answers: AnswersCo
     Raises ModelError if image tokens are missing or two answers begin with the same token.
     """
     text = render(base, form, question)
-    input_ids = tokenize(base, text)
-    image_places = (input_ids == base.model.config.image_token_id).nonzero()
+    inputs = tokenize(base, text)
+    input_ids = inputs["input_ids"][0]
+    image_places = (input_ids == base.image_token).nonzero()
     return Prompt(
         text=text,
         input_ids=input_ids,
         prefix=int(image_places[base.num_image_tokens - 1]) + 1,
         answer_ids=find_answer_ids(base, text, (answers.first, answers.second, answers.similar)),
+        positions=base.positions(inputs),
+        kinds={name: value for name, value in inputs.items() if name.endswith("token_type_ids")},
     )
 
 
@@ -53,8 +59,8 @@ def render(base: Base, form: PromptForm, question: str) -> str:
     return str(base.processor.apply_chat_template(turns, add_generation_prompt=True))
 
 
-def tokenize(base: Base, text: str) -> Tensor:
-    """Return token ids (L,) with each placeholder expanded to an image's tokens.
+def tokenize(base: Base, text: str) -> dict[str, Tensor]:
+    """Return the processor's output (1, L), with each placeholder expanded to an image's tokens.
 
     Raises ModelError if their number is not that of two images: a prompt is never truncated.
     """
@@ -65,10 +71,12 @@ def tokenize(base: Base, text: str) -> Tensor:
             expected="only text: both images come before it",
             remedy="remove the placeholder",
         )
-    blank = np.zeros((8, 8, 3), dtype=np.uint8)
-    inputs = base.processor(text=text, images=[blank, blank], return_tensors="pt")
-    input_ids: Tensor = inputs["input_ids"][0]
-    found = int((input_ids == base.model.config.image_token_id).sum())
+    blanks: Any = [base.blank, base.blank]
+    if base.nested_images:
+        blanks = [blanks]
+    options = {"images_kwargs": base.pixel_options} if base.pixel_options else {}
+    inputs = base.processor(text=text, images=blanks, return_tensors="pt", **options)
+    found = int((inputs["input_ids"] == base.image_token).sum())
     if found != 2 * base.num_image_tokens:
         raise ModelError(
             "model.backbone processor",
@@ -76,7 +84,7 @@ def tokenize(base: Base, text: str) -> Tensor:
             expected=f"2 x {base.num_image_tokens}",
             remedy="patch_size and num_additional_image_tokens of the processor must fit the model",
         )
-    return input_ids
+    return dict(inputs)
 
 
 def find_answer_ids(base: Base, text: str, answers: tuple[str, str, str]) -> tuple[int, int, int]:

@@ -37,8 +37,10 @@ class PrefixScorer:
     def __len__(self) -> int:
         return len(self._embedded)
 
-    def block(self, first: Tensor) -> PrefixBlock:
-        """Read the prompt up to and including each first image, rows (U,)."""
+    def block(self, first: Tensor) -> PrefixBlock | WholeBlock:
+        """Read the prompt up to and including each first image, rows (U,), if it can be shared."""
+        if not self.model.base.shares_prefix:
+            return WholeBlock(self, first)
         return PrefixBlock(self, self.model.read_first(self.images(first)))
 
     def generate(self, first: Tensor, second: Tensor) -> Generated:
@@ -61,6 +63,18 @@ class PrefixBlock:
         seconds = self._scorer.images(second)
         follows = which.to(seconds.device)
         return self._scorer.model.answer_second(self._prefix, follows, seconds)
+
+
+class WholeBlock:
+    """First images of a model that reads each prompt as a whole. first: rows (U,)."""
+
+    def __init__(self, scorer: PrefixScorer, first: Tensor) -> None:
+        self._scorer, self._first = scorer, first
+
+    def logits(self, which: Tensor, second: Tensor) -> Tensor:
+        """Return logits (B, 3). which: (B,) of the first images; second: rows (B,)."""
+        pairs = torch.stack([self._first[which], second], dim=1)
+        return self._scorer.model.answer_logits(self._scorer.images(pairs))
 
 
 def generate_answers(model: Comparer, images: Tensor) -> Generated:
