@@ -5,62 +5,34 @@ Models are random and tiny, of stock classes with real processors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from hydra.utils import get_class
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForImageTextToText
 
+from experiments.bench.families import (
+    FAMILIES,
+    Family,
+    build,
+    gradients_of,
+    noise_images,
+    stock_logits,
+)
 from experiments.bench.tiny_families import write_tiny
-from lmol.config import load_config
-from lmol.config.schema import Attention, Precision, ProjectorStart, Quantization
+from lmol.config.schema import ProjectorStart
 from lmol.errors import ModelError
 from lmol.model.checkpoint import load_checkpoint, save_checkpoint
 from lmol.model.trainable import trainable_table
-from lmol.model.vlm.comparer import Comparer, build_comparer
+from lmol.model.vlm.comparer import Comparer
 from lmol.model.vlm.processor import load_processor
-from tests.tiny import ANSWERS, QUESTION, model_config
 
 PAIRS = 3
 EXACT: dict[str, Any] = {"atol": 1e-5, "rtol": 0.0}
-TARGETS = r".*(language|text)_model\..*\.(q|k|v|o)_proj"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Family:
-    """A tiny model, the option of model that is like it, and settings of its backbone."""
-
-    tiny: str
-    option: str
-    settings: dict[str, Any]
-
-
-ANY = {
-    "tower": "model.vision_tower",
-    "projector": "model.multi_modal_projector",
-    "language_model": "model.language_model",
-    "nested_images": False,
-    "image_options": {"crop_to_patches": False},
-    "image_size": 56,
-}
-FAMILIES = {
-    "llava_onevision": Family(tiny="llava_onevision", option="llava_onevision_0_5b", settings={}),
-    "qwen2_5_vl": Family(tiny="qwen2_5_vl", option="qwen2_5_vl_3b", settings={"image_size": 112}),
-    "qwen3_vl": Family(tiny="qwen3_vl", option="qwen3_vl_2b", settings={"image_size": 128}),
-    "internvl": Family(tiny="internvl", option="internvl3_5_1b", settings={}),
-    "smolvlm": Family(tiny="smolvlm", option="smolvlm2_256m", settings={"image_size": 64}),
-    "idefics3": Family(tiny="idefics3", option="smolvlm2_256m", settings={"image_size": 96}),
-    "gemma3": Family(tiny="gemma3", option="gemma_3_4b", settings={}),
-    "paligemma": Family(tiny="paligemma", option="paligemma_2_3b", settings={}),
-    "any_vlm": Family(tiny="internvl", option="any_vlm", settings=ANY),
-}
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -75,32 +47,6 @@ def folder(family, tmp_path_factory) -> Path:
     return place
 
 
-def build(family: Family, folder: Path, start: ProjectorStart = ProjectorStart.FRESH) -> Comparer:
-    settings = {
-        "weights": str(folder),
-        "revision": None,
-        "dtype": Precision.FP32,
-        "quantization": Quantization.NONE,
-        "double_quantization": True,
-        "attention": Attention.EAGER if family.tiny == "paligemma" else Attention.SDPA,
-        **family.settings,
-    }
-    model = load_config("task=prepare", f"model={family.option}", *FREE).model
-    backbone = get_class(model["backbone"]["_target_"])(**settings)
-    torch.manual_seed(1)
-    comparer = build_comparer(
-        backbone, model_config(targets=TARGETS, projector=start), QUESTION, ANSWERS
-    )
-    with torch.no_grad():  # as if it had been trained: an adapter begins with zeros
-        for parameter in comparer.parameters():
-            if parameter.requires_grad:
-                parameter.add_(0.05 * torch.randn_like(parameter))
-    return comparer.eval()
-
-
-FREE = ("++model.backbone.weights=x", "++model.backbone.image_size=64")
-
-
 @pytest.fixture(scope="module")
 def comparer(family, folder) -> Comparer:
     return build(family, folder)
@@ -108,30 +54,12 @@ def comparer(family, folder) -> Comparer:
 
 @pytest.fixture(scope="module")
 def images() -> list[Image.Image]:
-    noise = np.random.default_rng(0).integers(0, 256, (2 * PAIRS, 90, 70, 3), dtype=np.uint8)
-    return [Image.fromarray(one) for one in noise]
+    return noise_images(2 * PAIRS)
 
 
 @pytest.fixture(scope="module")
 def pixels(comparer, images) -> Tensor:
     return comparer.encoder.preprocess(images).unflatten(0, (-1, 2))
-
-
-def stock_logits(comparer: Comparer, pair: list[Image.Image]) -> Tensor:
-    """Logits (3,) of the stock forward with the stock processor, of one pair."""
-    base = comparer.base
-    if base.pixels.size is not None:
-        pair = [
-            one.resize((base.image_size, base.image_size), Image.Resampling.BICUBIC) for one in pair
-        ]
-    options = {"images_kwargs": base.pixel_options} if base.pixel_options else {}
-    inputs = base.processor(
-        text=comparer.prompt.text,
-        images=[pair] if base.nested_images else pair,
-        return_tensors="pt",
-        **options,
-    )
-    return comparer.adapted(**inputs).logits[0, -1, list(comparer.prompt.answer_ids)]
 
 
 def test_logits_are_those_of_the_stock_forward_from_pixels(comparer, images, pixels):
@@ -175,16 +103,8 @@ def test_a_scorer_gives_the_same_with_a_prefix_read_once(comparer, pixels):
 
 
 def test_gradients_are_those_of_the_stock_forward(comparer, images, pixels):
-    def gradients() -> dict[str, Tensor]:
-        found = {n: p.grad for n, p in comparer.named_parameters() if p.grad is not None}
-        comparer.zero_grad()
-        return found
-
-    comparer.zero_grad()
-    comparer(pixel_values=pixels[:1])[0, 0].square().sum().backward()
-    ours = gradients()
-    stock_logits(comparer, images[:2]).square().sum().backward()
-    stock = gradients()
+    ours = gradients_of(comparer, lambda: comparer(pixel_values=pixels[:1])[0, 0])
+    stock = gradients_of(comparer, lambda: stock_logits(comparer, images[:2]))
     assert set(ours) == set(stock) == set(trainable_table(comparer)["name"])
     for name, gradient in ours.items():
         largest = float(stock[name].abs().max())
