@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from lmol import load_comparer
 from lmol.config.schema import ProjectorStart
+from lmol.model.baseline.ridge import Ridge
 from tests.forked import killed_in
 from tests.tasks.conftest import SMALL, run_in
 from tests.tiny import TINY, build_tiny
@@ -73,6 +74,23 @@ def test_ridge_is_fitted_at_once_and_says_how(here):
     assert record["step"] == 0
     assert record["eval_accuracy"] == meta("ridge")["best_value"]
     assert "Fitted: penalty " in (here / "ridge/run.log").read_text()
+
+
+def test_ridge_is_fitted_without_an_image_of_the_held_out_fold(command, monkeypatch):
+    seen, fit = {}, Ridge.fit
+
+    def noting(model, training, validation):
+        for name, part in (("train", training), ("validation", validation)):
+            images = set(part.images["image"])
+            assert {*part.pairs["img1"], *part.pairs["img2"]} <= images
+            seen[name] = images
+        return fit(model, training, validation)
+
+    monkeypatch.setattr(Ridge, "fit", noting)
+    assert command(*RIDGE, "hydra.run.dir=run") == (0, "")
+    parts = pd.read_csv("run/images.csv").groupby("part")["image"].agg(set)
+    assert len(parts["held_out"]) == 12
+    assert seen == {name: parts[name] for name in ("train", "validation")}
 
 
 def test_the_head_is_trained_by_the_ordinary_trainer(here):
