@@ -259,7 +259,7 @@ def test_all_ablations_are_swept_over_all_folds(command, quick):
 
 def test_all_baselines_are_swept_over_all_folds(command, quick):
     task = quick()
-    swept = "baseline=none,ridge,zero_shot"
+    swept = "baseline=comparer,ridge,zero_shot"
     assert command("+sweep=baselines", SWEEP, swept, "fold=4,5") == (0, "")
     assert task.ran == [4, 5] * 3
     preset = yaml.safe_load((ROOT / "experiments/sweep/baselines.yaml").read_text())
