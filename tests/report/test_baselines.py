@@ -123,6 +123,16 @@ def test_a_damaged_table_of_pairs_gives_no_majority(tuned):
     assert [row[0].text for row in constant_rows(subject(tuned))] == ["chance"]
 
 
+def test_foreign_numbers_do_not_end_a_report(tuned):
+    (tuned / "fold_1/pairs").mkdir()
+    table = "label,p_first,p_second,p_similar,weight\nFirst,1,0,0,1\nFirst,x,0,,heavy\n"
+    (tuned / "fold_1/pairs/train_fold1_2.csv").write_text(table)
+    assert len(constant_rows(subject(tuned))) == 2
+    confusion = "label,First,Second,Similar\nFirst,0,x,0\nFirst,0,0,0\n"
+    (tuned / "fold_1/confusion.csv").write_text(confusion)
+    assert len(constant_rows(subject(tuned))) == 1
+
+
 def test_without_a_finished_run_there_is_no_constant(tmp_path):
     made = sweep(tmp_path / "tuned", (0.9,), status="running")
     assert constant_rows(subject(made)) == []

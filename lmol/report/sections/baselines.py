@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 
 from lmol.data.pairs_table import SHARES, WEIGHT, label_shares, pair_weights
 from lmol.evaluation.metric import Metric
@@ -40,42 +41,44 @@ def constant_rows(subject: Subject) -> list[list[Cell]]:
         return []
     first = subject.finished[0]
     found = {run.fold: majority for run in first.runs if (majority := _majority(run)) is not None}
-    rows = [_row("chance", len(first.runs), fixed(CHANCE), "each answer equally likely")]
+    chance = Cell(text=fixed(CHANCE), value=CHANCE)
+    rows = [_row("chance", "each answer equally likely", len(first.runs), chance)]
     if found:
         titles = list(dict.fromkeys(title for title, _ in found.values()))
         shares = over_folds([share for _, share in found.values()])
         note = f"always {' or '.join(titles)}, the most frequent label of the training pairs"
-        rows.append(_row("majority class", len(found), mean_and_sd(shares), note))
+        accuracy = Cell(text=mean_and_sd(shares), value=shares["mean"])
+        rows.append(_row("majority class", note, len(found), accuracy))
     return rows
 
 
-def _row(label: str, folds: int, accuracy: str, note: str) -> list[Cell]:
-    others = [
-        Cell(text=accuracy if metric.key == "accuracy" else DASH, value=None) for metric in METRICS
-    ]
-    return [Cell(text=label, note=note), Cell(text=str(folds), value=folds), *others]
+def _row(label: str, note: str, folds: int, accuracy: Cell) -> list[Cell]:
+    metrics = [accuracy if metric.key == "accuracy" else Cell(text=DASH) for metric in METRICS]
+    return [Cell(text=label, note=note), Cell(text=str(folds), value=folds), *metrics]
 
 
 def _majority(run: ReportedRun) -> tuple[str, float] | None:
     """Return the most frequent label of the training pairs, and its share of the held-out pairs.
 
-    None if a table is missing. The held-out pairs have no part in the choice.
+    None if a table is missing or damaged. The held-out pairs have no part in the choice.
     """
     confusion = run.table("confusion.csv", ["label"], TITLES)
-    labels = _training_labels(run)
-    if confusion is None or labels is None:
+    title = _most_frequent(run)
+    if confusion is None or title is None:
         return None
-    held_out = confusion.set_index("label")[list(TITLES)].sum(axis=1)
-    return labels, float(held_out.get(labels, 0.0) / held_out.sum())
+    held_out = confusion.groupby("label")[list(TITLES)].sum().sum(axis=1)
+    total = float(held_out.sum())
+    return (title, float(held_out.get(title, 0.0)) / total) if total > 0 else None
 
 
-def _training_labels(run: ReportedRun) -> str | None:
+def _most_frequent(run: ReportedRun) -> str | None:
     """Return the most frequent label of the training pairs; votes count by share and weight."""
     for file in sorted((run.path / "pairs").glob(f"train_fold{run.fold}_*.csv")):
         pairs = run.table(f"pairs/{file.name}", ["label"], ())
         if pairs is not None and len(pairs) and pairs["label"].isin(TITLES).all():
             voted = [name for name in (*SHARES, WEIGHT) if name in pairs]
-            pairs = pairs.assign(**{name: pairs[name].astype(float) for name in voted})
+            numbers = pairs[voted].apply(pd.to_numeric, errors="coerce").fillna(0.0)
+            pairs = pairs.assign(**numbers)
             counts = (label_shares(pairs) * pair_weights(pairs)[:, None]).sum(axis=0)
             return TITLES[int(np.argmax(counts))]
     return None
