@@ -48,7 +48,7 @@ BESIDE = {
 ONLY_IN = {
     "peft": ("model/vlm",),
     "bitsandbytes": ("model/vlm",),
-    "lmol.model.vlm": ("model/vlm", "workflow/model_card"),
+    "lmol.model.vlm": ("model/vlm", "model/baseline/encoders", "workflow/model_card"),
     "hydra": ("run", "config", "cli", "runs/job_record"),
     "omegaconf": ("run", "config", "cli", "runs/job_record"),
     "wandb": ("tracking/wandb", "tracking/wandb_session"),

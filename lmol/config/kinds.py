@@ -47,6 +47,9 @@ KINDS = {
         methods=dict.fromkeys(("build", "problems", "relocated")),
     ),
     "model.backbone": Kind(means="a base model, with load", methods={"load": "Base"}),
+    "model.encoder": Kind(
+        means="a frozen encoder of images, with load", methods={"load": "PooledEncoder"}
+    ),
     "train.trainer": Kind(
         means="a subclass of the Trainer of transformers", base="transformers.trainer.Trainer"
     ),

@@ -11,7 +11,13 @@ from typing import Any
 from lmol.config.keys import group_of
 from lmol.errors import LmolError
 
-MACHINE = ("data.root", "data.source.root", "data.source.table", "model.backbone.weights")
+MACHINE = (
+    "data.root",
+    "data.source.root",
+    "data.source.table",
+    "model.backbone.weights",
+    "model.encoder.weights",
+)
 """Settings for the place of data and base model, which may differ on another machine."""
 
 SETTINGS = (*MACHINE, "run", "runs", "images", "export.folder", "report.page")

@@ -18,6 +18,7 @@ from lmol.config.schema import (
     FoldKind,
     OptimConfig,
     Precision,
+    ProjectorStart,
     Schedule,
     Target,
     TrainConfig,
@@ -121,6 +122,16 @@ def _ramp(train: TrainConfig) -> Iterator[LmolError]:
         )
 
 
+def _no_epochs(model: Target, train: TrainConfig) -> Iterator[LmolError]:
+    if train.epochs == 0 and model.get("projector") != ProjectorStart.PRETRAINED.value:
+        yield LmolError(
+            "train.epochs",
+            got="0, for a model with parts that are random before training",
+            expected="above 0, or model.projector=pretrained: the model as it came",
+            remedy="raise it, or use +baseline=zero_shot",
+        )
+
+
 def _of_backbone(model: Target, name: str) -> object:
     """Return a setting of the model's base as given; its class has not checked it."""
     backbone = model.get("backbone")
@@ -203,6 +214,7 @@ RULES: tuple[Rule, ...] = (
     _learning_rates,
     _cycles,
     _ramp,
+    _no_epochs,
     _flash_attention,
     _half_precisions,
     _enough_pairs,

@@ -151,7 +151,9 @@ class TrainConfig:
 
     trainer: Annotated[Target, Field(description="the Trainer subclass")]
     collator: Annotated[Target, Field(description="makes a batch of pairs")]
-    epochs: Annotated[Positive, Field(description="passes over the training pairs")]
+    epochs: Annotated[
+        NonNegative, Field(description="passes over the training pairs; 0: the model as it came")
+    ]
     batch_pairs: Annotated[Count, Field(description="pairs per device and micro-batch")]
     accumulation: Annotated[Count, Field(description="micro-batches per optimizer step")]
     precision: Annotated[Precision, Field(description="autocast precision")]

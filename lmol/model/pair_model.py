@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import pandas as pd
 import torch
 from PIL import Image
 from safetensors.torch import save_file
@@ -82,6 +83,31 @@ class Exportable(Protocol):
 
         The model cannot be used afterwards. Raises ModelError if the logits differ by more than
         rounding.
+        """
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KnownPart:
+    """The images of one part of a training fold, and labelled pairs of them.
+
+    images: N rows of the data's table (image[, score][, subject], ...). features: (N, T, V), in the
+    order of the rows. pairs: their pairs, as in lmol.data.pairs_table.
+    """
+
+    images: pd.DataFrame
+    features: Tensor
+    pairs: pd.DataFrame
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """A model that is fitted at once, without optimizer steps."""
+
+    def fit(self, training: KnownPart, validation: KnownPart) -> dict[str, float]:
+        """Set the trained tensors; return facts for the log and the manifest.
+
+        Weights are fitted to `training`; only what the answers need besides, such as a tie band, is
+        fitted to `validation`. Raises DataError if the data lack what it needs.
         """
 
 

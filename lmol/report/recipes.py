@@ -12,6 +12,7 @@ import pandas as pd
 
 from lmol.config.signature import WITHOUT_EFFECT, flat, without
 from lmol.evaluation.over_folds import OverFolds, over_folds
+from lmol.model import baseline
 from lmol.report.numbers import listed, of_folds
 from lmol.report.runs import ReportedRun
 
@@ -33,6 +34,9 @@ SETTINGS_OF_PAIRS = {
     "eval.pairs": "another choice of held-out pairs",
 }
 """Settings that change the held-out pairs or their labels."""
+
+BASELINES = f"{baseline.__name__}."
+"""The package of their classes."""
 
 SHOWN = 2
 """Maximum number of settings in a label."""
@@ -68,6 +72,12 @@ class Recipe:
     def missing(self) -> list[int]:
         """Return the folds of the split without a finished run."""
         return [fold for fold in range(1, self.num_folds + 1) if fold not in self.folds]
+
+    @property
+    def is_baseline(self) -> bool:
+        """Return whether it is a model that a comparer has to beat, or one without training."""
+        model = str(self.settings.get("model._target_"))
+        return model.startswith(BASELINES) or self.settings.get("train.epochs") == 0
 
     def values(self, metric: str) -> dict[int, float]:
         """Return a metric by fold, where it is defined."""
@@ -113,13 +123,13 @@ def subject_of(runs: Sequence[ReportedRun]) -> Subject:
     finished = [recipe for recipe in recipes if recipe.runs]
     refusals = {}
     for other in finished[1:]:
-        reasons = list(_reasons_against(finished[0], other))
+        reasons = list(reasons_against(finished[0], other))
         if reasons:
             refusals[other.label] = f"{other.label} has {listed(reasons)} than {finished[0].label}"
     return Subject(recipes=recipes, left_out=left_out, refusals=refusals)
 
 
-def _reasons_against(first: Recipe, second: Recipe) -> Iterator[str]:
+def reasons_against(first: Recipe, second: Recipe) -> Iterator[str]:
     """Yield the reasons against a comparison; none if it is valid."""
     data, other_data = (
         {run.manifest.get("data_hash") for run in recipe.runs} for recipe in (first, second)

@@ -25,6 +25,8 @@ from lmol.tracking.tracker import Tracker
 from lmol.training.callbacks import RunLog
 from lmol.training.trainer import ComparisonTrainer
 from lmol.workflow.fit import monitor_of, train, trainer_of
+from lmol.workflow.session import Session
+from lmol.workflow.stepless import takes_no_steps
 from lmol.workflow.training import training_session
 from lmol.workflow.validation import Validator
 
@@ -44,6 +46,7 @@ def audit(config: Config, run: RunFolder, tracker: Tracker) -> None:
     every_step = replace(config.train, log_every=1)
     config = replace(config, audit=logging_only(config.audit), train=every_step)
     session = training_session(config, run, tracker)
+    require_steps(session)
     monitor = monitor_of(session, every_step=True)
     callbacks = [RunLog(run.append_metrics, tracker), StopAfter(config.audit.steps)]
     trainer = trainer_of(session, monitor, Validator(session), callbacks)
@@ -71,6 +74,18 @@ def require_audit(config: Config) -> None:
             got="off, for task=audit",
             expected="default or full",
             remedy="leave audit=off out, or set audit=full",
+        )
+        raise ConfigError([problem])
+
+
+def require_steps(session: Session) -> None:
+    """Raise ConfigError if the session's model is not trained by steps."""
+    if takes_no_steps(session):
+        problem = LmolError(
+            "task",
+            got=f"audit, of {type(session.model).__name__} without optimizer steps",
+            expected="a model that is trained by steps",
+            remedy="run it without task=audit: there is nothing to audit",
         )
         raise ConfigError([problem])
 

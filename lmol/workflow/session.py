@@ -53,7 +53,8 @@ def seed_everything(config: Config) -> None:
 def untrained_model(config: Config) -> PairModel:
     """Build the model that the configuration describes."""
     spec: ModelSpec = instantiate(config.model, "model")
-    frozen = (config.model.get("backbone") or {}).get("weights")
+    base = config.model.get("backbone") or config.model.get("encoder") or {}
+    frozen = base.get("weights")
     log.info("Loading the model: %s", frozen or config.model["_target_"])
     model = spec.build(config.data.question, config.data.answers)
     if config.train.activation_checkpointing:

@@ -16,6 +16,7 @@ from lmol.workflow.evaluation import EvaluationResult, evaluate_held_out, save_r
 from lmol.workflow.fit import fit
 from lmol.workflow.folds import prepare_fold
 from lmol.workflow.session import Session, image_store, seed_everything, untrained_model
+from lmol.workflow.stepless import fit_at_once, takes_no_steps
 from lmol.workflow.tracking import track_result
 from lmol.workflow.validation import Validator
 
@@ -35,7 +36,8 @@ def train_and_evaluate(config: Config, run: RunFolder, tracker: Tracker) -> Trai
     """Train, judge the held-out fold with the best checkpoint, and save and track the results."""
     session = training_session(config, run, tracker, saved=True)
     validator = Validator(session)
-    best, train_seconds = fit(session, validator)
+    fitted = fit_at_once if takes_no_steps(session) else fit
+    best, train_seconds = fitted(session, validator)
     validation, step = complete_checkpoints(session, validator)
     start = time.monotonic()
     result = evaluate_held_out(session, validation, step, run.path)

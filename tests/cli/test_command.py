@@ -91,7 +91,7 @@ def test_help_shows_groups_and_six_examples(command) -> None:
     for line in (
         "fold: official, seeded",
         "+recipe: default, own_images, scut_llava",
-        "+sweep: ablations, folds",
+        "+sweep: ablations, baselines, folds",
     ):
         assert line in out
     assert out.count("\npython -m lmol.run") == 6

@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.version import getbase
 
 from lmol.config import load_config
-from lmol.errors import LmolError
+from lmol.errors import ConfigError, LmolError
 
 
 def host_state() -> tuple[object, ...]:
@@ -39,3 +39,12 @@ def test_a_choice_that_hydra_cannot_compose_is_the_users_mistake_here_too():
         load_config("model=tinny")
     with pytest.raises(LmolError, match=r"data\.theta: got \$\{nothing\}"):
         load_config("data.theta=${nothing}")
+
+
+@pytest.mark.parametrize("name", ["ridge", "pairwise_head"])
+def test_a_baseline_is_never_the_model_of_a_recipe(name) -> None:
+    recipe, baseline = "+recipe=scut_llava", f"+baseline={name}"
+    found = load_config(recipe, baseline, "data.root=/somewhere")
+    assert found.model["_target_"] == load_config(f"model={name}").model["_target_"]
+    with pytest.raises(ConfigError, match=r"model\.backbone: got an unknown key"):
+        load_config(baseline, recipe, "data.root=/somewhere")

@@ -8,7 +8,10 @@ from lmol.config import load_config
 from lmol.config.paths import MACHINE, SETTINGS, read_path
 from lmol.errors import ConfigError, LmolError
 
-NEEDS = {"data.source.table": ("data=csv", "data.root=photos")}
+NEEDS = {
+    "data.source.table": ("data=csv", "data.root=photos"),
+    "model.encoder.weights": ("model=ridge",),
+}
 """Overrides without which a setting is not there."""
 
 

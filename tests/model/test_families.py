@@ -15,14 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForImageTextToText
 
-from experiments.bench.families import (
-    FAMILIES,
-    Family,
-    build,
-    gradients_of,
-    noise_images,
-    stock_logits,
-)
+from experiments.bench.families import gradients_of, noise_images, stock_logits
+from experiments.bench.family_models import FAMILIES, Family, build
 from experiments.bench.tiny_families import write_tiny
 from lmol.config.schema import ProjectorStart
 from lmol.errors import ModelError

@@ -257,6 +257,20 @@ def test_all_ablations_are_swept_over_all_folds(command, quick):
     assert found["groups"][0]["swept"] == {"ablation": "none"}
 
 
+def test_all_baselines_are_swept_over_all_folds(command, quick):
+    task = quick()
+    swept = "baseline=comparer,ridge,zero_shot"
+    assert command("+sweep=baselines", SWEEP, swept, "fold=4,5") == (0, "")
+    assert task.ran == [4, 5] * 3
+    preset = yaml.safe_load((ROOT / "experiments/sweep/baselines.yaml").read_text())
+    params = preset["hydra"]["sweeper"]["params"]
+    assert params["++fold.index"] == "range(1,6)"
+    named = set(params["+baseline"].split(","))
+    assert named == {path.stem for path in (ROOT / "experiments/baseline").glob("*.yaml")}
+    job = yaml.safe_load((FOLDER / "fold_4,baseline=ridge/config.yaml").read_text())
+    assert job["model"]["_target_"] == "lmol.model.baseline.spec.RidgeSpec"
+
+
 def test_a_sweep_of_no_jobs_is_refused(command):
     code, printed = command("-m", "+ablation=glob(nothing*)", SWEEP)
     assert code == 2

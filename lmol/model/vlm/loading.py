@@ -77,16 +77,8 @@ class Backbone:
 
     @property
     def location(self) -> str:
-        """Return `weights`, with pkg:// resolved to a folder; raise ValueError for other packages.
-
-        To look into a package runs its code, and the name may come from somebody else's run.
-        """
-        if not self.weights.startswith(PACKAGED):
-            return self.weights
-        package, _, folder = self.weights.removeprefix(PACKAGED).rpartition(".")
-        if not f"{package}.".startswith(OURS):
-            raise ValueError(f"only {PACKAGED}{OURS}<package>.<folder> is read")
-        return str(files(package) / folder)
+        """Return `weights`, with pkg:// resolved to a folder."""
+        return located(self.weights)
 
     @property
     def _read(self) -> dict[str, Any]:
@@ -159,6 +151,20 @@ class SizedBackbone(Backbone):
 
     def base(self, model: Any, processor: Any) -> Base:
         return self.family(model, processor, self.image_size)
+
+
+def located(weights: str) -> str:
+    """Return the folder of pkg:// weights, and any other name as it is.
+
+    Raises ValueError for another package: to look into a package runs its code, and the name may
+    come from somebody else's run.
+    """
+    if not weights.startswith(PACKAGED):
+        return weights
+    package, _, folder = weights.removeprefix(PACKAGED).rpartition(".")
+    if not f"{package}.".startswith(OURS):
+        raise ValueError(f"only {PACKAGED}{OURS}<package>.<folder> is read")
+    return str(files(package) / folder)
 
 
 def _keep_linear4bit_unpacked(model: nn.Module) -> None:

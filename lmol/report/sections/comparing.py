@@ -74,7 +74,7 @@ def _compared(first: Recipe, other: Recipe) -> Iterator[Block]:
         for metric in METRICS
         if (comparison := compare(first.values(metric.key), other.values(metric.key), ratio))
     }
-    shown = [pair for pair in found.items() if pair[0].key in SHOWN or _is_significant(pair[1])]
+    shown = [pair for pair in found.items() if pair[0].key in SHOWN or is_significant(pair[1])]
     sentences = [conclusion(first.label, other.label, *pair) for pair in shown]
     yield Text(sentences=sentences, heading=f"{other.label} against {first.label}")
     yield _table(first, found)
@@ -134,7 +134,7 @@ def _what_follows(found: PairedDifference) -> str:
         )
     interval = f"95 % interval {between(found.low, found.high, sign=True)}, p = "
     interval = (interval + probability(found.p)).replace("= <", "<")
-    if _is_significant(found):
+    if is_significant(found):
         return f"The difference is significant ({interval}). {_limits(found)}"
     reach = fixed((found.high - found.low) / 2)
     return (
@@ -143,7 +143,8 @@ def _what_follows(found: PairedDifference) -> str:
     )
 
 
-def _is_significant(found: PairedDifference) -> bool:
+def is_significant(found: PairedDifference) -> bool:
+    """Return whether the corrected test rejects that there is no difference."""
     return found.p is not None and found.p < ALPHA
 
 

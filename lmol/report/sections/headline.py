@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lmol.report.blocks import Block, Cell, Section, Table, Text
 from lmol.report.numbers import METRICS, between, listed, mean_and_sd, number_cell, of_folds
 from lmol.report.recipes import LeftOut, Recipe, Subject
+from lmol.report.sections.baselines import constant_rows, cost_texts, in_order
 
 CAPTION = (
     "Held-out metrics, mean ± SD over folds; below it the 95 % t-interval of the mean, which with "
@@ -16,11 +17,13 @@ CAPTION = (
 
 
 def headline_section(subject: Subject) -> Section:
-    """Return one row per recipe, then the runs that are left out."""
+    """Return one row per recipe, baselines first, then the runs that are left out."""
     columns = ("recipe", "folds", *(metric.title for metric in METRICS))
-    rows = [_row(recipe) for recipe in subject.recipes]
+    recipes = in_order(subject.recipes)
+    rows = [*constant_rows(subject), *(_row(recipe) for recipe in recipes)]
     table = Table(caption=CAPTION, columns=columns, rows=rows, numeric=range(2, len(columns)))
-    blocks: list[Block] = [table, *_by_fold(subject), *_missing(subject), *_left_out(subject)]
+    blocks: list[Block] = [table, *cost_texts(subject), *_by_fold(subject)]
+    blocks += [*_missing(subject), *_left_out(subject)]
     return Section(key="results", title="Results", blocks=blocks)
 
 

@@ -1,0 +1,1 @@
+"""Baselines: models that a comparer has to beat, on the frozen features of single images."""
