@@ -57,10 +57,10 @@ FAMILIES = {
         option="llava_onevision_0_5b",
     ),
     "qwen2_5_vl": Family(
-        tiny="qwen2_5_vl", backbone="qwen.Qwen25VLBackbone", option="qwen2_5_vl_3b", side=14
+        tiny="qwen2_5_vl", backbone="qwen.Qwen25VLBackbone", option="qwen2_5_vl_3b", side=28
     ),
     "qwen3_vl": Family(
-        tiny="qwen3_vl", backbone="qwen.Qwen3VLBackbone", option="qwen3_vl_2b", side=16
+        tiny="qwen3_vl", backbone="qwen.Qwen3VLBackbone", option="qwen3_vl_2b", side=32
     ),
     "internvl": Family(
         tiny="internvl", backbone="internvl.InternVLBackbone", option="internvl3_5_1b"

@@ -6,7 +6,7 @@ The module of such a class imports no heavy library; `build` imports them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pydantic import TypeAdapter
 
@@ -15,6 +15,7 @@ from lmol.config.schema import AnswersConfig
 from lmol.errors import CheckpointError, ConfigError, LmolError
 
 if TYPE_CHECKING:
+    from lmol.model.load import Load
     from lmol.model.pair_model import PairModel
 
 
@@ -34,6 +35,14 @@ class ModelSpec(Protocol):
 
     def relocated(self, frozen: str) -> ModelSpec:
         """Return the same model with its frozen weights at another place."""
+
+
+@runtime_checkable
+class Estimates(Protocol):
+    """Settings from which the load of a training follows before anything is loaded."""
+
+    def estimate(self, question: str) -> Load | None:
+        """Return the load of a training; None if it is not known."""
 
 
 def build_model(stored: Mapping[str, Any], frozen: str | None = None) -> PairModel:

@@ -25,6 +25,7 @@ from lmol.tracking.tracker import Tracker
 from lmol.training.callbacks import RunLog
 from lmol.training.trainer import ComparisonTrainer
 from lmol.workflow.fit import monitor_of, train, trainer_of
+from lmol.workflow.memory import require_memory
 from lmol.workflow.session import Session
 from lmol.workflow.stepless import takes_no_steps
 from lmol.workflow.training import training_session
@@ -37,6 +38,7 @@ def run(config: Config, run: RunFolder) -> None:
     """Audit the recipe; once the report is written, raise HealthError if a finding is an error."""
     require_audit(config)
     require_device(config)
+    require_memory(config)
     with open_tracker(config, run) as tracker:
         audit(config, run, tracker)
 

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -71,7 +71,7 @@ def untracked(arguments: tuple[str, ...]) -> list[str]:
 @pytest.fixture
 def command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
+) -> Iterator[Command]:
     """Runs `lmol` in an empty folder; returns the exit code and standard error.
 
     Untracked unless the test says how, as W&B takes a second to start.
@@ -88,4 +88,8 @@ def command(
             code = ended.code
         return code, capsys.readouterr().err
 
-    return run
+    yield run
+    pool = sys.modules.get("joblib.externals.loky.reusable_executor")
+    if pool is not None and pool._executor is not None:
+        # Its workers would wait, in this test's folder, for the next command.
+        pool.get_reusable_executor().shutdown(wait=True)

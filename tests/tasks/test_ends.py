@@ -36,7 +36,7 @@ def begin(*arguments: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
-def wait_for(condition, seconds: float = 90.0) -> None:
+def wait_for(condition, seconds: float = 300.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "nothing happened"

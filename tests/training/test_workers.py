@@ -53,6 +53,7 @@ class Ending(Dataset[Any]):
         return self.items[row]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of a killed one
 @pytest.mark.parametrize(
     ("how", "silence", "message"),
     [

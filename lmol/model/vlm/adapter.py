@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from peft import LoraConfig as PeftLoraConfig
 from peft import PeftModel, get_peft_model
@@ -29,12 +29,20 @@ def adapt(base: Base, lora: LoraConfig, projector: ProjectorStart) -> PeftModel:
     if projector is ProjectorStart.FRESH:
         model.set_submodule(base.projector_path, base.fresh_projector())
     targets = matching_modules(base, lora.targets)
+    adapted = with_adapters(model, lora, base.projector_path)
+    layers = {name for name, module in model.named_modules() if isinstance(module, LoraLayer)}
+    assert layers == targets, "PEFT adapted other modules than the pattern names"
+    return adapted
+
+
+def with_adapters(model: Any, lora: LoraConfig, projector_path: str) -> PeftModel:
+    """Return a model with adapters and a trained copy of its projector, in fp32."""
     peft_config = PeftLoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=lora.targets,
-        modules_to_save=[base.projector_path.removeprefix("model.")],
+        modules_to_save=[projector_path.removeprefix("model.")],
         task_type="CAUSAL_LM",
     )
     with warnings.catch_warnings():
@@ -42,8 +50,6 @@ def adapt(base: Base, lora: LoraConfig, projector: ProjectorStart) -> PeftModel:
         warnings.simplefilter("ignore", FutureWarning)
         adapted = get_peft_model(model, peft_config)
     _train_in_fp32(adapted)
-    layers = {name for name, module in model.named_modules() if isinstance(module, LoraLayer)}
-    assert layers == targets, "PEFT adapted other modules than the pattern names"
     return adapted
 
 

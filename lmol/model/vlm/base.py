@@ -30,7 +30,7 @@ class Base:
     model_types: of the configurations that fit; title: what they are, for messages. Paths are those
     of modules. nested_images: the processor takes a list of images for each text. together: as in
     ImagePixels. shares_prefix: whether a prompt's beginning, with its first image, can be read once
-    for many second images.
+    for many second images. known_before: its paths and tokens are known before it is loaded.
     """
 
     model_types: ClassVar[tuple[str, ...]]
@@ -41,6 +41,7 @@ class Base:
     nested_images: ClassVar[bool] = False
     together: ClassVar[bool] = False
     shares_prefix: ClassVar[bool] = True
+    known_before: ClassVar[bool] = True
 
     def __init__(self, model: Any, processor: Any, image_size: int | None = None) -> None:
         """Take the parts. image_size: of a family that takes images of any size, in pixels."""
@@ -54,6 +55,12 @@ class Base:
     def fits(cls, config: Any) -> bool:
         """Return whether a stock configuration is of this family."""
         return config.model_type in cls.model_types
+
+    @classmethod
+    def tokens_of(cls, config: Any, image_size: int | None) -> int:
+        """Return S of a configuration, of which no model is loaded."""
+        vision = config.vision_config
+        return int(((image_size or vision.image_size) // vision.patch_size) ** 2)
 
     @property
     def own_image_size(self) -> int:

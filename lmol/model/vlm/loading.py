@@ -52,8 +52,7 @@ class Backbone:
         Raises ModelError if the weights are not available or are of another family.
         """
         try:
-            config = AutoConfig.from_pretrained(self.location, **self._read)
-            self._check(config)
+            config = self._config()
             processor = load_processor(self.location, config, **self._read)
             loaded: Any = AutoModelForImageTextToText.from_pretrained(
                 self.location, output_loading_info=True, **self._options()
@@ -65,6 +64,18 @@ class Backbone:
         model.requires_grad_(False).eval()
         _keep_linear4bit_unpacked(model)
         return self.base(model, processor)
+
+    def config(self) -> Any:
+        """Return the stock configuration alone; raises the same errors as load."""
+        try:
+            return self._config()
+        except UNREADABLE as error:
+            raise self._missing(error) from error
+
+    def _config(self) -> Any:
+        config = AutoConfig.from_pretrained(self.location, **self._read)
+        self._check(config)
+        return config
 
     def base(self, model: Any, processor: Any) -> Base:
         """Return the parts as a base of the family."""

@@ -17,7 +17,11 @@ from lmol.config.schema import AnswersConfig, Attention, ProjectorStart, PromptF
 from lmol.errors import LmolError
 
 if TYPE_CHECKING:
+    from lmol.model.load import Load
     from lmol.model.vlm.comparer import Comparer
+
+TURN = 20
+"""Tokens of a prompt beside images and question, about."""
 
 
 @node
@@ -48,6 +52,20 @@ class VisionLanguageModel:
         from lmol.model.vlm.comparer import build_comparer
 
         return build_comparer(instantiate(self.backbone, "model.backbone"), self, question, answers)
+
+    def estimate(self, question: str) -> Load | None:
+        """Return the load of a training; None for a family whose parts are not known before."""
+        from lmol.model.vlm.estimate import load_of
+        from lmol.model.vlm.loading import DTYPES, Backbone
+
+        backbone: Backbone = instantiate(self.backbone, "model.backbone")
+        if not backbone.family.known_before:
+            return None
+        config = backbone.config()
+        tokens = 2 * backbone.family.tokens_of(config, getattr(backbone, "image_size", None))
+        form = (DTYPES[backbone.dtype], Quantization(backbone.quantization).value)
+        words = TURN + 2 * len(question.split())
+        return load_of(config, backbone.family, self.lora, tokens + words, form)
 
     def problems(self) -> Iterator[LmolError]:
         """Yield an error for each backbone setting that this machine does not support."""

@@ -27,6 +27,7 @@ class AnyVlm(Base):
 
     title: ClassVar[str] = "a model that AutoModelForImageTextToText loads"
     shares_prefix: ClassVar[bool] = False
+    known_before: ClassVar[bool] = False
 
     def __init__(self, model: Any, processor: Any, settings: AnyVlmBackbone) -> None:
         self.tower_path = settings.tower  # type: ignore[misc]

@@ -13,31 +13,31 @@ from lmol.model.vlm.families.internvl import TensorBase
 from lmol.model.vlm.loading import Backbone
 
 
-class Gemma3(TensorBase):
-    """Gemma 3, without pan and scan."""
+class PaliGemma(TensorBase):
+    """PaliGemma and PaliGemma 2: the whole prompt sees itself in both directions."""
 
-    model_types: ClassVar[tuple[str, ...]] = ("gemma3",)
-    title: ClassVar[str] = "a Gemma 3 that takes images"
+    model_types: ClassVar[tuple[str, ...]] = ("paligemma",)
+    title: ClassVar[str] = "a PaliGemma"
     nested_images: ClassVar[bool] = True
-    shares_prefix: ClassVar[bool] = False  # after a cache, an image sees itself causally only
-
-    @property
-    def pixel_options(self) -> dict[str, Any]:
-        return {"do_pan_and_scan": False}
+    shares_prefix: ClassVar[bool] = False
 
     def positions(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"token_type_ids": inputs["token_type_ids"]}
 
 
-class PaliGemma(Gemma3):
-    """PaliGemma and PaliGemma 2: the whole prompt sees itself in both directions."""
+class Gemma3(PaliGemma):
+    """Gemma 3, without pan and scan. After a cache, an image would see itself causally only."""
 
-    model_types: ClassVar[tuple[str, ...]] = ("paligemma",)
-    title: ClassVar[str] = "a PaliGemma"
+    model_types: ClassVar[tuple[str, ...]] = ("gemma3",)
+    title: ClassVar[str] = "a Gemma 3 that takes images"
+
+    @classmethod
+    def tokens_of(cls, config: Any, image_size: int | None) -> int:
+        return int(config.mm_tokens_per_image)
 
     @property
     def pixel_options(self) -> dict[str, Any]:
-        return {}
+        return {"do_pan_and_scan": False}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,10 @@ class InternVL(TensorBase):
     model_types: ClassVar[tuple[str, ...]] = ("internvl",)
     title: ClassVar[str] = "an InternVL in the form of transformers (-hf)"
 
+    @classmethod
+    def tokens_of(cls, config: Any, image_size: int | None) -> int:
+        return int(config.image_seq_length)
+
     @property
     def own_image_size(self) -> int:
         return int(self.model.config.vision_config.image_size[0])

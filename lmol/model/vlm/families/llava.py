@@ -53,6 +53,10 @@ class LlavaOnevision(Llava):
     nested_images: ClassVar[bool] = True
     together: ClassVar[bool] = True  # a single image would be cut into tiles
 
+    @classmethod
+    def tokens_of(cls, config: Any, image_size: int | None) -> int:
+        return super().tokens_of(config, image_size) + 1
+
     def fresh_projector(self) -> nn.Module:
         return Base.fresh_projector(self)
 

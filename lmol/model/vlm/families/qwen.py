@@ -31,6 +31,12 @@ class Qwen25VL(Base):
         self._merged = vision.spatial_merge_size**2
         self._order = self._order_of_windows()
 
+    @classmethod
+    def tokens_of(cls, config: Any, image_size: int | None) -> int:
+        vision = config.vision_config
+        assert image_size is not None, "its settings have one"
+        return int((image_size // (vision.patch_size * vision.spatial_merge_size)) ** 2)
+
     @property
     def pixel_options(self) -> dict[str, Any]:
         return {"do_resize": False}

@@ -21,6 +21,12 @@ class Idefics3(Base):
     language_path: ClassVar[str] = "model.text_model"
     nested_images: ClassVar[bool] = True
 
+    @classmethod
+    def tokens_of(cls, config: Any, image_size: int | None) -> int:
+        vision = config.vision_config
+        side = (image_size or vision.image_size) // (vision.patch_size * config.scale_factor)
+        return int(side**2)
+
     def __init__(self, model: Any, processor: Any, image_size: int | None = None) -> None:
         super().__init__(model, processor, image_size)
         step = model.config.vision_config.patch_size * model.config.scale_factor
