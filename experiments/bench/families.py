@@ -5,7 +5,7 @@
 agreement: tiny random models in fp32; a row has the largest differences of logits from those of the
 stock forward from pixels, of logits with a prefix read once, and of gradients (as a share of the
 largest of a tensor). speed: random models of about 100 M parameters; seconds of a training step of
-4 pairs, and of judging 8 first images with 8 others each, with a prefix read once and by whole
+4 pairs, and of judging 4 first images with 8 others each, with a prefix read once and by whole
 prompts.
 """
 
@@ -29,7 +29,7 @@ from lmol.experiments.bench.tiny_size import Size
 from lmol.model.vlm.comparer import Comparer
 from lmol.model.vlm.scorer import WholeBlock
 
-MEDIUM = Size(vision=(512, 8), text=(640, 12), head=64, side=224)
+MEDIUM = Size(vision=(512, 8), text=(640, 12), head=64, side=112)
 
 
 def noise_images(num: int) -> list[Image.Image]:
@@ -100,8 +100,8 @@ def speed(name: str, family: Family) -> Row:
         features = comparer.encoder.encode(pixels)
     pairs = features[:8].unflatten(0, (4, 2))
     scorer = comparer.scorer([features], len(features), 4.0)
-    first, second = torch.arange(8), torch.arange(8, 16).repeat(8)
-    which = torch.arange(8).repeat_interleave(8)
+    first, second = torch.arange(4), torch.arange(8, 16).repeat(4)
+    which = torch.arange(4).repeat_interleave(8)
     comparer.train()
     step = seconds_of(lambda: comparer(features=pairs).square().sum().backward())
     comparer.eval()
