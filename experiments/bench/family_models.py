@@ -89,14 +89,18 @@ def build(
     folder: Path,
     start: ProjectorStart = ProjectorStart.FRESH,
     size: Size = TINY,
+    form: tuple[Precision, Quantization] = (Precision.FP32, Quantization.NONE),
 ) -> Comparer:
-    """Return a comparer on a random model, its trained tensors random too."""
+    """Return a comparer on a random model, its trained tensors random too.
+
+    form: number type of the weights, and their quantization.
+    """
     sized = {"image_size": family.side * (size.side // 14)} if family.side else {}
     settings = {
         "weights": str(folder),
         "revision": None,
-        "dtype": Precision.FP32,
-        "quantization": Quantization.NONE,
+        "dtype": form[0],
+        "quantization": form[1],
         "double_quantization": True,
         "attention": family.attention,
         **sized,

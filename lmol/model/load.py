@@ -1,4 +1,4 @@
-"""What a training of a model takes: memory, and work."""
+"""The load of a training: memory and work."""
 
 from __future__ import annotations
 

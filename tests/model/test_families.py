@@ -18,11 +18,12 @@ from transformers import AutoConfig, AutoModelForImageTextToText
 from experiments.bench.families import gradients_of, noise_images, stock_logits
 from experiments.bench.family_models import FAMILIES, Family, build
 from experiments.bench.tiny_families import write_tiny
-from lmol.config.schema import ProjectorStart
+from lmol.config.schema import Precision, ProjectorStart, Quantization
 from lmol.errors import ModelError
 from lmol.model.checkpoint import load_checkpoint, save_checkpoint
 from lmol.model.trainable import trainable_table
 from lmol.model.vlm.comparer import Comparer
+from lmol.model.vlm.frozen import quantized_layers
 from lmol.model.vlm.processor import load_processor
 
 PAIRS = 3
@@ -157,6 +158,27 @@ def test_a_fresh_projector_is_of_the_stock_class_and_fresh(family, folder):
     assert shapes[0] == shapes[1]
     for (name, one), other in zip(own.named_parameters(), fresh.parameters(), strict=True):
         assert one.ndim < 2 or not torch.allclose(one, other, atol=0.2), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quantization", list(Quantization))
+def test_half_and_quantised_bases_give_gradients_and_only_their_words_are_quantised(
+    family, folder, images, quantization
+):
+    comparer = build(family, folder, form=(Precision.BF16, quantization))
+    pixels = comparer.encoder.preprocess(images[:4]).unflatten(0, (-1, 2))
+    comparer.train()(pixel_values=pixels).square().sum().backward()
+    for name, parameter in comparer.named_parameters():
+        if parameter.requires_grad:
+            gradient = parameter.grad
+            assert gradient is not None, name
+            assert torch.isfinite(gradient).all(), name
+            assert gradient.any(), name
+    kept = (comparer.base.tower, comparer.base.projector, comparer.base.model.lm_head)
+    assert [quantized_layers(part) for part in kept] == [[], [], []]
+    found = quantized_layers(comparer.base.language_model)
+    kinds = {Quantization.NONE: [], Quantization.NF4: ["Linear4bit"]}
+    assert found == kinds.get(quantization, ["Linear8bitLt"])
 
 
 def test_a_model_of_another_family_is_refused(family, folder, tmp_path):

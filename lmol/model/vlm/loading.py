@@ -66,7 +66,7 @@ class Backbone:
         return self.base(model, processor)
 
     def config(self) -> Any:
-        """Return the stock configuration alone; raises the same errors as load."""
+        """Return only the stock configuration; raises the same errors as load."""
         try:
             return self._config()
         except UNREADABLE as error:

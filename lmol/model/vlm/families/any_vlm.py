@@ -87,8 +87,8 @@ class AnyVlm(Base):
             return_tensors="pt",
             **options,
         )
-        alone, pair = self.pixels(shown).flatten(), found["pixel_values"].flatten()
-        if alone.shape != pair.shape or (alone - pair).abs().max() > TOLERANCE:
+        single, pair = self.pixels(shown).flatten(), found["pixel_values"].flatten()
+        if single.shape != pair.shape or (single - pair).abs().max() > TOLERANCE:
             raise ModelError(
                 "model.backbone",
                 got="a processor that cuts images, or takes two in another way than one",
