@@ -90,7 +90,7 @@ def test_help_shows_groups_and_six_examples(command) -> None:
     assert code == 0
     for line in (
         "fold: official, seeded",
-        "+recipe: default, own_images, scut_llava",
+        "+recipe: default, own_images, own_images_24gb, scut_llava",
         "+sweep: ablations, baselines, folds",
     ):
         assert line in out
