@@ -6,6 +6,7 @@ The module of such a class imports no heavy library; `build` imports them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pydantic import TypeAdapter
@@ -43,6 +44,24 @@ class Estimates(Protocol):
 
     def estimate(self, question: str) -> Load | None:
         """Return the load of a training; None if it is not known."""
+
+
+def stored_spec(spec: Any, frozen: str, question: str, answers: AnswersConfig) -> dict[str, Any]:
+    """Return the arguments of build_model, as JSON values.
+
+    spec: a ModelSpec. frozen: field of the spec that locates the frozen weights; a folder is stored as an absolute
+    path, so that the spec can be read from anywhere.
+    """
+    model: dict[str, Any] = TypeAdapter(type(spec)).dump_python(spec, mode="json")
+    weights = Path(str(model[frozen].get("weights")))
+    if weights.exists():
+        model[frozen] |= {"weights": str(weights.absolute())}
+    place = f"{type(spec).__module__}.{type(spec).__name__}"
+    return {
+        "model": {"_target_": place, **model},
+        "question": question,
+        "answers": TypeAdapter(AnswersConfig).dump_python(answers, mode="json"),
+    }
 
 
 def build_model(stored: Mapping[str, Any], frozen: str | None = None) -> PairModel:

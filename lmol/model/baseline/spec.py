@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from lmol.config import instantiate
 from lmol.config.fields import Count, Positive, node
 from lmol.config.fields import Target as Target
 from lmol.config.schema import AnswersConfig
 from lmol.errors import LmolError
+from lmol.model.spec import stored_spec
 
 if TYPE_CHECKING:
     from lmol.model.baseline.pairwise_head import PairwiseHead
@@ -42,15 +42,7 @@ class OnFrozenEncoder:
 
     def stored(self, question: str, answers: AnswersConfig) -> dict[str, Any]:
         """Return the arguments of build_model, as JSON values."""
-        model = TypeAdapter(type(self)).dump_python(self, mode="json")
-        weights = Path(str(model["encoder"].get("weights")))
-        if weights.exists():  # a folder, from wherever the spec is read
-            model["encoder"] |= {"weights": str(weights.absolute())}
-        return {
-            "model": {"_target_": f"{__name__}.{type(self).__name__}", **model},
-            "question": question,
-            "answers": TypeAdapter(AnswersConfig).dump_python(answers, mode="json"),
-        }
+        return stored_spec(self, "encoder", question, answers)
 
     def load_encoder(self) -> PooledEncoder:
         """Load the encoder; raise ModelError if it cannot be used."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from lmol.config import instantiate
 from lmol.config.fields import Count, Pattern, node
 from lmol.config.fields import Target as Target
 from lmol.config.schema import AnswersConfig, Attention, ProjectorStart, PromptForm, Quantization
 from lmol.errors import LmolError
+from lmol.model.spec import stored_spec
 
 if TYPE_CHECKING:
     from lmol.model.load import Load
@@ -92,15 +92,7 @@ class VisionLanguageModel:
 
     def stored(self, question: str, answers: AnswersConfig) -> dict[str, Any]:
         """Return the arguments of build_model, as JSON values."""
-        model = TypeAdapter(VisionLanguageModel).dump_python(self, mode="json")
-        weights = Path(str(model["backbone"].get("weights")))
-        if weights.exists():  # a folder, from wherever the spec is read
-            model["backbone"] |= {"weights": str(weights.absolute())}
-        return {
-            "model": {"_target_": f"{__name__}.{type(self).__name__}", **model},
-            "question": question,
-            "answers": TypeAdapter(AnswersConfig).dump_python(answers, mode="json"),
-        }
+        return stored_spec(self, "backbone", question, answers)
 
 
 def _flash_attention() -> bool:

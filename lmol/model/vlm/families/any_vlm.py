@@ -19,7 +19,7 @@ OWN = ("input_ids", "attention_mask", "pixel_values")
 """Outputs of a processor that the comparer passes by itself."""
 
 TOLERANCE = 1e-3
-"""Largest difference of pixels, alone and in a pair, that rounding explains."""
+"""Largest difference of an image's pixels, by itself and in a pair, that rounding explains."""
 
 
 class AnyVlm(Base):
