@@ -49,8 +49,8 @@ class Estimates(Protocol):
 def stored_spec(spec: Any, frozen: str, question: str, answers: AnswersConfig) -> dict[str, Any]:
     """Return the arguments of build_model, as JSON values.
 
-    spec: a ModelSpec. frozen: field of the spec that locates the frozen weights; a folder is stored as an absolute
-    path, so that the spec can be read from anywhere.
+    spec: a ModelSpec. frozen: its field that locates the frozen weights; a folder is stored as an
+    absolute path, so that the spec can be read from anywhere.
     """
     model: dict[str, Any] = TypeAdapter(type(spec)).dump_python(spec, mode="json")
     weights = Path(str(model[frozen].get("weights")))
